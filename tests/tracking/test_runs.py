@@ -1,0 +1,247 @@
+import os
+import signal
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from yt8m_exp.tracking import runs
+from yt8m_exp.tracking.configuration import flatten
+
+CONFIG = {
+    "model": {"_target_": "yt8m_exp.models.moe", "experts": 4, "dropout": None},
+    "data": {"train": ["a*.tfrecord", "b*.tfrecord"], "cache": True, "note": ""},
+    "long": "x" * 7000,
+}
+MANIFEST = {
+    "digest": "0123456789abcdef0123456789abcdef",
+    "source": ["train*.tfrecord"],
+    "records": 3,
+    "shards": [{"name": "train00.tfrecord", "bytes": 10, "crc32c": "00000000", "records": 3}],
+}
+WAIT = """
+    with runs.open_run("train", experiment="e", config={}, resume=os.environ.get("RESUME")) as run:
+        print(run.id, flush=True)
+        signal.pause()
+"""
+
+
+def open_run(**options):
+    options = {"experiment": "e", "config": CONFIG, "system_metrics": False, **options}
+    return runs.open_run("train", **options)
+
+
+def finished(**options) -> str:
+    with open_run(**options) as run:
+        return run.id
+
+
+def status(run_id: str) -> str:
+    return MlflowClient().get_run(run_id).info.status
+
+
+def tags(run_id: str) -> dict[str, str]:
+    return MlflowClient().get_run(run_id).data.tags
+
+
+def test_processes_that_find_no_database_at_the_same_time_share_one(fresh, folder):
+    assert [code for code, _ in fresh.exits] == [0, 0, 0]
+    client = MlflowClient()
+    experiments = [e for e in client.search_experiments() if e.name == "fresh"]
+    assert len(experiments) == 1
+    found = {run.info.run_id: run for run in client.search_runs([experiments[0].experiment_id])}
+    assert found.keys() == {run_id for _, run_id in fresh.exits}
+    for run_id, run in found.items():
+        assert run.info.status == "FINISHED"
+        assert run.info.artifact_uri.startswith(f"{fresh.folder}/mlruns/")
+        assert (fresh.folder / "runs" / run_id / "lock").exists()
+
+
+def test_artifacts_lie_beside_the_database_whatever_the_directory(folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run_id = finished()
+    place = Path(MlflowClient().get_run(run_id).info.artifact_uri)
+    assert place.is_relative_to(folder / "mlruns")
+    assert (place / "config.yaml").exists()
+
+
+def test_without_a_setting_the_database_lies_beside_the_package(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project = Path(runs.__file__).parents[2]
+    assert runs.tracking_uri() == f"sqlite:///{project}/mlflow.db"
+
+
+def test_a_run_records_configuration_origin_and_owner(folder, artifact):
+    with open_run(name="moe", tags={"note": "first"}) as run:
+        assert not run.resumed
+        assert run.directory == folder / "runs" / run.id
+        assert mlflow.active_run().info.run_id == run.id
+    data = MlflowClient().get_run(run.id).data
+    assert data.params["cfg.model.experts"] == "4"
+    assert data.params["cfg.model.dropout"] == "null"
+    assert data.params["cfg.data.train"] == '["a*.tfrecord", "b*.tfrecord"]'
+    assert len(data.params["cfg.long"]) == 6000
+    assert "x" * 7000 in artifact(run.id, "config.yaml")
+    assert data.tags["verb"] == "train"
+    assert data.tags["note"] == "first"
+    assert data.tags["pid"] == str(os.getpid())
+    assert data.tags["mlflow.runName"] == "moe"
+    assert data.tags["version.mlflow"] == mlflow.__version__
+
+
+def test_a_large_configuration_is_logged_whole(folder):
+    config = {f"group{i}": {f"key{j}": j for j in range(25)} for i in range(10)}
+    params = MlflowClient().get_run(finished(config=config)).data.params
+    assert params == flatten(config)
+    assert len(params) == 250
+
+
+def test_a_status_is_true(folder, artifact):
+    with pytest.raises(ArithmeticError), open_run() as failed:
+        raise ArithmeticError("loss is NaN")
+    with pytest.raises(KeyboardInterrupt), open_run() as interrupted:
+        raise KeyboardInterrupt
+    with pytest.raises(SystemExit), open_run() as refused:
+        raise SystemExit(2)
+    assert status(finished()) == "FINISHED"
+    assert status(failed.id) == "FAILED"
+    assert tags(failed.id)["error"] == "ArithmeticError: loss is NaN"
+    assert "raise ArithmeticError" in artifact(failed.id, "error.txt")
+    assert status(interrupted.id) == "KILLED"
+    assert status(refused.id) == "FAILED"
+
+
+def test_sigterm_kills_a_run_and_a_second_one_does_not_disturb(folder):
+    def stop_twice() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as raised, open_run() as run:
+        stop_twice()
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert status(run.id) == "KILLED"
+    assert tags(run.id)["error"] == "Stopped by SIGTERM."
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_live_run_is_neither_closed_nor_resumed_by_others_and_sigterm_kills_it(folder, child):
+    run_id = finished()
+    process = child(WAIT, RESUME=run_id)
+    assert process.stdout.readline().strip() == run_id
+    experiment_id = MlflowClient().get_run(run_id).info.experiment_id
+    assert runs.close_dead_runs(MlflowClient(), experiment_id) == []
+    for root in (Path("runs"), Path("other")):
+        held = f"Run {run_id} is held by process {process.pid}"
+        with pytest.raises(RuntimeError, match=held), open_run(resume=run_id, root=root):
+            pass
+    assert status(run_id) == "RUNNING"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert status(run_id) == "KILLED"
+
+
+def test_a_run_of_a_process_that_is_gone_is_closed_by_the_next_start(folder, child):
+    process = child(WAIT)
+    dead = process.stdout.readline().strip()
+    process.kill()  # a zombie as long as nobody waits for it, and dead all the same
+    other_host = relabelled(dead, host="elsewhere")
+    reused = relabelled(dead, pid=str(os.getpid()))
+    live = relabelled(dead, pid=str(os.getpid()), process_start=started(os.getpid()))
+    finished()
+    assert status(dead) == "KILLED"
+    assert f"process {process.pid} on" in tags(dead)["error"]
+    assert status(reused) == "KILLED"
+    assert status(other_host) == "RUNNING"
+    assert status(live) == "RUNNING"
+    with open_run(resume=dead):
+        assert status(dead) == "RUNNING"
+        assert "error" not in tags(dead)
+    assert status(dead) == "FINISHED"
+
+
+def relabelled(run_id: str, **labels: str) -> str:
+    """Returns a new RUNNING run with the owner of another one, as far as it is not replaced."""
+    owner = ("host", "pid", "pid_namespace", "process_start", "root")
+    run = MlflowClient().get_run(run_id)
+    kept = {key: run.data.tags[key] for key in owner}
+    return MlflowClient().create_run(run.info.experiment_id, tags=kept | labels).info.run_id
+
+
+def started(pid: int) -> str:
+    return str(psutil.Process(pid).create_time())
+
+
+def test_a_run_of_another_host_is_refused_with_a_remedy_that_works(folder):
+    foreign = finished()
+    MlflowClient().update_run(foreign, status="RUNNING")
+    MlflowClient().set_tag(foreign, "host", "gpu-7")
+    with pytest.raises(RuntimeError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
+        pass
+    remedy = str(raised.value).partition('python -c "')[2].rstrip('"')
+    exec(remedy)
+    assert status(finished(resume=foreign)) == "FINISHED"
+
+
+def test_a_run_that_does_not_exist_is_refused(folder):
+    with pytest.raises(ValueError, match="has no run 'nothing'"), open_run(resume="nothing"):
+        pass
+    deleted = finished()
+    MlflowClient().delete_run(deleted)
+    with pytest.raises(ValueError, match="mlflow runs restore"), open_run(resume=deleted):
+        pass
+
+
+def test_a_resumed_run_keeps_its_first_configuration_and_names_what_changed(folder, artifact):
+    run_id = finished(config={"epochs": 1, "seed": 7})
+    finished(resume=run_id, config={"epochs": 1, "seed": 7})
+    finished(resume=run_id, config={"epochs": 2, "seed": 7, "new": "x"})
+    run = MlflowClient().get_run(run_id)
+    assert run.data.params == {"cfg.epochs": "1", "cfg.seed": "7", "cfg.new": "x"}
+    assert run.data.tags["resumes"] == "2"
+    assert run.data.tags["resume.2.changed"] == "epochs, new"
+    assert "resume.1.changed" not in run.data.tags
+    assert "epochs: 1" in artifact(run_id, "config.yaml")
+    assert "epochs: 2" in artifact(run_id, "config.resume-2.yaml")
+
+
+def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
+    wrapper = MlflowClient().create_run("0").info.run_id
+    MlflowClient().log_param(wrapper, "epochs", "'1'")
+    monkeypatch.setenv("MLFLOW_RUN_ID", wrapper)
+    assert finished(config={"epochs": 1}) == wrapper
+    assert "MLFLOW_RUN_ID" not in os.environ
+    assert MlflowClient().get_run(wrapper).data.params == {"epochs": "'1'", "cfg.epochs": "1"}
+
+
+def test_resuming_under_mlflow_run_continues_the_old_run(folder, monkeypatch):
+    old = finished()
+    wrapper = MlflowClient().create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", wrapper)
+    with open_run(resume=old) as run:
+        assert run.resumed
+        assert run.id == old
+    assert tags(wrapper)["resumed_run"] == old
+    assert status(wrapper) == "RUNNING"
+
+
+def test_data_are_logged_once_with_their_manifest(folder, artifact):
+    with open_run() as run:
+        runs.log_data(run, MANIFEST, name="sample", context="train")
+    with open_run(resume=run.id) as run:
+        runs.log_data(run, MANIFEST, name="sample", context="train")
+        with pytest.raises(ValueError, match="at most 36 characters"):
+            runs.log_data(run, {**MANIFEST, "digest": "0" * 64}, name="sample", context="train")
+    (entry,) = MlflowClient().get_run(run.id).inputs.dataset_inputs
+    assert entry.dataset.digest == MANIFEST["digest"]
+    assert mlflow.data.get_source(entry).uri == "train*.tfrecord"
+    assert artifact(run.id, "data/train.json") == MANIFEST
+
+
+def test_even_a_short_run_has_system_metrics(folder):
+    metrics = MlflowClient().get_run(finished(system_metrics=True)).data.metrics
+    assert 0 < metrics["system/system_memory_usage_percentage"] <= 100

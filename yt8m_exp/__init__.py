@@ -1,0 +1,1 @@
+"""Experiments on YouTube-8M: train, evaluate, tune, promote and serve, every number traceable."""

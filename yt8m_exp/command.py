@@ -1,0 +1,124 @@
+"""What all verbs share: Hydra's command line, exit statuses, and the last line of output.
+
+A verb's last line on standard output is one JSON object; all else goes to standard error.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+"""
+
+import json
+import logging
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import spec
+
+CONF = str(Path(__file__).parents[1] / "conf")
+HYDRA = [
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+]
+BAD_INPUT = (ValueError, LookupError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+BAD_INPUT += (PermissionError,)  # type: ignore[assignment]
+CLEAR = (*BAD_INPUT, OSError, ArithmeticError, RuntimeError)
+PLAIN = re.compile(r"[\w./:@*?+-]*|[\[{'\"].*")
+
+
+def run(verb: str, work: Callable[[DictConfig], dict[str, Any]]) -> None:
+    """Runs a verb from the command line, and exits.
+
+    Args:
+        verb: the name of its file in `conf/`.
+        work: takes the configuration, returns what a script needs next.
+    """
+    prepare()
+    began = False
+
+    @hydra.main(config_path=CONF, config_name=verb, version_base="1.3")
+    def main(cfg: DictConfig) -> None:
+        nonlocal began
+        began = True
+        sys.exit(_finish(work, cfg))
+
+    sys.argv[1:] = [*arguments(sys.argv[1:]), *HYDRA]
+    try:
+        main()
+    except SystemExit as ending:
+        raise SystemExit(ending.code if began or not ending.code else 2) from None
+
+
+def prepare() -> None:
+    """Sets what must be set before TensorFlow, MLflow or a configuration is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("yt8m_exp").setLevel(logging.INFO)
+
+
+def compose(verb: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Composes the configuration of a verb as its command line does."""
+    prepare()
+    if GlobalHydra.instance().is_initialized():
+        return hydra.compose(verb, list(overrides))
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        return hydra.compose(verb, list(overrides))
+
+
+def arguments(words: Sequence[str]) -> list[str]:
+    """Turns the words of an MLproject command into Hydra's.
+
+    Such a command ends in `--overrides '...'`, one word of free overrides. Parameters before it
+    that were not given are empty and left out, and values are quoted where Hydra's grammar needs
+    it. Words without `--overrides` are Hydra's own already.
+    """
+    if "--overrides" not in words:
+        return list(words)
+    place = list(words).index("--overrides")
+    given = [word for word in words[:place] if not word.endswith("=")]
+    free = shlex.split(" ".join(words[place + 1 :]))
+    return [_quoted(word) for word in given] + free
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if PLAIN.fullmatch(value):
+        return word
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
+def _finish(work: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> int:
+    try:
+        OmegaConf.resolve(cfg)
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        if missing:
+            raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
+        with redirect_stdout(sys.stderr):
+            result = work(cfg)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except CLEAR as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"{type(error).__name__}: {_sentence(error)}", file=sys.stderr)
+        return 2 if isinstance(error, BAD_INPUT) else 1
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error)

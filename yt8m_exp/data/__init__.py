@@ -1,0 +1,1 @@
+"""From shard patterns to batches."""

@@ -1,0 +1,210 @@
+"""Batches from shards: the order of an epoch is a pure function of the seed and the epoch.
+
+First the shards are shuffled and cut into groups; then the records of a group are shuffled
+together. A position in the data is therefore one number, the examples seen, and any position can be
+gone to without reading what lies before it. Memory holds two groups: one in use, one being read.
+"""
+
+import itertools
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from yt8m_exp.data import shards as shards_lib
+from yt8m_exp.data.records import Schema, Videos
+from yt8m_exp.data.shards import Manifest, Shard
+
+Batch = dict[str, np.ndarray]
+LABEL_PADDING = -1
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """How the order of an epoch is drawn.
+
+    Args:
+        seed: of the random order.
+        group_bytes: shards are read and shuffled together in groups of about this size.
+    """
+
+    seed: int
+    group_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which rows of each batch are wanted: those of one of several equal workers."""
+
+    worker: int = 0
+    workers: int = 1
+
+
+def training_batches(
+    manifest: Manifest, batch_size: int, shuffle: Shuffle, *, start: int = 0, part: Part = Part()
+) -> Iterator[Batch]:
+    """Yields batches of one size for ever, epoch after epoch, each in a new order.
+
+    A batch may hold the last videos of an epoch and the first of the next.
+
+    Args:
+        manifest: the shards.
+        batch_size: videos in a batch, over all workers.
+        shuffle: how the order is drawn.
+        start: the examples seen before; the batches go on from there.
+        part: which rows of each batch are yielded.
+
+    Returns:
+        Batches of float32 (B, D) by feature name, `labels` int32 (B, L) padded with -1, and `id`.
+    """
+    rows = batch_size // part.workers
+    mine = slice(part.worker * rows, (part.worker + 1) * rows)
+    groups = _load_ahead(_epochs(manifest, shuffle, start), manifest.schema)
+    return _ahead(_cut(groups, batch_size, mine))
+
+
+def ordered_batches(manifest: Manifest, batch_size: int) -> Iterator[Batch]:
+    """Yields each video once, in the order of the shards; the last batch may be smaller."""
+    groups = _groups(manifest.shards, Shuffle(0).group_bytes)
+    ordered = ((group, np.arange(sum(shard.records for shard in group))) for group in groups)
+    return _ahead(_cut(_load_ahead(ordered, manifest.schema), batch_size, slice(None)))
+
+
+def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
+    """Returns the groups of shards of an epoch, in the order in which they are read."""
+    rng = np.random.default_rng([shuffle.seed, epoch])
+    order = rng.permutation(len(manifest.shards))
+    return _groups([manifest.shards[i] for i in order], shuffle.group_bytes)
+
+
+def _groups(shards: tuple[Shard, ...] | list[Shard], group_bytes: int) -> list[list[Shard]]:
+    groups: list[list[Shard]] = []
+    room = 0
+    for shard in shards:
+        if shard.bytes > room or not groups:
+            groups.append([])
+            room = group_bytes
+        groups[-1].append(shard)
+        room -= shard.bytes
+    return groups
+
+
+def _epochs(
+    manifest: Manifest, shuffle: Shuffle, start: int
+) -> Iterator[tuple[list[Shard], np.ndarray]]:
+    """Yields groups of shards, each with the order of its rows, from a position on, for ever."""
+    first, behind = divmod(start, manifest.records)
+    for epoch in itertools.count(first):
+        for number, group in enumerate(epoch_order(manifest, shuffle, epoch)):
+            size = sum(shard.records for shard in group)
+            if behind < size:
+                rng = np.random.default_rng([shuffle.seed, epoch, number])
+                yield group, rng.permutation(size)[behind:]
+            behind = max(behind - size, 0)
+
+
+def _load_ahead(
+    groups: Iterator[tuple[list[Shard], np.ndarray]], schema: Schema
+) -> Iterator[tuple[Videos, np.ndarray]]:
+    """Loads groups, the next while one is in use."""
+    with ThreadPoolExecutor(1) as pool:
+        loading: deque = deque()
+        for group, order in groups:
+            loading.append((pool.submit(shards_lib.load, group, schema), order))
+            if len(loading) > 1:
+                videos, rows = loading.popleft()
+                yield videos.result(), rows
+        for videos, rows in loading:
+            yield videos.result(), rows
+
+
+def _cut(
+    pieces: Iterator[tuple[Videos, np.ndarray]], batch_size: int, mine: slice
+) -> Iterator[Batch]:
+    """Cuts a stream of ordered groups into batches, and takes this worker's rows of each."""
+    waiting: list[Batch] = []
+    missing = batch_size
+    for videos, order in pieces:
+        for_next = 0
+        while for_next < len(order):
+            rows = order[for_next : for_next + missing]
+            for_next += len(rows)
+            missing -= len(rows)
+            waiting.append(_take(videos, rows))
+            if not missing:
+                yield _rows(_join(waiting), mine)
+                waiting, missing = [], batch_size
+    if waiting:
+        yield _rows(_join(waiting), mine)
+
+
+def _take(videos: Videos, rows: np.ndarray) -> Batch:
+    features = {name: values.take(rows, axis=0) for name, values in videos.features.items()}
+    return features | {"labels": _padded(videos, rows), "id": videos.ids[rows]}
+
+
+def _padded(videos: Videos, rows: np.ndarray) -> np.ndarray:
+    starts = videos.splits[rows]
+    counts = videos.splits[rows + 1] - starts
+    width = max(int(counts.max(initial=0)), 1)
+    places = np.arange(width)
+    inside = places < counts[:, None]
+    ids = np.full(inside.shape, LABEL_PADDING, np.int32)  # (B, L)
+    ids[inside] = videos.labels[(starts[:, None] + places)[inside]]
+    return ids
+
+
+def _join(parts: list[Batch]) -> Batch:
+    if len(parts) == 1:
+        return parts[0]
+    width = max(part["labels"].shape[1] for part in parts)
+    for part in parts:
+        room = ((0, 0), (0, width - part["labels"].shape[1]))
+        part["labels"] = np.pad(part["labels"], room, constant_values=LABEL_PADDING)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _rows(batch: Batch, mine: slice) -> Batch:
+    return batch if mine == slice(None) else {name: rows[mine] for name, rows in batch.items()}
+
+
+def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
+    """Makes batches in a thread, up to `depth` ahead of their use."""
+    ready: queue.Queue = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                if not _put(ready, batch, stopped):
+                    return
+            _put(ready, None, stopped)
+        except BaseException as error:  # noqa: BLE001 (raised again where the batch is asked for)
+            _put(ready, error, stopped)
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _put(ready: queue.Queue, item: object, stopped: threading.Event) -> bool:
+    while not stopped.is_set():
+        try:
+            ready.put(item, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False

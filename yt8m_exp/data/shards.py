@@ -1,0 +1,295 @@
+"""Shard patterns to a manifest: which files, what they hold, and the digest that names the data.
+
+Every record of a shard is checked once, when the shard is first seen; what was found is kept in
+the user's cache under the file's path, size and time, so that a later run starts at once.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from yt8m_exp.data import records, tfrecord
+from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecord import Problem
+
+CACHE_VERSION = 1
+REMEDY = "Or set data.on_bad_record=skip to leave such records out."
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file, as it was when it was checked.
+
+    Args:
+        path: where it lies.
+        bytes: its size.
+        crc32c: its CRC-32C, 8 hexadecimal digits.
+        records: how many of its records can be used.
+        labelled: how many of those have the key `labels`.
+        class_counts: videos of each class, by class id; only classes that occur.
+        bad: what is wrong with the records left out.
+    """
+
+    path: str
+    bytes: int
+    crc32c: str
+    records: int
+    labelled: int
+    class_counts: Mapping[int, int] = field(repr=False)
+    bad: tuple[Problem, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return Path(self.path).name
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The shards of one data set, and what identifies them."""
+
+    source: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    schema: Schema
+
+    @cached_property
+    def records(self) -> int:
+        """How many records can be used."""
+        return sum(shard.records for shard in self.shards)
+
+    @cached_property
+    def skipped(self) -> int:
+        """How many records are left out because they are bad."""
+        return sum(len(shard.bad) for shard in self.shards)
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hexadecimal digits of a SHA-256 over names, sizes and checksums; not over folders."""
+        rows = sorted(f"{shard.name} {shard.bytes} {shard.crc32c}" for shard in self.shards)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+
+    def class_counts(self) -> np.ndarray:
+        """Returns the videos of each class, int64 (C,)."""
+        counts = np.zeros(self.schema.classes, np.int64)
+        for shard in self.shards:
+            for label, count in shard.class_counts.items():
+                counts[label] += count
+        return counts
+
+    def require_labels(self) -> None:
+        """Raises ValueError where a record has no labels, as those of the test split."""
+        for shard in self.shards:
+            if shard.labelled < shard.records:
+                missing = shard.records - shard.labelled
+                raise ValueError(
+                    f"{shard.path}: {missing} of {shard.records} records have no `labels`. "
+                    "Shards of the test split can be predicted, but not trained or scored on."
+                )
+
+    def as_dict(self) -> dict:
+        """Returns the manifest as plain data, for a JSON file."""
+        rows = [
+            {"name": s.name, "bytes": s.bytes, "crc32c": s.crc32c, "records": s.records}
+            | ({"skipped": [problem._asdict() for problem in s.bad]} if s.bad else {})
+            for s in self.shards
+        ]
+        return {
+            "digest": self.digest,
+            "source": list(self.source),
+            "records": self.records,
+            "skipped": self.skipped,
+            "features": dict(self.schema.features),
+            "classes": self.schema.classes,
+            "shards": rows,
+        }
+
+
+def find(patterns: str | Sequence[str]) -> list[Path]:
+    """Finds the shards that patterns match.
+
+    Args:
+        patterns: a glob, a file, a folder (its `*.tfrecord`), or a list of these.
+
+    Returns:
+        The files in the order of the patterns, then of their names, each once.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+    """
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    if not patterns:
+        raise FileNotFoundError("At least one shard pattern must be given, but got an empty list.")
+    return list(dict.fromkeys(path for pattern in patterns for path in _matches(str(pattern))))
+
+
+def scan(
+    patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = "stop"
+) -> Manifest:
+    """Checks every record of the shards that patterns match, and describes them.
+
+    Args:
+        patterns: see `find`.
+        schema: what each record must hold.
+        on_bad_record: `stop` raises at the first bad record, `skip` leaves such records out.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+        ValueError: a record is bad and `on_bad_record` is `stop`, or no record is left.
+    """
+    if on_bad_record not in ("stop", "skip"):
+        raise ValueError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
+    paths = find(patterns)
+    with ThreadPoolExecutor(2) as pool:
+        checked = pool.map(lambda path: _cached(path, schema), paths)
+        shards = tuple(track(
+            checked, "Checking shards", total=len(paths), console=Console(stderr=True),
+            transient=True, disable=not Console(stderr=True).is_terminal,
+        ))  # fmt: skip
+    if on_bad_record == "stop":
+        for shard in shards:
+            if shard.bad:
+                raise ValueError(_sentence(shard))
+    source = (patterns,) if isinstance(patterns, str) else tuple(map(str, patterns))
+    manifest = Manifest(source, shards, schema)
+    if not manifest.records:
+        raise ValueError(f"No usable record is left in the {len(shards)} shards of {source}.")
+    return manifest
+
+
+def load(shards: Sequence[Shard], schema: Schema) -> records.Videos:
+    """Reads shards that were scanned, without what was bad in them.
+
+    Raises:
+        ValueError: a shard is not what it was when it was scanned.
+    """
+    sizes = np.array([shard.bytes for shard in shards], np.int64)
+    buffer = np.empty(int(sizes.sum()) + records.PADDING, np.uint8)
+    frames = []
+    for shard, end in zip(shards, np.cumsum(sizes).tolist(), strict=True):
+        view = memoryview(buffer)[end - shard.bytes : end]
+        _read(shard, view)
+        found, _ = tfrecord.index(view, checksums=False)
+        bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
+        rows = np.delete(np.stack(found, axis=1), bad, axis=0)
+        frames.append(rows + [end - shard.bytes, 0])
+    table = np.concatenate(frames)
+    videos, problems = records.decode(buffer, tfrecord.Frames(*table.T), schema)
+    if problems or len(videos.ids) != sum(shard.records for shard in shards):
+        names = ", ".join(shard.path for shard in shards)
+        raise ValueError(f"A shard changed while it was in use, one of: {names}. Start again.")
+    return videos
+
+
+def _matches(pattern: str) -> list[Path]:
+    if "://" in pattern:
+        raise ValueError(f"Shards must lie in a local file system, but got {pattern!r}.")
+    if Path(pattern).is_dir():
+        pattern = str(Path(pattern) / "*.tfrecord")
+    paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute patterns)
+    files = [path for path in paths if path.is_file()]
+    if not files:
+        raise FileNotFoundError(
+            f"No shard matches {pattern!r} (from {Path.cwd()}). Set data.train, data.validate or "
+            "shards to where yours lie."
+        )
+    return files
+
+
+def _sentence(shard: Shard) -> str:
+    first, more = shard.bad[0], len(shard.bad) - 1
+    tail = f" ({more} more bad records in this shard.)" if more else ""
+    return f"{shard.path}, record {first.record}: {first.text} {REMEDY}{tail}"
+
+
+def _read(shard: Shard, view: memoryview) -> None:
+    with Path(shard.path).open("rb", buffering=0) as file:
+        size = file.readinto(view)
+        if size != shard.bytes or file.read(1):
+            raise ValueError(f"{shard.path} changed while it was in use. Start again.")
+
+
+def _check(path: Path, schema: Schema) -> Shard:
+    data = path.read_bytes()
+    frames, problems = tfrecord.index(data, checksums=True)
+    if not data:
+        problems = [Problem(0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")]
+    padded = np.frombuffer(data + bytes(records.PADDING), np.uint8)
+    framed = [problem.record for problem in problems if problem.record < len(frames.starts)]
+    whole = np.setdiff1d(np.arange(len(frames.starts)), framed)
+    good = tfrecord.Frames(frames.starts[whole], frames.lengths[whole])
+    videos, wrong = records.decode(padded, good, schema)
+    problems += [Problem(int(whole[row]), text) for row, text in wrong]
+    rows = np.delete(whole, [row for row, _ in wrong])
+    bad_values = _not_finite(videos.features)
+    problems += [Problem(int(rows[row]), text) for row, text in bad_values.items()]
+    keep = np.ones(len(rows), bool)
+    keep[list(bad_values)] = False
+    labels = videos.labels[np.repeat(keep, np.diff(videos.splits))]
+    present, counts = np.unique(labels, return_counts=True)
+    return Shard(
+        path=str(path),
+        bytes=len(data),
+        crc32c=f"{google_crc32c.value(data):08x}",
+        records=int(keep.sum()),
+        labelled=int(videos.labelled[keep].sum()),
+        class_counts=dict(zip(present.tolist(), counts.tolist(), strict=True)),
+        bad=tuple(sorted(problems)),
+    )
+
+
+def _not_finite(features: Mapping[str, np.ndarray]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, values in features.items():
+        finite = np.isfinite(values)
+        for row in np.flatnonzero(~finite.all(axis=1)):
+            place = int(np.argmin(finite[row]))
+            text = f"expected finite numbers, but `{name}`[{place}] is {values[row, place]}."
+            found.setdefault(int(row), text)
+    return found
+
+
+def _cached(path: Path, schema: Schema) -> Shard:
+    status = path.stat()
+    key = json.dumps([
+        CACHE_VERSION, str(path.resolve()), status.st_size, status.st_mtime_ns,
+        dict(schema.features), schema.classes,
+    ])  # fmt: skip
+    entry = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+    try:
+        row = json.loads(entry.read_bytes())
+        counts = {int(label): count for label, count in row["class_counts"].items()}
+        bad = tuple(Problem(*problem) for problem in row["bad"])
+        return Shard(**row | {"path": str(path), "class_counts": counts, "bad": bad})
+    except (OSError, ValueError, KeyError, TypeError):
+        shard = _check(path, schema)  # never seen, or an entry that cannot be read
+    _keep(entry, json.dumps(asdict(shard)))
+    return shard
+
+
+def _keep(entry: Path, text: str) -> None:
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=entry.parent, delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(entry)
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def _cache_folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "yt8m_exp" / "shards"
+
+

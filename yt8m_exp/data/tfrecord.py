@@ -1,0 +1,93 @@
+"""The TFRecord container: where each record of a file begins, and whether its checksums hold.
+
+A record is its length (uint64), the length's checksum (uint32), the bytes, their checksum (uint32);
+checksums are masked CRC-32C.
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+"""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import google_crc32c
+import numpy as np
+
+HEADER_BYTES = 12
+FOOTER_BYTES = 4
+AGAIN = "Fetch the shard again."
+
+
+class Problem(NamedTuple):
+    """What is wrong with one record of a file."""
+
+    record: int
+    text: str
+
+
+class Frames(NamedTuple):
+    """Where the records of a file lie: `starts` and `lengths` in bytes, int64 (N,)."""
+
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+def index(data: bytes, *, checksums: bool) -> tuple[Frames, list[Problem]]:
+    """Finds the records of a file.
+
+    Args:
+        data: the whole file.
+        checksums: whether to check the bytes of each record too, or the framing alone.
+
+    Returns:
+        All records up to the first that cannot be framed, and the problems: records with a wrong
+        checksum are framed and reported, one that is cut off is only reported.
+    """
+    header = struct.Struct("<QI")
+    spans: list[tuple[int, int]] = []
+    problems = []
+    offset, size = 0, len(data)
+    while offset < size:
+        record = len(spans)
+        if offset + HEADER_BYTES > size:
+            problems.append(Problem(record, _cut(offset, HEADER_BYTES, size)))
+            break
+        length, checksum = header.unpack_from(data, offset)
+        if (checksums or offset + length > size) and masked_crc(data[offset : offset + 8]) != checksum:
+            problems.append(Problem(record, f"the checksum of its length fails at byte {offset}. {AGAIN}"))
+            break
+        end = offset + HEADER_BYTES + length + FOOTER_BYTES
+        if end > size:
+            problems.append(Problem(record, _cut(offset, end - offset, size)))
+            break
+        if checksums:
+            payload = data[offset + HEADER_BYTES : end - FOOTER_BYTES]
+            if masked_crc(payload) != int.from_bytes(data[end - FOOTER_BYTES : end], "little"):
+                problems.append(Problem(record, f"its checksum fails at byte {offset}. {AGAIN}"))
+        spans.append((offset + HEADER_BYTES, length))
+        offset = end
+    table = np.array(spans, np.int64).reshape(-1, 2)
+    return Frames(table[:, 0], table[:, 1]), problems
+
+
+def masked_crc(data: bytes) -> int:
+    """Returns the checksum that the container stores for some bytes."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def write(path: Path, records: Iterable[bytes]) -> None:
+    """Writes serialized records to a new file."""
+    with path.open("wb") as file:
+        for record in records:
+            _write_one(file, record)
+
+
+def _write_one(file: BinaryIO, record: bytes) -> None:
+    length = struct.pack("<Q", len(record))
+    file.write(length + struct.pack("<I", masked_crc(length)))
+    file.write(record + struct.pack("<I", masked_crc(record)))
+
+
+def _cut(offset: int, needed: int, size: int) -> str:
+    return f"the file ends in the middle of it: {needed} bytes from byte {offset} do not fit in {size}. {AGAIN}"

@@ -1,0 +1,50 @@
+"""The names of classes: the index is the key, since names repeat and some are empty."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names by class id.
+
+    Args:
+        names: one for each class, in the order of class ids; may be empty.
+        path: the file they come from, None where classes are only numbered.
+    """
+
+    names: tuple[str, ...]
+    path: Path | None = None
+
+
+def read(path: str | Path | None, classes: int) -> Vocabulary:
+    """Reads a vocabulary, in whatever order its rows are.
+
+    Args:
+        path: a CSV with the columns `index` and `name`, or the dataset's own (`Index`, `Name`);
+            None leaves the classes without names.
+        classes: how many classes there must be.
+
+    Raises:
+        ValueError: the file has other columns, or other classes.
+        FileNotFoundError: there is no such file.
+    """
+    if path is None:
+        return Vocabulary(("",) * classes)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No vocabulary at {str(path)!r}. Set data.vocabulary, or to null for numbers alone."
+        )
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{key.lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    if not rows or not {"index", "name"} <= rows[0].keys():
+        raise ValueError(f"{path}: expected the columns `index` and `name` in the first line.")
+    names = {int(row["index"]): row["name"] for row in rows}
+    if sorted(names) != list(range(classes)) or len(rows) != classes:
+        raise ValueError(
+            f"{path}: expected each class id in [0, {classes}) once, but got {len(rows)} rows with "
+            f"ids up to {max(names)}. Set data.vocabulary and data.classes of the same release."
+        )
+    return Vocabulary(tuple(names[index] for index in range(classes)), path)

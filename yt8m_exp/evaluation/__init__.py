@@ -1,0 +1,1 @@
+"""Ranking metrics, and the pass over shards that feeds them."""

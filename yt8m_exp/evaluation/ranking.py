@@ -1,0 +1,252 @@
+"""How well scores rank the right classes first: Hit@1, PERR, GAP, mAP, exact at full size.
+
+A pass keeps one packed key of 8 bytes a prediction and integer counters, so that neither the order
+of the videos nor their split over batches and processes changes a bit of the result.
+
+Source of the definitions: google/youtube-8m, `eval_util.py` and `average_precision_calculator.py`.
+Unlike there, tied scores count by the expectation over their random order (see `precision.py`).
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from yt8m_exp import spec
+from yt8m_exp.evaluation.precision import Curve, curve, expected_sum, pack, precision_sums
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """What a pass over labelled videos measured.
+
+    Attributes:
+        gap: Global average precision of the pooled predictions, in [0, 1].
+        gap_low, gap_high: GAP if tied scores had their hits last, and first.
+        hit_at_1: Share of videos whose best class is right.
+        perr: Mean over videos of the precision among as many classes as the video has labels.
+        map: Mean of `ap` over the classes with positives; 0 where no class has any.
+        ap: Average precision of each class, float64 (C,), NaN where a class has no positive.
+        positives: Videos that have the label, of each class, int64 (C,).
+        videos: Number of videos.
+        videos_without_labels: Those that count 0 in Hit@1 and PERR.
+        curve: Precision and recall of the pooled predictions, by falling threshold.
+    """
+
+    gap: float
+    gap_low: float
+    gap_high: float
+    hit_at_1: float
+    perr: float
+    map: float
+    ap: NDArray
+    positives: NDArray
+    videos: int
+    videos_without_labels: int
+    curve: Curve
+
+    @property
+    def classes_with_positives(self) -> int:
+        """Number of classes that `map` averages."""
+        return int(np.count_nonzero(self.positives))
+
+    @property
+    def map_2017(self) -> float:
+        """MAP as the 2017 starter code had it: a class without positives counts as 0."""
+        return float(np.nansum(self.ap) / self.ap.size)
+
+
+class Ranking:
+    """Gathers what the metrics need from a pass over labelled videos.
+
+    Args:
+        classes: Number of classes.
+        top_k: Predictions of a video that feed GAP and mAP; labels outside count as missed.
+    """
+
+    def __init__(self, classes: int, *, top_k: int = spec.TOP_K):
+        if min(classes, top_k) < 1:
+            raise ValueError(
+                f"`classes >= 1` and `top_k >= 1` must hold, but got {classes=}, {top_k=}."
+            )
+        self.classes, self.top_k = classes, top_k
+        self._keys = [np.empty(0, np.uint64)]  # packed predictions, a piece an update
+        self._counts = {
+            "positives": np.zeros(classes, np.int64),
+            "perr_hits": np.zeros(classes + 1, np.int64),  # by the video's number of labels
+            "videos": np.zeros(3, np.int64),  # all, without labels, with the best class right
+        }
+
+    def update(self, scores: ArrayLike, class_ids: ArrayLike, labels: ArrayLike) -> None:
+        """Adds a batch of videos.
+
+        Args:
+            scores: The videos' best predictions, falling, float32 (B, K), not negative.
+            class_ids: Their classes, int32 (B, K), distinct in a row, the lower first on ties. K is
+                at least `top_k` and the longest list of labels, or the number of classes.
+            labels: Class ids, int32 (B, L), padded with -1; a repeated id counts once.
+
+        Raises:
+            ValueError: The arrays break one of these rules.
+        """
+        scores = np.asarray(scores, np.float32) + np.float32(0)  # + 0 makes a -0.0 positive
+        class_ids, labels = np.asarray(class_ids), np.sort(np.asarray(labels), axis=-1)
+        self._check(scores, class_ids, labels)
+        distinct = labels >= 0
+        distinct[:, 1:] &= labels[:, 1:] != labels[:, :-1]
+        counts = distinct.sum(axis=1)  # (B,)
+        self._check_width(class_ids.shape[1], counts)
+
+        hits = np.zeros(class_ids.shape, bool)
+        for column in labels.T[..., None]:  # (B, 1)
+            hits |= class_ids == column
+        within = hits & (np.arange(class_ids.shape[1]) < counts[:, None]) & (scores > 0)
+        self._counts["perr_hits"] += _count(counts, self.classes + 1, within.sum(axis=1))
+        self._counts["positives"] += _count(labels[distinct], self.classes)
+        self._counts["videos"] += [len(hits), np.sum(counts == 0), np.sum(hits[:, :1])]
+        k = self.top_k
+        self._keys.append(pack(scores[:, :k], class_ids[:, :k], hits[:, :k]))
+
+    def merge(self, other: "Ranking") -> None:
+        """Adds the videos of another pass over the same classes.
+
+        Raises:
+            ValueError: The other pass has other classes or another `top_k`.
+        """
+        mine, theirs = (self.classes, self.top_k), (other.classes, other.top_k)
+        if mine != theirs:
+            raise ValueError(f"(classes, top_k) must be equal to merge, but {mine} != {theirs}.")
+        self._add({**other._counts, "keys": np.concatenate(other._keys)})
+
+    def state(self) -> dict[str, NDArray]:
+        """Returns all that was gathered, as arrays to send to another process or to store."""
+        counts = {name: count.copy() for name, count in self._counts.items()}
+        settings = np.array([self.classes, self.top_k])
+        return {**counts, "settings": settings, "keys": np.concatenate(self._keys)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, NDArray]) -> Self:
+        """Rebuilds a ranking from what `state` returned."""
+        classes, top_k = state["settings"].tolist()
+        ranking = cls(classes, top_k=top_k)
+        ranking._add(state)
+        return ranking
+
+    def result(self) -> Metrics:
+        """Computes the metrics of the videos gathered so far; more may follow.
+
+        Raises:
+            ValueError: No video was added.
+        """
+        videos, without_labels, right = self._counts["videos"].tolist()
+        if not videos:
+            raise ValueError("Metrics need at least one video, but got none. Call `update` first.")
+        keys = np.concatenate(self._keys)
+        self._keys = [keys]  # frees the pieces; the order of the state means nothing
+        keys.sort()
+        ends = np.searchsorted(keys, np.arange(1, self.classes + 1, dtype=np.uint64) << 32)
+        positives = self._counts["positives"].copy()
+        perr_hits = self._counts["perr_hits"][1:]
+        ap = np.full(self.classes, np.nan)
+        np.divide(precision_sums(keys, ends)[0], positives, out=ap, where=positives > 0)
+
+        pooled = keys.astype(np.uint32)  # drops the class
+        pooled.sort()
+        total = max(int(positives.sum()), 1)
+        sums = precision_sums(pooled, np.array([pooled.size]))
+        gap, low, high = (sums[:, 0] / total).tolist()
+        return Metrics(
+            gap=gap,
+            gap_low=low,
+            gap_high=high,
+            hit_at_1=right / videos,
+            perr=float(np.sum(perr_hits / np.arange(1, self.classes + 1))) / videos,
+            map=float(np.mean(ap[positives > 0])) if positives.any() else 0.0,
+            ap=ap,
+            positives=positives,
+            videos=videos,
+            videos_without_labels=without_labels,
+            curve=curve(pooled, total),
+        )
+
+    def _check(self, scores: NDArray, class_ids: NDArray, labels: NDArray) -> None:
+        agree = scores.shape == class_ids.shape and len(scores) == len(labels)
+        if not (agree and scores.ndim == labels.ndim == 2):
+            raise ValueError(
+                "Scores and class ids (B, K) and labels (B, L) must agree, but got shapes "
+                f"{scores.shape}, {class_ids.shape}, {labels.shape}."
+            )
+        if not (scores[:, 1:] <= scores[:, :-1]).all() or not (scores[:, -1:] >= 0).all():
+            wrong = np.isnan(scores) | (scores < 0)
+            example = f"{scores[wrong][0]}" if wrong.any() else "rising ones"
+            raise ValueError(
+                f"Scores must be at least 0, falling in each video, but got {example}. Does the "
+                "model return probabilities, and do they go through `top_predictions`?"
+            )
+        for name, ids, lowest in ("Class ids", class_ids, 0), ("Labels", labels, -1):
+            if ids.size and not (lowest <= ids.min() and ids.max() < self.classes):
+                raise ValueError(
+                    f"{name} must lie in [{lowest}, {self.classes}), but got values in "
+                    f"[{ids.min()}, {ids.max()}]. Is the model for another release of the data?"
+                )
+
+    def _check_width(self, width: int, counts: NDArray) -> None:
+        needed = min(self.classes, max(self.top_k, counts.max(initial=0)))
+        if counts.size and width < needed:
+            raise ValueError(
+                f"A video's predictions must reach its labels' number and top_k, here {needed}, "
+                f"but got {width}. Pass the best {needed} of each video."
+            )
+
+    def _add(self, state: dict[str, NDArray]) -> None:
+        for name, counter in self._counts.items():
+            counter += state[name]
+        self._keys.append(state["keys"])
+
+
+def top_predictions(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
+    """Returns each video's best `k` scores, falling, and their classes; the lower id first on ties.
+
+    Args:
+        scores: Scores of all classes, (B, C).
+        k: Predictions to keep; all if there are fewer classes.
+
+    Returns:
+        The scores, (B, K), and the class ids, int32 (B, K).
+    """
+    scores = np.asarray(scores)
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, axis=-1), order.astype(np.int32)
+
+
+def average_precision(
+    scores: ArrayLike, hits: ArrayLike, *, n: int | None = None, positives: int | None = None
+) -> float:
+    """Average precision of one ranked list, or of its first `n` (AP@n of the starter code).
+
+    Args:
+        scores: One score an item, (N,).
+        hits: Whether the item is right: above 0 (N,).
+        n: Items to look at from the top; all by default. No more positives than that are expected.
+        positives: Number of positives in all; by default those in the list.
+
+    Returns:
+        The sum of the precisions at the hits over the positives, expected over the random order of
+        tied scores; 0 without positives. Above 1 if `positives` is below the number of hits.
+    """
+    hits = np.asarray(hits) > 0
+    expected = int(hits.sum()) if positives is None else positives
+    if not expected:
+        return 0.0
+    _, group, size = np.unique(-np.asarray(scores), return_inverse=True, return_counts=True)
+    right = np.bincount(group, weights=hits)
+    before, right_before = np.cumsum(size) - size, np.cumsum(right) - right
+    length = hits.size if n is None else n
+    taken = np.clip(length - before, 0, size)
+    total = expected_sum(right, size, before, right_before, taken).sum()
+    return float(total / (expected if n is None else min(expected, n)))
+
+
+def _count(values: NDArray, size: int, weights: NDArray | None = None) -> NDArray:
+    return np.bincount(values, weights, minlength=size).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Keras models over named features, one file each."""

@@ -1,0 +1,54 @@
+"""Named inputs and what is done to them before anything is learnt."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import keras
+from keras import ops
+
+Normalize = Literal["each", "joint", "none"]
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class L2Normalize(keras.layers.Layer):
+    """Scales the last axis to length one.
+
+    Args:
+        epsilon: the least squared length that is divided by; a zero vector stays zero.
+    """
+
+    def __init__(self, epsilon: float = 1e-12, **layer) -> None:
+        super().__init__(**layer)
+        self.epsilon = epsilon
+
+    def call(self, x):
+        squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
+        return x * ops.rsqrt(ops.maximum(squares, self.epsilon))
+
+    def get_config(self):
+        return super().get_config() | {"epsilon": self.epsilon}
+
+
+def named(features: Mapping[str, int]) -> dict[str, keras.KerasTensor]:
+    """Returns a float32 input (B, D) for each feature, under the feature's own name."""
+    return {name: keras.Input((size,), name=name) for name, size in features.items()}
+
+
+def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> keras.KerasTensor:
+    """Joins video-level features to one vector (B, D).
+
+    Args:
+        inputs: the features, joined in this order.
+        normalize: `each` gives every feature length one, `joint` the whole vector (the starter
+            code's way, in which rgb outweighs audio), `none` leaves the values as they are.
+
+    Raises:
+        ValueError: `normalize` is none of these.
+    """
+    if normalize not in ("each", "joint", "none"):
+        raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
+    parts = list(inputs.values())
+    if normalize == "each":
+        parts = [L2Normalize(name=f"normalized_{part.name}", dtype="float32")(part) for part in parts]
+    x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
+    return L2Normalize(name="normalized", dtype="float32")(x) if normalize == "joint" else x

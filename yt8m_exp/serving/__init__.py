@@ -1,0 +1,1 @@
+"""Models and predictions as others receive them."""

@@ -1,0 +1,108 @@
+"""Logs a trained model to MLflow in the form that `tagger` serves."""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+from mlflow.entities import Metric
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
+
+from yt8m_exp import spec
+from yt8m_exp.data.vocabulary import Vocabulary
+from yt8m_exp.serving.tagger import RECORD
+
+PACKAGE = Path(__file__).parents[1]
+REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "google-crc32c")
+
+
+def log_model(
+    path: Path, *, name: str, step: int, words: Vocabulary, about: Mapping[str, Any]
+) -> ModelInfo:
+    """Logs a `.keras` file as a model of the active run.
+
+    Args:
+        path: the file.
+        name: the model's name within the run.
+        step: examples seen.
+        words: the names of its classes.
+        about: what it was trained with, as plain data; kept beside it as `about.json`.
+
+    Returns:
+        What MLflow knows of it, its id and URI among that.
+    """
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        facts = Path(folder) / "about.json"
+        facts.write_text(json.dumps(dict(about), indent=1))
+        vocabulary = Path(folder) / "vocabulary.csv"
+        _write_vocabulary(vocabulary, words)
+        return mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
+            artifacts={
+                "model": str(path), "vocabulary": str(vocabulary), "about": str(facts)
+            },
+            code_paths=[str(PACKAGE)],
+            signature=signature(model),
+            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+            params={"parameters": model.count_params(), "examples": step},
+            model_type="keras",
+            step=step,
+        )  # fmt: skip
+
+
+def log_metrics(
+    run_id: str, model_id: str, metrics: Mapping[str, float], *, step: int, data: tuple[str, str]
+) -> None:
+    """Logs metrics that belong to a model and to the data they were measured on.
+
+    Args:
+        run_id: the run that measured them.
+        model_id: the model.
+        metrics: values by name.
+        step: examples the model had seen.
+        data: name and digest of the data set.
+    """
+    now = int(time.time() * 1000)
+    points = [
+        Metric(key, value, now, step, model_id, *data, run_id=run_id)
+        for key, value in metrics.items()
+    ]
+    mlflow.MlflowClient().log_batch(run_id, metrics=points)
+
+
+def signature(model: keras.Model) -> ModelSignature:
+    """Returns what the model takes and gives, for MLflow to check requests against."""
+    features = [
+        ColSpec(Array(DataType.float), name, required=False)
+        for name in model.input
+    ]  # fmt: skip
+    columns = [
+        ColSpec(DataType.string, "id", required=False),
+        ColSpec(DataType.binary, RECORD, required=False),
+        *features,
+    ]
+    answers = [
+        ColSpec(DataType.string, "id"),
+        ColSpec(Array(DataType.long), "class_ids"),
+        ColSpec(Array(DataType.string), "class_names"),
+        ColSpec(Array(DataType.double), "probabilities"),
+    ]
+    params = ParamSchema([ParamSpec("top_k", DataType.long, spec.TOP_K)])
+    return ModelSignature(Schema(columns), Schema(answers), params)
+
+
+def _write_vocabulary(path: Path, words: Vocabulary) -> None:
+    if words.path:
+        path.write_bytes(words.path.read_bytes())
+        return
+    path.write_text("index,name\n" + "".join(f"{i},\n" for i in range(len(words.names))))

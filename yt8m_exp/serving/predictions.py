@@ -1,0 +1,160 @@
+"""The competition's predictions file: a video a line, its best classes and their scores.
+
+    VideoId,LabelConfidencePairs
+    <id>,<class> <score> <class> <score> ...
+
+Source: google/youtube-8m, `inference.py`, whose lines these are character by character: classes as
+`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling.
+"""
+
+import csv
+import gzip
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+HEADER = ["VideoId", "LabelConfidencePairs"]
+
+
+class PredictionsWriter:
+    """Writes predictions batch by batch; the file appears under its name when it is complete.
+
+    A context manager. Lines go to a temporary file in the same folder, which takes the final name
+    at the end and is removed if the block fails, so that a cut run leaves no partial result.
+
+    Args:
+        path: The file to write or replace; compressed if it ends in `.gz`.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        NotADirectoryError: What should be the folder is a file.
+        PermissionError: The folder cannot be written to.
+        IsADirectoryError: The path is a folder.
+        FileExistsError: The path is something else that is no file, as a device.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._target = self.path.resolve()  # a link stays a link
+        _check_writable(self._target)
+        name = f".{self.path.name}.{secrets.token_hex(4)}.part"
+        self._temporary = self._target.with_name(name)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self._temporary.unlink, missing_ok=True)
+            self._file = stack.enter_context(self._temporary.open("xb"))
+            self._lines: BinaryIO | gzip.GzipFile = self._file
+            if self.path.suffix == ".gz":  # no name and no time inside: equal runs, equal bytes
+                self._lines = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1: the fastest
+                stack.callback(self._lines.close)
+            self._lines.write((",".join(HEADER) + "\n").encode())
+            self._cleanup = stack.pop_all()
+        return self
+
+    def write(self, ids: Sequence[str], class_ids: ArrayLike, scores: ArrayLike) -> None:
+        """Adds a batch of videos.
+
+        Args:
+            ids: The videos' names, (B,).
+            class_ids: Integers (B, K).
+            scores: Falling in each row, (B, K).
+
+        Raises:
+            ValueError: The shapes disagree, or scores rise or are NaN.
+        """
+        class_ids, scores = np.asarray(class_ids), np.asarray(scores)
+        _check_batch(ids, class_ids, scores)
+        videos, k = scores.shape
+        fields = np.empty((videos, 1 + 2 * k), object)
+        fields[:, 0] = _quoted(ids)
+        fields[:, 1::2] = class_ids
+        fields[:, 2::2] = scores.astype(np.float64)
+        line = "%s," + " ".join(["%d %g"] * k) + "\n"
+        self._lines.write((line * videos % tuple(fields.ravel())).encode())
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        with self._cleanup:
+            if kind is not None:
+                return
+            if self._lines is not self._file:
+                self._lines.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._temporary.replace(self._target)
+
+
+def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
+    """Reads a predictions file, compressed if its name ends in `.gz`, video by video.
+
+    Yields:
+        A video's id, its class ids, int32 (K,), and its scores, float32 (K,).
+
+    Raises:
+        ValueError: The file does not have the format.
+    """
+    path = Path(path)
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        if (header := next(lines, None)) != HEADER:
+            raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
+        for line in lines:
+            yield _parsed(line, where=f"{path}, line {lines.line_num}")
+
+
+def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
+    try:
+        video, pairs = line
+        values = pairs.split()
+        class_ids, scores = np.array(values[::2], np.int32), np.array(values[1::2], np.float32)
+        if class_ids.shape == scores.shape:
+            return video, class_ids, scores
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{where}: expected `id,class score class score ...`, but got {','.join(line)[:80]!r}. "
+        "Is the file cut, or of another kind?"
+    )
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"The folder {folder} of {path} does not exist. Create it first.")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder, so {path} cannot be written.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file in it, as {path}/out.csv.gz.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is not a regular file. Name another file.")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise PermissionError(f"The folder {folder} cannot be written to. Name another for {path}.")
+
+
+def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> None:
+    if scores.ndim != 2 or class_ids.shape != scores.shape or len(ids) != len(scores):
+        raise ValueError(
+            "Ids (B,), class ids and scores (B, K) must agree, but got "
+            f"{len(ids)} ids and shapes {class_ids.shape}, {scores.shape}."
+        )
+    wrong = np.isnan(scores).any(axis=1) | (scores[:, 1:] > scores[:, :-1]).any(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"Scores must fall in each row, but those of {ids[row]!r} are {scores[row].tolist()}. "
+            "Do they go through `top_predictions`?"
+        )
+
+
+def _quoted(ids: Sequence[str]) -> Sequence[str]:
+    """The ids as CSV fields: in quotes if they hold what ends a field or a line."""
+    if not set('",\r\n').intersection("".join(ids)):
+        return ids
+    return [f'"{i.replace(chr(34), chr(34) * 2)}"' if set('",\r\n') & set(i) else i for i in ids]

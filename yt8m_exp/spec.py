@@ -1,0 +1,16 @@
+"""What the data set fixes: sizes, names, class counts, and the legend of shape letters.
+
+Shape letters used throughout: B videos in a batch, T frames, D features, C classes, E experts,
+K predictions kept of a video, L labels of a video (padded), N records.
+
+Source: S. Abu-El-Haija et al., "YouTube-8M: A Large-Scale Video Classification Benchmark", 2016,
+https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
+"""
+
+CLASSES = 3862
+CLASSES_2017 = 4716
+RGB = 1024
+AUDIO = 128
+MAX_FRAMES = 300
+TOP_K = 20
+"""Predictions of a video that count in GAP and mAP, and that the competition's file holds."""

@@ -1,0 +1,1 @@
+"""What a person sees while a verb works, and when it is done."""

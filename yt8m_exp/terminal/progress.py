@@ -1,0 +1,82 @@
+"""A progress bar on a terminal, plain lines elsewhere; both on standard error."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LINE_SECONDS = 10.0
+
+
+class Advance(Protocol):
+    """Tells how far the work is: what is done, and values to show beside it."""
+
+    def __call__(self, done: int, **values: float | None) -> None: ...
+
+
+@contextmanager
+def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> Iterator[Advance]:
+    """Shows the progress of long work.
+
+    Args:
+        what: the work, in a word or two.
+        total: where it ends, or None where nobody knows.
+        start: where it begins.
+        unit: what is counted.
+    """
+    console = Console(stderr=True)
+    began = time.monotonic()
+
+    def text(done: int, values: dict[str, float | None]) -> str:
+        rate = (done - start) / max(time.monotonic() - began, 1e-9)
+        known = [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
+        return "  ".join([f"{rate:,.0f} {unit}/s", *known])
+
+    if not console.is_terminal:
+        yield _lines(what, total, text, console)
+        return
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[values]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=False) as progress:
+        task = progress.add_task(what, total=total, completed=start, values="")
+
+        def advance(done: int, **values: float | None) -> None:
+            shown_done = done if total is None else min(done, total)
+            progress.update(task, completed=shown_done, values=text(done, values))
+
+        yield advance
+
+
+def _lines(what: str, total: int | None, text, console: Console) -> Advance:
+    printed = time.monotonic()
+
+    def advance(done: int, **values: float | None) -> None:
+        nonlocal printed
+        finished = total is not None and done >= total
+        if time.monotonic() - printed < LINE_SECONDS and not finished:
+            return
+        printed = time.monotonic()
+        of = f" of {total:,}" if total is not None else ""
+        line = f"{what}: {done:,}{of}  {text(done, values)}"
+        console.print(line, highlight=False, soft_wrap=True)
+
+    return advance

@@ -1,0 +1,113 @@
+"""What a run was asked to do: the composed configuration, as parameters and as a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PREFIX = "cfg."
+"""Parameters of `mlflow run` itself carry no prefix, and MLflow forbids to change a parameter."""
+PARAM_CHARACTERS = 6000
+TAG_CHARACTERS = 8000
+BATCH_PARAMS = 100
+
+
+def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
+    """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
+
+    The first one is `config.yaml`. A later one that differs is `config.resume-<n>.yaml`, and the
+    tag `resume.<n>.changed` names the keys, because MLflow keeps the first value of a parameter.
+
+    Args:
+        client: A client of the tracking store.
+        run: The run as MLflow has it now.
+        config: The composed configuration, nested.
+        resumes: How often the run was resumed, this time included.
+    """
+    run_id, plain = run.info.run_id, _plain(config)
+    params = flatten(plain)
+    before = {k: v for k, v in run.data.params.items() if k.startswith(PREFIX)}
+    _log_params(client, run_id, {k: v for k, v in params.items() if k not in before})
+    if not before:
+        client.log_dict(run_id, plain, "config.yaml")
+        return
+    changed = sorted(k for k in {*before, *params} if before.get(k) != params.get(k))
+    if changed:
+        names = ", ".join(key.removeprefix(PREFIX) for key in changed)
+        client.log_dict(run_id, plain, f"config.resume-{resumes}.yaml")
+        client.set_tag(run_id, f"resume.{resumes}.changed", names[:TAG_CHARACTERS])
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns a configuration as MLflow parameters: `{"a": {"b": 1}}` is `{"cfg.a.b": "1"}`.
+
+    Lists, numbers, truth values and None are JSON text; longer values are cut.
+
+    Args:
+        config: Nested mappings.
+    """
+    return {
+        re.sub(r"[^/\w.\- :]", "_", f"{PREFIX}{key}"): value[:PARAM_CHARACTERS]
+        for key, value in _leaves(config)
+    }
+
+
+def _leaves(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from ((f"{key}.{inner}", text) for inner, text in _leaves(value))
+        else:
+            yield str(key), value if isinstance(value, str) else json.dumps(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
+    from mlflow.entities import Param
+
+    entities = [Param(key, value) for key, value in params.items()]
+    for start in range(0, len(entities), BATCH_PARAMS):
+        client.log_batch(run_id, params=entities[start : start + BATCH_PARAMS])
+
+
+def read_config(run_id: str) -> dict[str, Any]:
+    """Returns the configuration that a run has now: that of its last resume, or its first.
+
+    Args:
+        run_id: The run.
+
+    Raises:
+        ValueError: The run does not exist, or has no configuration.
+    """
+    import yaml
+    from mlflow.artifacts import load_text
+    from mlflow.exceptions import MlflowException
+
+    from yt8m_exp.tracking import store
+
+    client = store.connect()
+    try:
+        info = client.get_run(run_id).info
+        files = [file.path for file in client.list_artifacts(run_id)]
+    except MlflowException as error:
+        raise ValueError(
+            f"A run to resume must exist, but {client.tracking_uri} has no run '{run_id}'. "
+            "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
+        ) from error
+    pattern = re.compile(r"config(?:\.resume-(\d+))?\.yaml")
+    found = {int(match[1] or 0): file for file in files if (match := pattern.fullmatch(file))}
+    if not found:
+        raise ValueError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
+    return yaml.safe_load(load_text(f"{info.artifact_uri}/{found[max(found)]}"))

@@ -1,0 +1,118 @@
+"""How a run ends: FINISHED, FAILED with its error, or KILLED by a signal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+LAST_WORDS_SECONDS = 10.0
+TAG_CHARACTERS = 8000
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Turns the first SIGTERM or SIGHUP into SystemExit(128 + signal), for blocks to clean up.
+
+    A second one is ignored: `mlflow run` answers Ctrl-C, which the terminal sends to all, with a
+    SIGTERM of its own, in the middle of the clean-up. Handlers that others set are left alone, as
+    is everything outside the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ending = False
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal ending
+        if ending and number != signal.SIGINT:
+            return
+        ending = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
+    defaults: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        **dict.fromkeys(SIGNALS, signal.SIG_DFL),
+    }
+    ours = {n: default for n, default in defaults.items() if signal.getsignal(n) == default}
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, default in ours.items():
+            signal.signal(number, default)
+
+
+def status_of(error: BaseException) -> str:
+    """Returns MLflow's status of a run that this exception ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED"
+    if isinstance(error, SystemExit):
+        if error.code in (0, None):
+            return "FINISHED"
+        by_signal = error.code in [128 + number for number in (signal.SIGINT, *SIGNALS)]
+        return "KILLED" if by_signal else "FAILED"
+    return "FAILED"
+
+
+def record(run: Run, error: BaseException) -> None:
+    """Records how an exception ended a run; what cannot be recorded is logged, never raised.
+
+    Args:
+        run: The run.
+        error: What ended it.
+    """
+    import mlflow
+
+    status = status_of(error)
+    run.writer.close(timeout_seconds=LAST_WORDS_SECONDS)
+    try:
+        with _brief_requests():
+            if status != "FINISHED":
+                run.client.set_tag(run.id, "error", _sentence(error)[:TAG_CHARACTERS])
+            run.client.set_terminated(run.id, status)
+            mlflow.end_run(status)
+            if status == "FAILED":
+                text = "".join(traceback.format_exception(error))
+                run.client.log_text(run.id, text, "error.txt")
+    except Exception as failure:  # the caller raises `error`, which matters more
+        logger.warning("Run %s ended %s but not on the server: %s", run.id, status, failure)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, SystemExit) and status_of(error) == "KILLED":
+        return f"Stopped by {signal.Signals(int(str(error.code)) - 128).name}."
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped by Ctrl-C (SIGINT)."
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _brief_requests() -> Iterator[None]:
+    # MLflow retries for minutes, and a scheduler that sent SIGTERM kills after half of one.
+    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in brief}
+    os.environ.update(brief)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,80 @@
+"""A run's metric points on the local disk, written before they are sent."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
+
+
+class Point(NamedTuple):
+    """One value of a metric.
+
+    The time (milliseconds since 1970) is part of what makes a point the same point for MLflow's
+    database: a point sent twice with its time is stored once.
+    """
+
+    key: str
+    value: float
+    time: int
+    step: int
+
+
+class Journal:
+    """An append-only file of JSON lines, one a call, that survives a kill -9 between two lines."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_torn_line(path)
+        self._file = path.open("ab", buffering=0)
+        self._torn = False
+
+    def append(self, time: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Appends one call's metrics with one write.
+
+        Raises:
+            OSError: The disk does not take the line.
+        """
+        line = json.dumps({"time": time, "step": step, "metrics": metrics}).encode() + b"\n"
+        line = b"\n" + line if self._torn else line
+        written = self._file.write(line)
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(f"{self.path} took {written} of {len(line)} bytes. Is the disk full?")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def read(path: Path) -> Iterator[Point]:
+    """Yields a journal's points in the order in which they were logged; damaged lines are skipped.
+
+    Args:
+        path: The journal; a missing one has no points.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                call = json.loads(line)
+                points = [
+                    Point(k, v, call["time"], call["step"]) for k, v in call["metrics"].items()
+                ]
+            except (ValueError, TypeError, KeyError):
+                if line.strip():
+                    logger.warning("%s, line %d is damaged and was left out.", path, number)
+                continue
+            yield from points
+
+
+def _drop_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)

@@ -1,0 +1,164 @@
+"""Which process owns a run, whether it still lives, and the end of runs whose process is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from yt8m_exp.tracking import locks
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+logger = logging.getLogger(__name__)
+
+RESUME_WAIT_SECONDS = 2.0
+"""How long a start waits for a run's lock: a process that only looks whether a run is dead holds
+it for a moment."""
+CLOCK_SECONDS = 2.0
+"""Start times of one process as two readers see them differ by less (the clock is adjusted)."""
+
+
+def tags(root: Path) -> dict[str, str]:
+    """Returns the tags that say which process owns a run.
+
+    Args:
+        root: The folder that holds the folder of the run, and in it the lock.
+    """
+    return {
+        "host": socket.gethostname(),
+        "pid": str(os.getpid()),
+        "pid_namespace": _pid_namespace(),
+        "process_start": f"{psutil.Process().create_time():.2f}",
+        "root": str(root),
+    }
+
+
+@contextmanager
+def owning(run: Run, directory: Path) -> Iterator[None]:
+    """Holds a run for this process, so that no other continues it.
+
+    Args:
+        run: The run as MLflow has it now.
+        directory: The run's working directory, which holds its lock.
+
+    Raises:
+        RuntimeError: Another live process, or a process of another host, holds the run.
+    """
+    _refuse_foreign(run)
+    try:
+        with locks.hold(directory / "lock", wait_seconds=RESUME_WAIT_SECONDS):
+            yield
+    except BlockingIOError as error:
+        raise RuntimeError(_held(run)) from error
+
+
+def close_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
+    """Marks as KILLED the RUNNING runs of this host whose process no longer lives.
+
+    Runs of live processes, of other hosts, and runs that no verb of this project started are left
+    alone. A process that took a dead one's number is told apart by its start time, and a run
+    whose lock is held is alive whatever its number says.
+
+    Args:
+        client: A client of the tracking store.
+        experiment_id: The experiment to look through.
+
+    Returns:
+        The ids of the runs that were marked.
+    """
+    running = client.search_runs(
+        [experiment_id],
+        f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'",
+    )
+    return [run.info.run_id for run in running if _is_gone(run) and _close(client, run)]
+
+
+def _close(client: MlflowClient, run: Run) -> bool:
+    lock = _lock(run)
+    if not lock.exists():
+        return _mark(client, run)
+    try:
+        with locks.hold(lock, wait_seconds=0):
+            return _mark(client, run)
+    except (BlockingIOError, PermissionError):
+        return False
+
+
+def _mark(client: MlflowClient, run: Run) -> bool:
+    run_id = run.info.run_id
+    now = client.get_run(run_id)  # it may have ended or been resumed since the search
+    if now.info.status != "RUNNING" or not _is_gone(now):
+        return False
+    process = f"process {now.data.tags['pid']} on {now.data.tags['host']}"
+    client.set_tag(run_id, "error", f"The run's {process} ended without a word (kill -9, power).")
+    client.set_terminated(run_id, "KILLED")
+    logger.warning("Run %s is marked KILLED: its %s no longer lives.", run_id, process)
+    return True
+
+
+def _is_gone(run: Run) -> bool:
+    tags = run.data.tags
+    if not {"pid", "process_start", "root"} <= tags.keys() or _lives(tags):
+        return False
+    # Another container may share the host's name but not its processes: there only a lock tells.
+    return tags.get("pid_namespace") == _pid_namespace() or _exists(_lock(run))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
+def _lock(run: Run) -> Path:
+    return Path(run.data.tags["root"], run.info.run_id, "lock")
+
+
+def _lives(tags: Mapping[str, str]) -> bool:
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        started = process.create_time()
+        return (
+            abs(started - float(tags["process_start"])) < CLOCK_SECONDS
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _refuse_foreign(run: Run) -> None:
+    tags = run.data.tags
+    if run.info.status != "RUNNING" or "host" not in tags:
+        return
+    if tags["host"] != socket.gethostname():
+        raise RuntimeError(
+            f"Run {run.info.run_id} is RUNNING in process {tags.get('pid')} on host "
+            f"'{tags['host']}', and a run has one process. Stop it there; if that host is gone, "
+            f'mark the run ended: python -c "from mlflow import MlflowClient; '
+            f"MlflowClient().set_terminated('{run.info.run_id}', 'KILLED')\""
+        )
+    if "process_start" in tags and int(tags["pid"]) != os.getpid() and _lives(tags):
+        raise RuntimeError(_held(run))
+
+
+def _held(run: Run) -> str:
+    return (
+        f"Run {run.info.run_id} is held by process {run.data.tags.get('pid', '(unknown)')} of this "
+        "host, and a run has one process. Wait until it ends, or stop it: "
+        f"kill {run.data.tags.get('pid', '<pid>')}"
+    )
+
+
+def _pid_namespace() -> str:
+    namespace = Path("/proc/self/ns/pid")
+    return str(namespace.readlink()) if namespace.is_symlink() else ""

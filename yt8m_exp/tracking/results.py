@@ -1,0 +1,72 @@
+"""The figures of an evaluation, logged to its run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+from yt8m_exp.tracking import figures
+
+DOTS_PER_INCH = 150
+
+
+def log_evaluation(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Any,
+    names: Sequence[str],
+    *,
+    frequency: Any | None = None,
+) -> None:
+    """Logs precision and recall, average precision by class, and the best and worst classes.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        metrics: what a pass over labelled videos measured: `ap`, `positives`, `curve`, `gap`.
+        names: the names of the classes.
+        frequency: videos of each class in training, (C,); None takes those of the evaluation.
+    """
+    table = figures.class_table(metrics.ap, metrics.positives, names, least_positives=5)
+    curve = metrics.curve
+    drawn = {
+        "precision_recall": figures.precision_recall(
+            curve.precision, curve.recall, curve.threshold, gap=metrics.gap
+        ),
+        "ap_by_frequency": figures.ap_by_frequency(
+            metrics.ap, metrics.positives if frequency is None else frequency
+        ),
+        "classes": figures.class_chart(table),
+    }
+    _log_figures(client, run_id, drawn)
+    client.log_text(run_id, table.to_csv(index=False), "tables/classes.csv")
+    client.log_text(run_id, table.to_html(index=False, float_format="%.3f"), "tables/classes.html")
+
+
+def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
+    """Logs the curves of a training run as MLflow has them: GAP and loss over examples seen.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        best: examples seen at the best evaluation.
+    """
+    points = {
+        key: sorted((m.step, m.value) for m in client.get_metric_history(run_id, key))
+        for key in ("val/gap", "val/loss", "train/loss")
+    }
+    drawn: Mapping[str, Figure] = {
+        "gap": figures.gap_curve(points["val/gap"], best=best),
+        "loss": figures.loss_curve(points["train/loss"], points["val/loss"]),
+    }
+    _log_figures(client, run_id, drawn)
+
+
+def _log_figures(client: MlflowClient, run_id: str, drawn: Mapping[str, Figure]) -> None:
+    matplotlib.use("Agg")
+    for name, figure in drawn.items():
+        client.log_figure(
+            run_id, figure, f"figures/{name}.png", save_kwargs={"dpi": DOTS_PER_INCH}
+        )

@@ -1,0 +1,234 @@
+"""Opens a run in MLflow: one per verb, owned by one process, with a true status at its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yt8m_exp.tracking import configuration, endings, owners, provenance, store, system
+from yt8m_exp.tracking.owners import close_dead_runs
+from yt8m_exp.tracking.store import tracking_uri
+from yt8m_exp.tracking.writer import MetricWriter
+
+if TYPE_CHECKING:
+    import mlflow.entities
+    from mlflow import MlflowClient
+
+__all__ = ["Run", "close_dead_runs", "log_data", "open_run", "tracking_uri"]
+
+logger = logging.getLogger(__name__)
+
+DIGEST_CHARACTERS = 36
+SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that this process owns.
+
+    Attributes:
+        id: MLflow's id.
+        experiment: The experiment's name.
+        directory: The run's own local folder, absolute: checkpoints, journal, lock.
+        client: A client of the tracking store.
+        writer: Where the run's metrics go.
+        resumed: Whether the run was there before and is continued.
+    """
+
+    id: str
+    experiment: str
+    directory: Path
+    client: MlflowClient
+    writer: MetricWriter
+    resumed: bool
+
+
+@contextmanager
+def open_run(
+    verb: str,
+    *,
+    experiment: str,
+    config: Mapping[str, Any],
+    root: Path = Path("runs"),
+    resume: str | None = None,
+    name: str | None = None,
+    tags: Mapping[str, str] = {},
+    system_metrics: bool = True,
+) -> Iterator[Run]:
+    """Opens a run, logs where it comes from, and gives it a true status at the end.
+
+    Under `mlflow run` the run that MLflow made is joined; otherwise one is created. A run ends
+    FINISHED, FAILED (tag `error`, artifact `error.txt`), or KILLED by Ctrl-C, SIGTERM or SIGHUP;
+    a kill -9 is recorded by the next run of this host (`close_dead_runs`).
+
+    Args:
+        verb: What runs: train, eval, ...
+        experiment: The experiment's name; a run that is joined or resumed keeps its own.
+        config: The composed configuration.
+        root: The folder that holds a folder for each run.
+        resume: The id of a run to continue.
+        name: The name of a new run; one that is joined or resumed keeps its own.
+        tags: More tags.
+        system_metrics: Whether to sample processor, memory, disk, network and GPUs.
+
+    Raises:
+        ValueError: The run to resume, or the experiment, does not exist or is deleted.
+        RuntimeError: Another process holds the run.
+        MlflowException: The tracking store cannot be reached.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(endings.signals_raise())
+        client, root = store.connect(), root.absolute()
+        found = _find(client, experiment, resume, name, root)
+        directory = root / found.info.run_id
+        stack.enter_context(owners.owning(found, directory))
+        run = _start(client, found, directory, resumed=resume is not None)
+        try:
+            _set_tags(client, run.id, {"verb": verb, **tags})
+            _describe(run, found, config)
+            with ExitStack() as sampled:
+                if system_metrics:
+                    started = found.info.start_time / 1000
+                    sampled.enter_context(system.sampling(run.writer, run.id, started))
+                yield run
+            _finish(run)
+        except BaseException as error:
+            endings.record(run, error)
+            raise
+
+
+def log_data(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
+    """Logs which shards a run reads: an MLflow dataset, and `data/<context>.json` with all of them.
+
+    Args:
+        run: The run.
+        manifest: `digest`, `source` (patterns), `records`, and `shards` with the `name`, `bytes`,
+            `crc32c` and `records` of each. Nothing is read of the shards themselves.
+        name: The dataset's name.
+        context: What it is read for: train, validate, ...
+
+    Raises:
+        ValueError: The digest has more than 36 characters.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    digest, sources, shards = manifest["digest"], manifest["source"], manifest["shards"]
+    if len(digest) > DIGEST_CHARACTERS:
+        raise ValueError(
+            f"A dataset's digest must have at most {DIGEST_CHARACTERS} characters in MLflow, but "
+            f"got {len(digest)}: '{digest}'. Take the first {DIGEST_CHARACTERS}."
+        )
+    profile = {
+        "records": manifest["records"],
+        "shards": len(shards),
+        "bytes": sum(shard["bytes"] for shard in shards),
+    }
+    dataset = Dataset(
+        name=name,
+        digest=digest,
+        source_type="gs" if all(s.startswith("gs://") for s in sources) else "local",
+        source=json.dumps({"uri": ",".join(sources)[:SOURCE_CHARACTERS]}),
+        profile=json.dumps(profile),
+    )
+    tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
+    run.client.log_inputs(run.id, [DatasetInput(dataset, [tag])])
+    run.client.log_dict(run.id, dict(manifest), f"data/{context}.json")
+
+
+def _find(
+    client: MlflowClient, experiment: str, resume: str | None, name: str | None, root: Path
+) -> mlflow.entities.Run:
+    # `mlflow run` hands its run over in a variable that must not reach our own children.
+    wrapper = os.environ.pop("MLFLOW_RUN_ID", None)
+    if resume and wrapper and wrapper != resume:
+        client.set_tag(wrapper, "resumed_run", resume)
+    if run_id := resume or wrapper:
+        found = _existing(client, run_id)
+        close_dead_runs(client, found.info.experiment_id)
+        return client.get_run(run_id)
+    from mlflow.tracking.context.registry import resolve_tags
+
+    experiment_id = store.experiment_id(client, experiment)
+    close_dead_runs(client, experiment_id)
+    tags = resolve_tags(owners.tags(root))  # who, from which file, as `mlflow.start_run` has it
+    return client.create_run(experiment_id, tags=tags, run_name=name)
+
+
+def _existing(client: MlflowClient, run_id: str) -> mlflow.entities.Run:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise ValueError(
+            f"A run must exist to be continued, but {client.tracking_uri} has no run '{run_id}'. "
+            "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
+        ) from error
+    if found.info.lifecycle_stage == "deleted":
+        raise ValueError(
+            f"A run that is continued must not be deleted, but '{run_id}' is. "
+            f"Restore it: mlflow runs restore --run-id {run_id}"
+        )
+    return found
+
+
+def _start(
+    client: MlflowClient, found: mlflow.entities.Run, directory: Path, *, resumed: bool
+) -> Run:
+    import mlflow
+
+    run_id = found.info.run_id
+    experiment = client.get_experiment(found.info.experiment_id).name
+    writer = MetricWriter(client, run_id, directory / "metrics.jsonl")
+    # The owner first: a run that is RUNNING and whose owner is dead would be marked KILLED.
+    _set_tags(client, run_id, owners.tags(directory.parent))
+    mlflow.start_run(run_id=run_id, log_system_metrics=False)
+    return Run(run_id, experiment, directory, client, writer, resumed)
+
+
+def _describe(run: Run, found: mlflow.entities.Run, config: Mapping[str, Any]) -> None:
+    """Logs the configuration and where the run comes from, beside what a resumed run has."""
+    tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
+    origin = provenance.collect(store.PROJECT)
+    if run.resumed:
+        changed = {k: v for k, v in origin.tags.items() if tags.get(k) != v}
+        _set_tags(run.client, run.id, {f"resume.{resumes}.{k}": v for k, v in changed.items()})
+        _set_tags(run.client, run.id, {"resumes": str(resumes)})
+        if "error" in tags:
+            run.client.delete_tag(run.id, "error")
+    else:
+        _set_tags(run.client, run.id, origin.tags)
+    if origin.diff:
+        file = f"git.resume-{resumes}.diff" if run.resumed else "git.diff"
+        run.client.log_text(run.id, origin.diff, file)
+    configuration.log_config(run.client, found, config, resumes)
+
+
+def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def _finish(run: Run) -> None:
+    import mlflow
+
+    run.writer.close()
+    try:
+        mlflow.end_run("FINISHED")
+    except Exception:
+        logger.error(
+            "Run %s is done, but the tracking server could not be told. Once it is back, "
+            "resume=%s brings it up to date.",
+            *(run.id, run.id),
+        )
+        raise

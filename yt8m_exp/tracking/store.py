@@ -1,0 +1,102 @@
+"""Where MLflow keeps runs: the tracking URI, the database beside the project, its experiments."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from yt8m_exp.tracking import locks
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+logger = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The folder that holds MLproject."""
+
+
+def tracking_uri() -> str:
+    """Returns MLFLOW_TRACKING_URI, or else the database in the project's folder.
+
+    MLflow's own default is a database in the current directory, which makes a second one of
+    every other directory that a verb is started from.
+    """
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
+
+
+def connect() -> MlflowClient:
+    """Makes `tracking_uri()` the URI of this process and returns a client of it.
+
+    A new sqlite database is made under a file lock, because MLflow's migrations do not bear two
+    processes at once, and with its artifacts in `mlruns` beside it, where MLflow would take the
+    current directory.
+    """
+    import mlflow
+
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    database = _sqlite_file(uri)
+    if database is None:
+        return mlflow.MlflowClient(uri)
+    with locks.hold(database.with_name(f"{database.name}.lock")):
+        if not database.exists():
+            logger.info("Making the tracking database %s; this takes some seconds.", database)
+            _store_beside(uri, database)
+        return mlflow.MlflowClient(uri)
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Returns the id of an experiment, which is created where there is none.
+
+    Args:
+        client: A client of the tracking store.
+        name: The experiment's name.
+
+    Raises:
+        ValueError: The experiment is deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return _create(client, name)
+        except MlflowException as error:  # another process was faster
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return experiment_id(client, name)
+    if found.lifecycle_stage == "deleted":
+        raise ValueError(
+            f"The experiment '{name}' is deleted. Choose another name, or restore it: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        )
+    return found.experiment_id
+
+
+def _create(client: MlflowClient, name: str) -> str:
+    database = _sqlite_file(client.tracking_uri)
+    if database is None:
+        return client.create_experiment(name)
+    return _store_beside(client.tracking_uri, database).create_experiment(name)
+
+
+def _store_beside(uri: str, database: Path) -> SqlAlchemyStore:
+    # An experiment keeps the artifact root of the store that creates it.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    database.parent.mkdir(parents=True, exist_ok=True)  # else MLflow retries for 100 s
+    return SqlAlchemyStore(uri, str(database.parent / "mlruns"))
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:"):
+        return None
+    from sqlalchemy import make_url
+
+    file = make_url(uri).database
+    return Path(file).absolute() if file else None

@@ -1,0 +1,74 @@
+"""Uploads of files while the work goes on: the latest of each name, in a thread of their own."""
+
+import logging
+import threading
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 30.0
+
+
+class Uploader:
+    """Uploads files to a run's artifacts, one after another, and never stops the work.
+
+    A file that is handed in again before its turn is uploaded once, as it is then. A failed upload
+    is tried again until `close`.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        folder: the folder among the artifacts.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, folder: str) -> None:
+        self._client, self._run_id, self._folder = client, run_id, folder
+        self._waiting: dict[str, Path] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
+        self._thread.start()
+
+    def put(self, path: Path) -> None:
+        """Hands in a file; returns at once."""
+        with self._changed:
+            self._waiting[path.name] = path
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Uploads what is waiting, each file once, and ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+        if self._waiting:
+            names = ", ".join(self._waiting)
+            logger.warning("Not uploaded to run %s, but kept on disk: %s.", self._run_id, names)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                paths = list(self._waiting.values())
+                self._waiting.clear()
+            failed = [path for path in paths if not self._upload(path)]
+            with self._changed:
+                self._waiting = {path.name: path for path in failed} | self._waiting
+                if self._closing and failed:
+                    return
+                if failed:
+                    self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
+
+    def _upload(self, path: Path) -> bool:
+        try:
+            self._client.log_artifact(self._run_id, str(path), self._folder)
+        except FileNotFoundError:
+            return True  # replaced by a newer one in the meantime
+        except Exception as error:
+            logger.warning("%s was not uploaded yet: %s", path.name, error)
+            return False
+        return True

@@ -1,0 +1,386 @@
+"""Trains a model on shards, and logs what it did, how good it is, and the model itself."""
+
+import inspect
+import logging
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import command
+
+if TYPE_CHECKING:
+    from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.data.vocabulary import Vocabulary
+    from yt8m_exp.tracking.runs import Run
+    from yt8m_exp.training.fit import Plan, State
+    from yt8m_exp.training.learner import Keeper, Learner
+
+logger = logging.getLogger(__name__)
+
+EVALUATION_BATCH = 1024
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Trains as a configuration of `conf/train.yaml` says.
+
+    Returns:
+        The run's id, the URI of the best model, and its metrics on the validation shards.
+
+    Raises:
+        ValueError: a value of the configuration or a record is bad.
+        FileNotFoundError: a pattern matches no shard.
+        FloatingPointError: the loss is not finite.
+        SystemExit: a signal stopped training; a checkpoint has been written.
+    """
+    from yt8m_exp.tracking.runs import open_run
+
+    cfg = _resumed(cfg) if cfg.resume else cfg
+    _check(cfg)
+    with open_run(
+        "train",
+        experiment=cfg.tracking.experiment,
+        config=OmegaConf.to_container(cfg, resolve=True),  # type: ignore[arg-type]
+        root=Path(cfg.tracking.runs),
+        resume=cfg.resume,
+        name=cfg.tracking.run_name or cfg.model._target_.split(".")[-2],
+        system_metrics=cfg.tracking.system_metrics,
+    ) as tracked:
+        return _train(cfg, tracked)
+
+
+def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
+    from yt8m_exp.data import vocabulary
+    from yt8m_exp.tracking.uploads import Uploader
+
+    words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    train, validate = (_scanned(cfg, tracked, context) for context in ("train", "validate"))
+
+    from yt8m_exp.training.learner import Keeper
+
+    strategy = _prepared_strategy(cfg)
+    learner = _learner(cfg, strategy)
+    uploader = Uploader(tracked.client, tracked.id, "checkpoints")
+    keeper = Keeper(tracked.directory / "checkpoints", learner, train.digest, uploader.put)
+    try:
+        state = keeper.restore()
+        plan = _plan(cfg, train.records, strategy.num_replicas_in_sync)
+        rate = _fit(cfg, tracked, keeper, (train, validate), state, plan, strategy)
+        return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
+    finally:
+        uploader.close()
+
+
+def _fit(
+    cfg: DictConfig,
+    tracked: "Run",
+    keeper: "Keeper",
+    data: tuple["Manifest", "Manifest"],
+    state: "State",
+    plan: "Plan",
+    strategy: Any,
+) -> float:
+    """Trains to the end of the plan; returns examples per second."""
+    from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
+    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.terminal import progress
+    from yt8m_exp.training import interrupts, replicas, step
+    from yt8m_exp.training.fit import Calls, fit
+
+    train, validate = data
+    model = keeper.learner.model
+    loss = instantiate(cfg.loss)
+    predict = scoring.predictor(model, loss)
+
+    def evaluate() -> dict[str, float]:
+        with keeper.learner.averaged():
+            metrics, mean_loss = scoring.evaluate(
+                predict, ordered_batches(validate, EVALUATION_BATCH), cfg.data.classes
+            )
+        return _values(metrics, mean_loss)
+
+    batches = training_batches(
+        train,
+        plan.batch_size,
+        Shuffle(cfg.seed, cfg.data.shuffle_bytes),
+        start=state.examples,
+        part=Part(*replicas.worker(strategy)),
+    )
+    schedule = _schedule(cfg, plan)
+    with (
+        interrupts.noted() as interrupt,
+        progress.shown("Training", plan.examples, start=state.examples) as advance,
+    ):
+        ending = fit(
+            step.make(
+                model,
+                loss,
+                keeper.learner.optimizer,
+                strategy=strategy,
+                clip_to=step.Clip(**cfg.clip),
+                jit_compile=cfg.jit_compile,
+            ),
+            batches,
+            state,
+            plan,
+            schedule,
+            Calls(
+                evaluate=evaluate,
+                save=keeper.save,
+                report=_report(cfg, tracked),
+                progress=lambda state, loss: advance(
+                    state.examples,
+                    loss=loss,
+                    gap=state.best_gap if math.isfinite(state.best_gap) else None,
+                ),
+                stop=lambda: bool(interrupt),
+            ),
+        )
+    batches.close()  # type: ignore[attr-defined]
+    if ending.why == "interrupted":
+        logger.warning(
+            "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
+            *(f"{state.examples:,}", tracked.id),
+        )
+        raise SystemExit(128 + (interrupt.signal or 0))
+    return ending.examples_per_second
+
+
+def _finish(
+    cfg: DictConfig,
+    tracked: "Run",
+    keeper: "Keeper",
+    data: tuple["Manifest", "Manifest"],
+    state: "State",
+    words: "Vocabulary",
+    rate: float,
+) -> dict[str, Any]:
+    """Scores the file of the best model, logs it and the last, and says where all that is."""
+    import keras
+    import mlflow
+
+    from yt8m_exp.data.pipeline import ordered_batches
+    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.serving import packaging
+    from yt8m_exp.terminal import summary
+    from yt8m_exp.tracking import results
+
+    train, validate = data
+    tracked.writer.flush()
+    best = keras.saving.load_model(keeper.best, compile=False)
+    metrics, mean_loss = scoring.evaluate(
+        scoring.predictor(best, instantiate(cfg.loss)),
+        ordered_batches(validate, EVALUATION_BATCH),
+        cfg.data.classes,
+    )
+    values = _values(metrics, mean_loss)
+    about = {"run_id": tracked.id, "train": train.as_dict(), "validate": validate.as_dict()}
+    last = keeper.folder / "last.keras"
+    keeper.learner.save_model(last)
+    packaging.log_model(last, name="last", step=state.examples, words=words, about=about)
+    info = packaging.log_model(
+        keeper.best, name="best", step=state.best_examples, words=words, about=about
+    )
+    packaging.log_metrics(
+        tracked.id,
+        info.model_id,
+        values,
+        step=state.best_examples,
+        data=("yt8m-validate", validate.digest),
+    )
+    results.log_evaluation(
+        tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
+    )
+    results.log_curves(tracked.client, tracked.id, best=state.best_examples)
+    result = {
+        "run_id": tracked.id,
+        "model_uri": info.model_uri,
+        **values,
+        "examples": state.examples,
+        "examples_per_second": round(rate, 1),
+    }
+    if cfg.register:
+        version = mlflow.register_model(info.model_uri, cfg.register).version
+        result |= {"registered": cfg.register, "version": int(version)}
+    summary.show(
+        f"{best.name}, best of {train.records:,} videos' training, on {metrics.videos:,} others",
+        result,
+        {
+            "Curves, figures and models": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+            "Predict": f"python -m yt8m_exp.inference model_uri={info.model_uri}",
+        },
+    )
+    return result
+
+
+def _values(metrics: Any, loss: float) -> dict[str, float]:
+    return {
+        "gap": metrics.gap,
+        "hit_at_1": metrics.hit_at_1,
+        "perr": metrics.perr,
+        "map": metrics.map,
+        "loss": loss,
+    }
+
+
+def _scanned(cfg: DictConfig, tracked: "Run", context: str) -> "Manifest":
+    """Checks the shards of `data.train` or `data.validate`, and logs what they are."""
+    from yt8m_exp.data import shards
+    from yt8m_exp.data.records import Schema
+    from yt8m_exp.tracking.runs import log_data
+
+    schema = Schema(dict(cfg.data.features), cfg.data.classes)
+    patterns = OmegaConf.to_object(cfg.data)[context]  # type: ignore[index, call-overload]
+    manifest = shards.scan(patterns, schema, on_bad_record=cfg.data.on_bad_record)
+    manifest.require_labels()
+    log_data(tracked, manifest.as_dict(), name=f"yt8m-{context}", context=context)
+    logger.info(
+        "%s: %s videos in %d shards, %s%s",
+        *(context, f"{manifest.records:,}", len(manifest.shards), manifest.digest),
+        f", {manifest.skipped} bad records left out" if manifest.skipped else "",
+    )
+    return manifest
+
+
+def _prepared_strategy(cfg: DictConfig) -> Any:
+    from yt8m_exp.training import replicas
+
+    strategy = replicas.strategy()
+
+    import keras
+    import tensorflow as tf
+
+    if cfg.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(cfg.precision)
+    keras.utils.set_random_seed(cfg.seed)
+    return strategy
+
+
+def _learner(cfg: DictConfig, strategy: Any) -> "Learner":
+    from yt8m_exp.training.learner import Learner
+
+    step_examples = cfg.batch_size * strategy.num_replicas_in_sync
+    average = {}
+    if cfg.ema_half_life:
+        average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
+    with strategy.scope():
+        model = instantiate(
+            cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes
+        )
+        optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
+        optimizer.build(model.trainable_variables)
+    logger.info(
+        "%s: %s parameters, on %d %s",
+        *(model.name, f"{model.count_params():,}", strategy.num_replicas_in_sync, _devices()),
+    )
+    return Learner(model, optimizer)
+
+
+def _devices() -> str:
+    import tensorflow as tf
+
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU (TensorFlow sees no GPU)"
+
+
+def _plan(cfg: DictConfig, records: int, replicas: int) -> "Plan":
+    from yt8m_exp.training.fit import Plan
+
+    batch_size = cfg.batch_size * replicas
+    examples = max(round(cfg.epochs * records), 1)
+    return Plan(
+        examples=examples,
+        batch_size=batch_size,
+        evaluate_every=cfg.evaluate_every or records,
+        log_every=cfg.log_every or max(batch_size, examples // 100),
+        checkpoint_seconds=cfg.checkpoint_seconds,
+        patience=cfg.patience,
+    )
+
+
+def _schedule(cfg: DictConfig, plan: "Plan") -> Any:
+    schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
+    if "total_examples" in inspect.signature(schedule.func).parameters:
+        return partial(schedule, total_examples=plan.examples)
+    return schedule
+
+
+def _report(cfg: DictConfig, tracked: "Run") -> Any:
+    """Returns what takes the metrics of the loop: MLflow's writer, and TensorBoard's if asked."""
+    if not cfg.tracking.tensorboard:
+        return tracked.writer.log
+
+    import tensorflow as tf
+
+    events = tf.summary.create_file_writer(str(tracked.directory / "tensorboard"))
+
+    def report(metrics: Mapping[str, float], examples: int) -> None:
+        tracked.writer.log(metrics, examples)
+        with events.as_default():
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value, step=examples)
+            events.flush()
+
+    return report
+
+
+def _resumed(cfg: DictConfig) -> DictConfig:
+    """Returns the configuration of the run to resume, with what this command line changes of it.
+
+    Raises:
+        ValueError: the command line asks for another model.
+    """
+    from yt8m_exp.tracking import configuration
+
+    before = OmegaConf.create(configuration.read_config(cfg.resume))
+    defaults = command.compose("train")
+    OmegaConf.resolve(defaults)
+    changed = {
+        key: value for key, value in _leaves(cfg).items() if _leaves(defaults).get(key) != value
+    }
+    others = sorted(key for key in changed if key.startswith("model."))
+    merged = before.copy()
+    for key, value in changed.items():
+        OmegaConf.update(merged, key, value, force_add=True)
+    if others and merged.model != before.model:
+        raise ValueError(
+            f"A run is resumed with the model it began with, but {', '.join(others)} differ. "
+            "Start a new run for another model."
+        )
+    return merged  # type: ignore[return-value]
+
+
+def _leaves(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in cfg.items():
+        if isinstance(value, DictConfig):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _check(cfg: DictConfig) -> None:
+    """Refuses values that would fail later, or do nothing.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+    for key, least in {"epochs": 0, "batch_size": 1, "learning_rate": 0}.items():
+        value = cfg[key]
+        if not isinstance(value, int | float) or value < least or (least == 0 and value == 0):
+            raise ValueError(f"`{key}` must be a number above 0, but got {value!r}.")
+    if cfg.precision not in ("float32", "mixed_bfloat16"):
+        raise ValueError(
+            f"`precision` must be float32 or mixed_bfloat16, but got {cfg.precision!r}."
+        )
+    if cfg.clip.by not in ("variable", "global"):
+        raise ValueError(f"`clip.by` must be variable or global, but got {cfg.clip.by!r}.")
+
+
+if __name__ == "__main__":
+    command.run("train", run)

@@ -1,0 +1,1 @@
+"""The loop, its losses, schedules and checkpoints."""

@@ -1,0 +1,77 @@
+"""Everything a run continues from, in one file that is either whole or not there."""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
+KEEP = 2
+
+
+def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Mapping) -> Path:
+    """Writes a checkpoint, then removes all but the last few.
+
+    Args:
+        folder: where it goes.
+        examples: examples seen; the name and the order of checkpoints.
+        variables: values of the model's and the optimizer's variables, in order.
+        state: what else the run continues from, as plain data.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk. Older checkpoints are as they were.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"checkpoint-{examples:012d}.npz"
+    partial = path.with_suffix(".part")
+    arrays = {f"{place:04d}": value for place, value in enumerate(variables)}
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(
+            error.errno,
+            f"The checkpoint at {examples:,} examples cannot be written ({error.strerror}). Older "
+            "ones are untouched: make room, then go on with resume=<run id>",
+            str(path),
+        ) from error
+    for old in find(folder)[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def find(folder: Path) -> list[Path]:
+    """Returns the checkpoints of a folder, oldest first."""
+    found = folder.glob("checkpoint-*.npz") if folder.is_dir() else []
+    return sorted(path for path in found if PATTERN.fullmatch(path.name))
+
+
+def load(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Reads a checkpoint.
+
+    Returns:
+        The variables and the state that `save` was given.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state = json.loads(file["state"].tobytes())
+            return [file[name] for name in sorted(set(file.files) - {"state"})], state
+    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no whole checkpoint ({error}). Remove it to go on from the one before."
+        ) from error

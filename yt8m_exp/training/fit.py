@@ -1,0 +1,214 @@
+"""The training loop.
+
+It calls what it is given and owns nothing else: the batches, the step, the evaluation, the
+checkpoints and the reports are functions. All positions are counted in examples seen.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from yt8m_exp.training.step import Step
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How training ended.
+
+    Args:
+        why: the reason.
+        examples_per_second: over the time spent on steps, not on evaluations.
+    """
+
+    why: Literal["finished", "stopped early", "interrupted"]
+    examples_per_second: float
+
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run trains, and how often it does what.
+
+    Args:
+        examples: where training ends.
+        batch_size: examples of a step, over all replicas.
+        evaluate_every: examples between two evaluations; one more comes at the end.
+        log_every: examples between two points of the training curves.
+        checkpoint_seconds: time between two checkpoints, beside those at evaluations.
+        patience: evaluations without a better `gap` before training stops early; None never.
+    """
+
+    examples: int
+    batch_size: int
+    evaluate_every: int
+    log_every: int
+    checkpoint_seconds: float = 300.0
+    patience: int | None = None
+
+
+@dataclass
+class State:
+    """Where a run stands, beside its variables.
+
+    Attributes:
+        examples: examples seen.
+        best_gap: the best of the evaluations, and the examples seen then.
+        since_best: evaluations since.
+        losses, steps: sum of the losses since the last point of the curve, and their number.
+    """
+
+    examples: int = 0
+    best_gap: float = -math.inf
+    best_examples: int = 0
+    since_best: int = 0
+    losses: float = 0.0
+    steps: int = 0
+
+    as_dict = asdict
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the loop calls.
+
+    Args:
+        evaluate: returns the metrics of the weights as they are, `gap` among them.
+        save: writes a checkpoint; told whether the evaluation just made is the best.
+        report: takes metrics by name at a number of examples seen.
+        progress: takes the state after each step, and the last loss known.
+        stop: whether training is to end after this step.
+    """
+
+    evaluate: Callable[[], Mapping[str, float]]
+    save: Callable[[State, bool], None]
+    report: Callable[[Mapping[str, float], int], None]
+    progress: Callable[[State, float | None], None] = lambda state, loss: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def fit(
+    step: Step,
+    batches: Iterator[Mapping[str, np.ndarray]],
+    state: State,
+    plan: Plan,
+    schedule: Callable[[int], float],
+    calls: Calls,
+) -> Ending:
+    """Trains from where `state` stands to where `plan` ends.
+
+    Args:
+        step: one update; see `step.make`.
+        batches: batches from `state.examples` on.
+        state: changed as training goes on.
+        plan: see there.
+        schedule: the learning rate at a number of examples seen.
+        calls: see there.
+
+    Returns:
+        Why it ended. A checkpoint of that state has been saved.
+
+    Raises:
+        FloatingPointError: the loss is not finite. Nothing is saved of such a state.
+    """
+    window = _Window(state)
+    saved = time.monotonic()
+    while state.examples < plan.examples:
+        learning_rate = schedule(state.examples)
+        window.add(step(next(batches), learning_rate))
+        before, state.examples = state.examples, state.examples + plan.batch_size
+        finished = state.examples >= plan.examples
+        if _crossed(before, state.examples, plan.log_every) or finished:
+            calls.report(window.point(learning_rate), state.examples)
+        if _crossed(before, state.examples, plan.evaluate_every) or finished:
+            with window.aside():
+                metrics = calls.evaluate()
+                points = {f"val/{name}": value for name, value in metrics.items()}
+                calls.report(points, state.examples)
+                calls.save(state, _note(state, metrics["gap"]))
+            saved = time.monotonic()
+        elif calls.stop() or time.monotonic() - saved > plan.checkpoint_seconds:
+            with window.aside():
+                calls.save(state, False)
+            saved = time.monotonic()
+        calls.progress(state, window.last)
+        if plan.patience is not None and state.since_best > plan.patience:
+            return Ending("stopped early", window.rate())
+        if calls.stop() and not finished:
+            return Ending("interrupted", window.rate())
+    return Ending("finished", window.rate())
+
+
+def _crossed(before: int, after: int, every: int) -> bool:
+    return after // every > before // every
+
+
+def _note(state: State, gap: float) -> bool:
+    """Notes an evaluation, and tells whether it is the best so far."""
+    if gap > state.best_gap:
+        state.best_gap, state.best_examples, state.since_best = gap, state.examples, 0
+        return True
+    state.since_best += 1
+    return False
+
+
+class _Window:
+    """Losses since the last point of the curve, left on the device until they are asked for."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.pending: list[tf.Tensor] = []
+        self.last: float | None = None
+        self.first = self.examples = state.examples
+        self.began = self.started = time.perf_counter()
+        self.paused = 0.0
+
+    def add(self, loss: tf.Tensor) -> None:
+        self.pending.append(loss)
+
+    def settle(self) -> None:
+        """Fetches the losses; whatever is saved or reported after that is known to be finite."""
+        values = [float(loss) for loss in self.pending]
+        self.pending.clear()
+        for value in values:
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"The loss must be finite, but is {value} by {self.state.examples:,} examples. "
+                    "Lower learning_rate, or set clip.norm; the checkpoints hold the weights from "
+                    "before."
+                )
+            self.state.losses += value
+            self.state.steps += 1
+            self.last = value
+
+    def point(self, learning_rate: float) -> dict[str, float]:
+        """Returns the training metrics since the last point, and begins the next."""
+        self.settle()
+        now, seen = time.perf_counter(), self.state.examples - self.examples
+        metrics = {
+            "train/loss": self.state.losses / self.state.steps,
+            "train/examples_per_second": seen / (now - self.started),
+            "learning_rate": learning_rate,
+        }
+        self.state.losses, self.state.steps = 0.0, 0
+        self.started, self.examples = now, self.state.examples
+        return metrics
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leaves out of the rates what happens inside."""
+        self.settle()
+        before = time.perf_counter()
+        yield
+        self.paused += time.perf_counter() - before
+        self.started += time.perf_counter() - before
+
+    def rate(self) -> float:
+        """Returns examples per second since training began here."""
+        seconds = time.perf_counter() - self.began - self.paused
+        return (self.state.examples - self.first) / max(seconds, 1e-9)

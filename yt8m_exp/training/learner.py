@@ -1,0 +1,112 @@
+"""What learns in a run, and what of it is kept on disk."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from yt8m_exp.training import checkpoints
+from yt8m_exp.training.fit import State
+from yt8m_exp.training.step import averaged
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model and its optimizer, built for each other.
+
+    Attributes:
+        model: from named features to probabilities.
+        optimizer: built for the model's trainable variables.
+    """
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+
+    def values(self) -> list[np.ndarray]:
+        """Returns all that training changes: weights, random states, moments, averages."""
+        return [variable.numpy() for variable in self._variables()]
+
+    def restore(self, values: list[np.ndarray]) -> None:
+        """Sets what `values` returned.
+
+        Raises:
+            ValueError: the values are those of another model or optimizer.
+        """
+        variables = self._variables()
+        theirs, ours = [v.shape for v in values], [tuple(v.shape) for v in variables]
+        if theirs != ours:
+            raise ValueError(
+                f"A checkpoint must fit the model and the optimizer, but it holds {len(theirs)} "
+                f"variables where these have {len(ours)}, or other shapes. Resume with the "
+                "configuration that the run was started with."
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def save_model(self, path: Path) -> None:
+        """Writes the model with its averaged weights, where there are any, as a `.keras` file."""
+        partial = path.with_name(f"partial-{path.name}")
+        with averaged(self.model, self.optimizer):
+            self.model.save(partial)
+        partial.replace(path)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Puts averaged weights in place for a while; see `step.averaged`."""
+        with averaged(self.model, self.optimizer):
+            yield
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Keeps a run's checkpoints and its best model in a folder.
+
+    Args:
+        folder: where they go.
+        learner: what is kept.
+        data: the digest of the training data; a run goes on with the same data only.
+        written: is told each file that was written.
+    """
+
+    folder: Path
+    learner: Learner
+    data: str
+    written: Callable[[Path], None] = lambda path: None
+
+    @property
+    def best(self) -> Path:
+        """The file of the best model so far."""
+        return self.folder / "best.keras"
+
+    def save(self, state: State, is_best: bool) -> None:
+        """Writes a checkpoint, after the model if it is the best so far."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if is_best:
+            self.learner.save_model(self.best)
+            self.written(self.best)
+        facts: Mapping = {"state": state.as_dict(), "data": self.data}
+        self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
+
+    def restore(self) -> State:
+        """Goes back to the last checkpoint; returns a fresh state where there is none.
+
+        Raises:
+            ValueError: the checkpoint is damaged, of another model, or of other data.
+        """
+        found = checkpoints.find(self.folder)
+        if not found:
+            return State()
+        values, facts = checkpoints.load(found[-1])
+        if facts["data"] != self.data:
+            raise ValueError(
+                f"A run must go on with the data it began with ({facts['data']}), but the shards "
+                f"now have the digest {self.data}. Give the same shards, or start a new run."
+            )
+        self.learner.restore(values)
+        return State(**facts["state"])

@@ -1,0 +1,59 @@
+"""Which devices train together, and how a batch is dealt to them."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Returns the strategy for this process: what TF_CONFIG says, else all GPUs, else one device.
+
+    Must be called before anything else of TensorFlow where TF_CONFIG names several workers.
+    """
+    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+    if len(cluster.get("worker", [])) + len(cluster.get("chief", [])) > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns this process' place among the workers, and how many there are."""
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec().as_dict() if resolver else {}
+    workers = len(cluster.get("worker", [])) + len(cluster.get("chief", []))
+    if workers < 2:
+        return 0, 1
+    behind_chief = resolver.task_type == "worker" and "chief" in cluster
+    return resolver.task_id + behind_chief, workers
+
+
+def deal(strategy: tf.distribute.Strategy, values: np.ndarray) -> tf.Tensor:
+    """Deals this worker's rows to its replicas, equal shares in order.
+
+    Args:
+        strategy: the strategy.
+        values: rows (B, ...), B divisible by the replicas of this worker.
+
+    Returns:
+        A tensor, or one for each replica.
+    """
+    replicas = strategy.extended._num_replicas_per_worker if _many(strategy) else 1
+    if not _many(strategy):
+        return tf.convert_to_tensor(values)
+    rows = len(values) // replicas
+
+    def share(context: tf.distribute.distribute_lib.ValueContext) -> tf.Tensor:
+        place = context.replica_id_in_sync_group % replicas
+        return tf.convert_to_tensor(values[place * rows : (place + 1) * rows])
+
+    return strategy.experimental_distribute_values_from_function(share)
+
+
+def _many(strategy: tf.distribute.Strategy) -> bool:
+    return strategy is not tf.distribute.get_strategy() or strategy.num_replicas_in_sync > 1
