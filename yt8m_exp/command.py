@@ -61,6 +61,7 @@ def run(verb: str, work: Callable[[DictConfig], dict[str, Any]]) -> None:
 def prepare() -> None:
     """Sets what must be set before TensorFlow, MLflow or a configuration is loaded."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)

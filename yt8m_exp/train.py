@@ -55,21 +55,25 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     from yt8m_exp.data import vocabulary
+    from yt8m_exp.tracking import checkpoints
     from yt8m_exp.tracking.uploads import Uploader
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     train, validate = (_scanned(cfg, tracked, context) for context in ("train", "validate"))
 
+    replicated = strategy(cfg)
+    learning = learner(cfg, replicated)
+
     from yt8m_exp.training.learner import Keeper
 
-    strategy = _prepared_strategy(cfg)
-    learner = _learner(cfg, strategy)
     uploader = Uploader(tracked.client, tracked.id, "checkpoints")
-    keeper = Keeper(tracked.directory / "checkpoints", learner, train.digest, uploader.put)
+    keeper = Keeper(tracked.directory / "checkpoints", learning, train.digest, uploader.put)
     try:
+        if tracked.resumed:
+            checkpoints.fetch(tracked.client, tracked.id, keeper.folder)
         state = keeper.restore()
-        plan = _plan(cfg, train.records, strategy.num_replicas_in_sync)
-        rate = _fit(cfg, tracked, keeper, (train, validate), state, plan, strategy)
+        plan = _plan(cfg, train.records, replicated.num_replicas_in_sync)
+        rate = _fit(cfg, tracked, keeper, (train, validate), state, plan, replicated)
         return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
     finally:
         uploader.close()
@@ -101,7 +105,7 @@ def _fit(
             metrics, mean_loss = scoring.evaluate(
                 predict, ordered_batches(validate, EVALUATION_BATCH), cfg.data.classes
             )
-        return _values(metrics, mean_loss)
+        return metrics.values() | {"loss": mean_loss}
 
     batches = training_batches(
         train,
@@ -177,8 +181,13 @@ def _finish(
         ordered_batches(validate, EVALUATION_BATCH),
         cfg.data.classes,
     )
-    values = _values(metrics, mean_loss)
-    about = {"run_id": tracked.id, "train": train.as_dict(), "validate": validate.as_dict()}
+    values = metrics.values() | {"loss": mean_loss}
+    about = {
+        "run_id": tracked.id,
+        "examples": state.best_examples,
+        "train": train.as_dict(),
+        "validate": validate.as_dict(),
+    }
     last = keeper.folder / "last.keras"
     keeper.learner.save_model(last)
     packaging.log_model(last, name="last", step=state.examples, words=words, about=about)
@@ -217,16 +226,6 @@ def _finish(
     return result
 
 
-def _values(metrics: Any, loss: float) -> dict[str, float]:
-    return {
-        "gap": metrics.gap,
-        "hit_at_1": metrics.hit_at_1,
-        "perr": metrics.perr,
-        "map": metrics.map,
-        "loss": loss,
-    }
-
-
 def _scanned(cfg: DictConfig, tracked: "Run", context: str) -> "Manifest":
     """Checks the shards of `data.train` or `data.validate`, and logs what they are."""
     from yt8m_exp.data import shards
@@ -246,13 +245,17 @@ def _scanned(cfg: DictConfig, tracked: "Run", context: str) -> "Manifest":
     return manifest
 
 
-def _prepared_strategy(cfg: DictConfig) -> Any:
-    from yt8m_exp.training import replicas
+def strategy(cfg: DictConfig) -> Any:
+    """Prepares TensorFlow as a configuration says; returns the strategy of its devices."""
+    from yt8m_exp.terminal import quiet
 
-    strategy = replicas.strategy()
+    with quiet.startup():
+        import keras
+        import tensorflow as tf
 
-    import keras
-    import tensorflow as tf
+        from yt8m_exp.training import replicas
+
+        strategy = replicas.strategy()
 
     if cfg.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -261,7 +264,8 @@ def _prepared_strategy(cfg: DictConfig) -> Any:
     return strategy
 
 
-def _learner(cfg: DictConfig, strategy: Any) -> "Learner":
+def learner(cfg: DictConfig, strategy: Any) -> "Learner":
+    """Builds the model and the optimizer of a configuration under a strategy."""
     from yt8m_exp.training.learner import Learner
 
     step_examples = cfg.batch_size * strategy.num_replicas_in_sync

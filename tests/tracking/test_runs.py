@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from pathlib import Path
 
 import mlflow
@@ -216,6 +217,18 @@ def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
     assert finished(config={"epochs": 1}) == wrapper
     assert "MLFLOW_RUN_ID" not in os.environ
     assert MlflowClient().get_run(wrapper).data.params == {"epochs": "'1'", "cfg.epochs": "1"}
+
+
+def test_mlflow_run_cannot_turn_killed_into_failed(folder, monkeypatch):
+    wrapper = MlflowClient().create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", wrapper)
+    with pytest.raises(KeyboardInterrupt), open_run():
+        raise KeyboardInterrupt
+    MlflowClient().set_terminated(wrapper, "FAILED")  # as `mlflow run` does when its child is gone
+    deadline = time.monotonic() + 30
+    while status(wrapper) != "KILLED" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert status(wrapper) == "KILLED"
 
 
 def test_resuming_under_mlflow_run_continues_the_old_run(folder, monkeypatch):

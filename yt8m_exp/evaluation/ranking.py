@@ -46,6 +46,15 @@ class Metrics:
     videos_without_labels: int
     curve: Curve
 
+    def values(self) -> dict[str, float]:
+        """Returns the numbers that describe the whole, by name."""
+        return {
+            "gap": self.gap,
+            "hit_at_1": self.hit_at_1,
+            "perr": self.perr,
+            "map": self.map,
+        }
+
     @property
     def classes_with_positives(self) -> int:
         """Number of classes that `map` averages."""

@@ -55,6 +55,7 @@ def evaluate(
     classes: int,
     *,
     top_k: int = spec.TOP_K,
+    advance: Callable[[int], None] = lambda videos: None,
 ) -> tuple[Metrics, float]:
     """Scores a model on labelled batches.
 
@@ -63,6 +64,7 @@ def evaluate(
         batches: batches with labels, each video once.
         classes: C.
         top_k: predictions of a video that count in GAP and mAP.
+        advance: is told how many videos are done.
 
     Returns:
         The metrics, and the mean loss over videos.
@@ -74,4 +76,5 @@ def evaluate(
         ranking.update(best.scores, best.class_ids, batch["labels"])
         losses += (best.loss or 0.0) * len(batch["labels"])
         videos += len(batch["labels"])
+        advance(videos)
     return ranking.result(), losses / max(videos, 1)

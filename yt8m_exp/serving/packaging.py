@@ -1,9 +1,12 @@
 """Logs a trained model to MLflow in the form that `tagger` serves."""
 
 import json
+import logging
 import tempfile
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,19 +48,22 @@ def log_model(
         facts.write_text(json.dumps(dict(about), indent=1))
         vocabulary = Path(folder) / "vocabulary.csv"
         _write_vocabulary(vocabulary, words)
-        return mlflow.pyfunc.log_model(
-            name=name,
-            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-            artifacts={
-                "model": str(path), "vocabulary": str(vocabulary), "about": str(facts)
-            },
-            code_paths=[str(PACKAGE)],
-            signature=signature(model),
-            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-            params={"parameters": model.count_params(), "examples": step},
-            model_type="keras",
-            step=step,
-        )  # fmt: skip
+        with _without_advice():
+            return mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(PACKAGE / "serving" / "pyfunc.py"),
+                artifacts={
+                    "model": str(path),
+                    "vocabulary": str(vocabulary),
+                    "about": str(facts),
+                },
+                code_paths=[str(PACKAGE)],
+                signature=signature(model),
+                pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+                params={"parameters": model.count_params(), "examples": step},
+                model_type="keras",
+                step=step,
+            )
 
 
 def log_metrics(
@@ -99,6 +105,24 @@ def signature(model: keras.Model) -> ModelSignature:
     ]
     params = ParamSchema([ParamSpec("top_k", DataType.long, spec.TOP_K)])
     return ModelSignature(Schema(columns), Schema(answers), params)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Hides MLflow's progress bars over single files, and hints that a signature answers."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
+    environment = logging.getLogger("mlflow.utils.environment")  # misses pip, which uv has not
+    level = environment.level
+    environment.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
+            yield
+    finally:
+        environment.setLevel(level)
+        shown.unset() if before is None else shown.set(before)
 
 
 def _write_vocabulary(path: Path, words: Vocabulary) -> None:

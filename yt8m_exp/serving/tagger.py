@@ -49,7 +49,7 @@ class Tagger(PythonModel):
         self.about = json.loads(Path(files["about"]).read_text())
         self.predictor = predictor(self.model)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params: dict | None = None):
         top_k = int((params or {}).get("top_k", spec.TOP_K))
         if top_k < 1:
             raise ValueError(f"`top_k >= 1` must hold, but got top_k={top_k}.")

@@ -77,21 +77,29 @@ def record(run: Run, error: BaseException) -> None:
         run: The run.
         error: What ended it.
     """
-    import mlflow
-
     status = status_of(error)
     run.writer.close(timeout_seconds=LAST_WORDS_SECONDS)
     try:
         with _brief_requests():
+            _end(run, status)
             if status != "FINISHED":
                 run.client.set_tag(run.id, "error", _sentence(error)[:TAG_CHARACTERS])
-            run.client.set_terminated(run.id, status)
-            mlflow.end_run(status)
             if status == "FAILED":
                 text = "".join(traceback.format_exception(error))
                 run.client.log_text(run.id, text, "error.txt")
     except Exception as failure:  # the caller raises `error`, which matters more
         logger.warning("Run %s ended %s but not on the server: %s", run.id, status, failure)
+
+
+def _end(run: Run, status: str) -> None:
+    import mlflow
+
+    # Even where the server is gone this takes the run from MLflow, which would end every run that
+    # is active at the interpreter's exit as FINISHED.
+    if mlflow.active_run() is not None:
+        mlflow.end_run(status)
+    else:
+        run.client.set_terminated(run.id, status)
 
 
 def _sentence(error: BaseException) -> str:

@@ -9,13 +9,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9762b", "#3a8f5c", "#b8403a"
-INK, GREY, FAINT = "#24292f", "#6b7280", "#dfe3e8"
+from yt8m_exp.tracking.drawing import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    dress,
+    engineer_x,
+    engineered,
+    log_y,
+    new_figure,
+    note,
+)
+
 Points = Sequence[tuple[int, float]]
-_SIZE = (7.2, 4.3)  # inches; at 150 dots an inch it fills a page's width
 
 
 def gap_curve(points: Points, *, best: int | None = None) -> Figure:
@@ -31,16 +43,20 @@ def gap_curve(points: Points, *, best: int | None = None) -> Figure:
     seen, gaps = np.array(points, float).T
     at = int(np.argmax(gaps)) if best is None else int(np.argmin(np.abs(seen - best)))
     if best is not None and seen[at] != best:
-        raise ValueError(f"`best` must be one of the points, but got {best}, nearest {seen[at]}.")
-    figure = _figure()
-    axes = _axes(figure, "GAP on the validation videos", "examples seen", "GAP@20")
-    axes.plot(seen, gaps, color=BLUE, marker="o", markersize=4 if seen.size <= 40 else 0)
+        raise ValueError(
+            f"`best` must be an evaluation, but got {best}; the nearest is at {seen[at]:.0f}."
+        )
+    figure = new_figure()
+    result = f"best {gaps[at]:.4f} at {engineered(seen[at])} examples"
+    axes = dress(figure.subplots(), title="GAP on the validation videos", result=result)
+    axes.set(xlabel="examples seen", ylabel="GAP@20")
     axes.axhline(gaps[at], color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    axes.plot(seen, gaps, color=BLUE, marker="o", markersize=4 if seen.size <= 40 else 0)
     axes.plot(seen[at], gaps[at], "o", color=ORANGE, markersize=8)
-    axes.set_title(f"best {gaps[at]:.4f} at {_engineered(seen[at])} examples", **_RIGHT)
-    span = max(float(np.ptp(gaps)), 1e-3)
-    axes.set_ylim(max(gaps.min() - 0.1 * span, 0), gaps.max() + 0.1 * span)
+    pad = max(0.1 * float(np.ptp(gaps)), 0.02)
+    axes.set_ylim(max(gaps.min() - pad, 0), gaps.max() + pad)
     axes.set_xlim(left=0)
+    engineer_x(axes)
     return figure
 
 
@@ -48,30 +64,24 @@ def loss_curve(train_points: Points, val_points: Points) -> Figure:
     """Draws the loss on training batches and on the validation videos against the examples seen.
 
     Args:
-        train_points: (examples seen, loss), by rising examples; a smooth line is drawn over many.
-        val_points: The same of the evaluations; may be empty.
+        train_points: (examples seen, loss), by rising examples; many get a running median.
+        val_points: The same of the evaluations. Either may be empty, not both.
     """
-    figure = _figure()
-    axes = _axes(figure, "Loss", "examples seen", "loss per video")
+    figure = new_figure()
+    axes = dress(figure.subplots(), title="Loss", x="examples seen", y="loss per video")
     seen, losses = np.array(train_points, float).reshape(-1, 2).T
     window = max(losses.size // 50, 1)
-    axes.plot(seen, losses, color=BLUE, alpha=0.3 if window > 1 else 1, linewidth=1)
-    if window > 1:
-        smooth = pd.Series(losses).rolling(window, min_periods=1, center=True).median()
-        axes.plot(seen, smooth, color=BLUE)
-    axes.plot([], [], color=BLUE, label="training batches")
-    if val_points:
-        axes.plot(
-            *np.array(val_points, float).T, "o-", color=ORANGE, markersize=4, label="validation"
-        )
-    axes.legend(frameon=False, labelcolor=INK)
-    values = np.append(losses, [loss for _, loss in val_points])
-    if values.min() > 0 and values.max() > 10 * values.min():  # the first steps dwarf the rest
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
+    smooth = pd.Series(losses).rolling(window, min_periods=1, center=True).median()
+    axes.plot(seen, losses, color=BLUE, alpha=0.3, linewidth=1)
+    axes.plot(seen, smooth, color=BLUE, label="training batches")
+    tested, val_losses = np.array(val_points, float).reshape(-1, 2).T
+    axes.plot(tested, val_losses, "o-", color=ORANGE, markersize=4, label="validation")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=INK)
+    values = np.append(losses, val_losses)
+    if 0 < 10 * values.min() < values.max():  # the first steps dwarf the rest
+        log_y(axes)
     axes.set_xlim(left=0)
+    engineer_x(axes)
     return figure
 
 
@@ -86,25 +96,26 @@ def precision_recall(
         threshold: The scores, falling.
         gap: GAP of the same predictions.
     """
-    precision, recall, threshold = map(np.asarray, (precision, recall, threshold))
-    figure = _figure()
-    axes = _axes(figure, "Precision and recall, all classes pooled", "recall", "precision")
-    _draw_equal_f1(axes)
-    axes.fill_between(recall, precision, color=BLUE, alpha=0.10, linewidth=0)
-    axes.plot(recall, precision, color=BLUE)
+    x, y, scores = np.asarray(recall), np.asarray(precision), np.asarray(threshold)
+    f1 = 2 * x * y / np.maximum(x + y, 1e-12)
+    best = int(np.argmax(f1))
+    figure = new_figure()
+    result = f"area = GAP {gap:.4f} · best F1 {f1[best]:.3f} at {scores[best]:.2f}"
+    axes = dress(figure.subplots(), title="Precision and recall, pooled", result=result)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    for level in (0.2, 0.4, 0.6, 0.8):
+        line = np.linspace(level / 2 + 1e-3, 1, 200)
+        axes.plot(line, level * line / (2 * line - level), color=GREY, linewidth=0.6, alpha=0.4)
+        note(axes, f"F1 {level:g}", (1, level / (2 - level)))
+    axes.fill_between(x, y, color=BLUE, alpha=0.1, linewidth=0)
+    axes.plot(x, y, color=BLUE)
     for score in (0.9, 0.7, 0.5, 0.3, 0.1):
-        at = int(np.searchsorted(-threshold, -score, side="right")) - 1
-        if at >= 0 and threshold[-1] < score:
-            axes.plot(recall[at], precision[at], "o", color=BLUE, markersize=4)
-            _note(axes, f"{score:g}", (recall[at], precision[at]), (-5, -5), color=BLUE, ha="right")
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    at = int(np.argmax(f1))
-    axes.plot(recall[at], precision[at], "o", color=ORANGE, markersize=8)
-    text = f"best F1 {f1[at]:.3f}\nat scores from {threshold[at]:.2f}"
-    _note(axes, text, (recall[at], precision[at]), (10, 4), color=ORANGE)
-    axes.set_title(f"area: GAP {gap:.4f}", **_RIGHT)
-    _note(axes, "dots: score thresholds", (0, 0), (8, 8), color=BLUE)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        at = int(np.count_nonzero(scores >= score)) - 1
+        if at >= 0 and scores[-1] < score:
+            axes.plot(x[at], y[at], "o", color=BLUE, markersize=4)
+            note(axes, f"{score:g}", (x[at], y[at]), offset=(-5, -8), color=BLUE)
+    axes.plot(x[best], y[best], "o", color=ORANGE, markersize=8)
+    note(axes, "dots: score thresholds", (0, 0), offset=(8, 12), color=BLUE)
     return figure
 
 
@@ -115,27 +126,23 @@ def ap_by_frequency(ap: ArrayLike, counts: ArrayLike) -> Figure:
         ap: Average precision of each class, NaN where unknown, (C,).
         counts: Videos that have the class, in training or in the evaluation, (C,).
     """
-    ap, counts = np.asarray(ap, float), np.asarray(counts)
-    known = ~np.isnan(ap) & (counts > 0)
-    ap, counts = ap[known], counts[known]
-    figure = _figure()
+    values, videos = np.asarray(ap, float), np.asarray(counts)
+    known = ~np.isnan(values) & (videos > 0)
+    values, videos = values[known], videos[known]
+    edges = _half_decades(videos)
+    middles, (low, median, high) = _quartiles(values, np.digitize(videos, edges), edges)
+    figure = new_figure()
     above, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 5])
-    _dress(above, "Average precision by frequency of the class", "", "classes")
-    _dress(axes, "", "videos with the class", "average precision")
-    above.set_title(f"{ap.size:,} classes, mean {ap.mean():.3f}", **_RIGHT)
-    edges = _half_decades(counts)
-    above.hist(counts, bins=edges, color=FAINT, edgecolor="white")
-    axes.plot(counts, ap, ".", color=BLUE, alpha=0.25, markersize=4, markeredgewidth=0)
-    middles, quartiles = _quartiles(ap, np.digitize(counts, edges), edges)
-    axes.fill_between(
-        middles, quartiles[:, 0], quartiles[:, 2], color=ORANGE, alpha=0.2, linewidth=0
-    )
-    axes.plot(
-        middles, quartiles[:, 1], "o-", color=ORANGE, markersize=5, label="median and quartiles"
-    )
-    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
-    axes.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(-0.02, 1.02))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    result = f"{values.size:,} classes, mean {values.sum() / max(values.size, 1):.3f}"
+    dress(above, title="Average precision by frequency of the class", result=result, y="classes")
+    above.hist(videos, bins=edges, color=FAINT, edgecolor="white")
+    dress(axes, x="videos with the class", y="average precision")
+    axes.plot(videos, values, ".", color=BLUE, alpha=0.25, markersize=4, markeredgewidth=0)
+    axes.fill_between(middles, low, high, color=ORANGE, alpha=0.2, linewidth=0)
+    axes.plot(middles, median, "o-", color=ORANGE, markersize=5, label="median and quartiles")
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK)
+    axes.set(xscale="log", xlim=(edges[0] / 1.1, edges[-1]), ylim=(-0.02, 1.02))
+    engineer_x(axes)
     return figure
 
 
@@ -147,13 +154,13 @@ def class_table(
     rows: int = 20,
     least_positives: int = 10,
 ) -> pd.DataFrame:
-    """Lists the best and the worst classes, best first.
+    """Lists the best classes, best first, and the worst, worst first.
 
     Args:
         ap: Average precision of each class, (C,).
         positives: Videos that have the class, (C,).
         names: Names of the classes; neither complete nor distinct.
-        rows: Classes of each group.
+        rows: Classes of each group, fewer if there are not as many.
         least_positives: Classes with fewer are left out, as chance decides there.
 
     Returns:
@@ -164,7 +171,7 @@ def class_table(
     table = table[table["ap"].notna() & (table["positives"] >= least_positives)]
     table = table.sort_values(["ap", "positives"], ascending=False, kind="stable")
     half = min(rows, (len(table) + 1) // 2)
-    best, worst = table.head(half), table.iloc[half:].tail(rows)
+    best, worst = table.head(half), table.iloc[half:].tail(rows)[::-1]
     return pd.concat([best.assign(group="best"), worst.assign(group="worst")], ignore_index=True)
 
 
@@ -173,105 +180,42 @@ def class_chart(table: pd.DataFrame) -> Figure:
 
     A class is shown as `name (index)`, as names are not distinct.
     """
-    figure = _figure()
-    longest = max(table["group"].value_counts().max(), 5) if len(table) else 5
-    figure.set_size_inches(11, 1.1 + 0.24 * longest)
-    panels = zip(figure.subplots(1, 2), (("best", GREEN), ("worst", RED)), strict=True)
-    for axes, (group, color) in panels:
-        _dress(axes, f"The {group} classes", "average precision", "")
-        _draw_bars(axes, table[table["group"] == group], color)
-        axes.set_ylim(longest - 0.4, -0.6)
+    longest = max((len(rows) for _, rows in table.groupby("group")), default=1)
+    figure = new_figure(width=11, height=1.2 + 0.24 * longest)
+    colors = {"best": GREEN, "worst": RED}
+    for axes, group in zip(figure.subplots(1, 2), colors, strict=True):
+        dress(axes, title=f"The {group} classes", x="average precision")
+        axes.set_title("videos", loc="right", fontsize=8, color=GREY)
+        _draw_bars(axes, table[table["group"] == group], colors[group])
+        axes.set(xlim=(0, 1.25), ylim=(longest - 0.4, -0.6), xticks=np.arange(6) / 5)
     return figure
 
 
-_RIGHT: dict = {"loc": "right", "fontsize": 10, "color": ORANGE, "pad": 10}
+def _draw_bars(axes: Axes, rows: pd.DataFrame, color: str) -> None:
+    places = range(len(rows))
+    axes.barh(places, rows["ap"], color=color, height=0.72)
+    for place, value, positives in zip(places, rows["ap"], rows["positives"], strict=True):
+        note(axes, f"{value:.3f}", (value, place), color=INK, size=7.5)
+        note(axes, f"{positives:,}", (1.25, place), offset=(-0.1, 0), size=7.5)
+    names = zip(rows["name"], rows["class_id"], strict=True)
+    labels = [_label(name, class_id) for name, class_id in names]
+    axes.set_yticks(places, labels, fontsize=8, color=INK)
+    axes.grid(visible=False, axis="y")
 
 
-def _figure() -> Figure:
-    return Figure(figsize=_SIZE, dpi=150, layout="constrained", facecolor="white")
-
-
-def _axes(figure: Figure, title: str, x: str, y: str) -> Axes:
-    axes = figure.subplots()
-    _dress(axes, title, x, y)
-    if x == "examples seen":
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    return axes
-
-
-def _dress(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
-    axes.set_xlabel(x, color=GREY)
-    axes.set_ylabel(y, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(color=FAINT, labelcolor=GREY, which="both")
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def _note(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    *,
-    color: str,
-    ha: str = "left",
-) -> None:
-    axes.annotate(
-        text,
-        at,
-        offset,
-        textcoords="offset points",
-        color=color,
-        ha=ha,
-        fontsize=9,
-        va="bottom" if offset[1] > 0 else "top",
-    )
-
-
-def _engineered(value: float) -> str:
-    return EngFormatter(places=2, sep="")(value)
-
-
-def _draw_equal_f1(axes: Axes) -> None:
-    for f1 in (0.2, 0.4, 0.6, 0.8):
-        recall = np.linspace(f1 / 2 + 1e-3, 1, 200)
-        axes.plot(recall, f1 * recall / (2 * recall - f1), color=GREY, linewidth=0.6, alpha=0.5)
-        _note(axes, f"F1 {f1:g}", (1, f1 / (2 - f1)), (-2, 2), color=GREY, ha="right")
+def _label(name: str, class_id: int, *, longest: int = 32) -> str:
+    shown = name if len(name) <= longest else name[: longest - 1] + "…"
+    return f"{shown} ({class_id})".strip().replace("$", r"\$")  # no formulas
 
 
 def _half_decades(counts: NDArray) -> NDArray:
-    low, high = np.log10(counts.min()), np.log10(counts.max())
-    first, last = np.floor(2 * low), np.floor(2 * high) + 1
-    return 10 ** (np.arange(first, last + 1) / 2)
+    bounds = [counts.min(), counts.max()] if counts.size else [1, 1]
+    first, last = np.floor(2 * np.log10(bounds))
+    return 10 ** (np.arange(first, last + 2) / 2)
 
 
 def _quartiles(ap: NDArray, bins: NDArray, edges: NDArray) -> tuple[NDArray, NDArray]:
-    """Middles of the bins that hold a class, and the quartiles there, (bins, 3)."""
+    """Middles of the bins that hold a class, and the three quartiles there, (3, bins)."""
     filled = np.unique(bins)
     quartiles = [np.quantile(ap[bins == i], [0.25, 0.5, 0.75]) for i in filled]
-    return np.sqrt(edges[filled - 1] * edges[filled]), np.array(quartiles)
-
-
-def _draw_bars(axes: Axes, rows: pd.DataFrame, color: str) -> None:
-    places = np.arange(len(rows))
-    axes.barh(places, rows["ap"], color=color, height=0.72)
-    for place, value, positives in zip(places, rows["ap"], rows["positives"], strict=True):
-        text = f"{value:.3f} of {positives:,}"
-        axes.annotate(
-            text, (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7
-        )
-    names = zip(rows["name"], rows["class_id"], strict=True)
-    axes.yaxis.set_major_locator(FixedLocator(places))
-    axes.set_yticklabels(
-        [_label(name, class_id) for name, class_id in names], fontsize=8, color=INK
-    )
-    axes.grid(visible=False, axis="y")
-    axes.set_xlim(0, 1.2)
-
-
-def _label(name: str, class_id: int, *, longest: int = 30) -> str:
-    shown = name if len(name) <= longest else name[: longest - 1] + "…"
-    return f"{shown} ({class_id})".strip().replace("$", r"\$")  # no formulas
+    return np.sqrt(edges[filled - 1] * edges[filled]), np.reshape(quartiles, (-1, 3)).T

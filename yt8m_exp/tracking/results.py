@@ -67,6 +67,4 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
 def _log_figures(client: MlflowClient, run_id: str, drawn: Mapping[str, Figure]) -> None:
     matplotlib.use("Agg")
     for name, figure in drawn.items():
-        client.log_figure(
-            run_id, figure, f"figures/{name}.png", save_kwargs={"dpi": DOTS_PER_INCH}
-        )
+        client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs={"dpi": DOTS_PER_INCH})

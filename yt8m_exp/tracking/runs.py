@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yt8m_exp.tracking import configuration, endings, owners, provenance, store, system
+from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
 from yt8m_exp.tracking.owners import close_dead_runs
 from yt8m_exp.tracking.store import tracking_uri
 from yt8m_exp.tracking.writer import MetricWriter
@@ -85,7 +85,11 @@ def open_run(
     with ExitStack() as stack:
         stack.enter_context(endings.signals_raise())
         client, root = store.connect(), root.absolute()
-        found = _find(client, experiment, resume, name, root)
+        wrapper = _wrapper(client, resume)
+        if run_id := resume or wrapper:
+            found = _continued(client, run_id)
+        else:
+            found = _created(client, experiment, name, root)
         directory = root / found.info.run_id
         stack.enter_context(owners.owning(found, directory))
         run = _start(client, found, directory, resumed=resume is not None)
@@ -100,6 +104,8 @@ def open_run(
             _finish(run)
         except BaseException as error:
             endings.record(run, error)
+            if run.id == wrapper and endings.status_of(error) == "KILLED":
+                overruled.watch(run.id)
             raise
 
 
@@ -142,23 +148,29 @@ def log_data(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) 
     run.client.log_dict(run.id, dict(manifest), f"data/{context}.json")
 
 
-def _find(
-    client: MlflowClient, experiment: str, resume: str | None, name: str | None, root: Path
-) -> mlflow.entities.Run:
-    # `mlflow run` hands its run over in a variable that must not reach our own children.
+def _wrapper(client: MlflowClient, resume: str | None) -> str | None:
+    """Returns the run that `mlflow run` made, in a variable that must not reach our children."""
     wrapper = os.environ.pop("MLFLOW_RUN_ID", None)
     if resume and wrapper and wrapper != resume:
         client.set_tag(wrapper, "resumed_run", resume)
-    if run_id := resume or wrapper:
-        found = _existing(client, run_id)
-        close_dead_runs(client, found.info.experiment_id)
-        return client.get_run(run_id)
+    return wrapper
+
+
+def _created(
+    client: MlflowClient, experiment: str, name: str | None, root: Path
+) -> mlflow.entities.Run:
     from mlflow.tracking.context.registry import resolve_tags
 
     experiment_id = store.experiment_id(client, experiment)
     close_dead_runs(client, experiment_id)
     tags = resolve_tags(owners.tags(root))  # who, from which file, as `mlflow.start_run` has it
     return client.create_run(experiment_id, tags=tags, run_name=name)
+
+
+def _continued(client: MlflowClient, run_id: str) -> mlflow.entities.Run:
+    found = _existing(client, run_id)
+    close_dead_runs(client, found.info.experiment_id)
+    return client.get_run(run_id)
 
 
 def _existing(client: MlflowClient, run_id: str) -> mlflow.entities.Run:

@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,18 @@ class Uploader:
     def _upload(self, path: Path) -> bool:
         try:
             self._client.log_artifact(self._run_id, str(path), self._folder)
+            self._remove_replaced(path)
         except FileNotFoundError:
             return True  # replaced by a newer one in the meantime
         except Exception as error:
             logger.warning("%s was not uploaded yet: %s", path.name, error)
             return False
         return True
+
+    def _remove_replaced(self, path: Path) -> None:
+        """Removes artifacts whose local file is gone, as older checkpoints are."""
+        uri = self._client.get_run(self._run_id).info.artifact_uri
+        repository = get_artifact_repository(uri)
+        for file in repository.list_artifacts(self._folder):
+            if not path.with_name(PurePosixPath(file.path).name).exists():
+                repository.delete_artifacts(file.path)

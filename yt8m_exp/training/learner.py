@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,12 +30,13 @@ class Learner:
         """Returns all that training changes: weights, random states, moments, averages."""
         return [variable.numpy() for variable in self._variables()]
 
-    def restore(self, values: list[np.ndarray]) -> None:
-        """Sets what `values` returned.
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Goes back to a checkpoint; returns the plain data kept with it.
 
         Raises:
-            ValueError: the values are those of another model or optimizer.
+            ValueError: the checkpoint is damaged, or of another model or optimizer.
         """
+        values, facts = checkpoints.load(path)
         variables = self._variables()
         theirs, ours = [v.shape for v in values], [tuple(v.shape) for v in variables]
         if theirs != ours:
@@ -45,6 +47,7 @@ class Learner:
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+        return facts
 
     def save_model(self, path: Path) -> None:
         """Writes the model with its averaged weights, where there are any, as a `.keras` file."""
@@ -102,11 +105,10 @@ class Keeper:
         found = checkpoints.find(self.folder)
         if not found:
             return State()
-        values, facts = checkpoints.load(found[-1])
+        facts = self.learner.restore(found[-1])
         if facts["data"] != self.data:
             raise ValueError(
                 f"A run must go on with the data it began with ({facts['data']}), but the shards "
                 f"now have the digest {self.data}. Give the same shards, or start a new run."
             )
-        self.learner.restore(values)
         return State(**facts["state"])

@@ -1,0 +1,144 @@
+"""Scores a model on labelled shards, once or at every checkpoint of a run in progress."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import command
+
+if TYPE_CHECKING:
+    import keras
+
+    from yt8m_exp.data.records import Schema
+    from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.evaluation.ranking import Metrics
+    from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> dict[str, Any]:
+    """Scores as a configuration of `conf/eval.yaml` says.
+
+    Returns:
+        The run's id, the metrics, and on how many videos and classes they were measured.
+
+    Raises:
+        ValueError: there is no such model, or a record is bad or has no labels.
+        FileNotFoundError: a pattern matches no shard.
+    """
+    from yt8m_exp.tracking.runs import open_run
+
+    with open_run(
+        "eval",
+        experiment=cfg.tracking.experiment,
+        config=OmegaConf.to_container(cfg, resolve=True),  # type: ignore[arg-type]
+        root=Path(cfg.tracking.runs),
+        name=cfg.tracking.run_name or "eval",
+        system_metrics=cfg.tracking.system_metrics,
+    ) as tracked:
+        return _watch(cfg, tracked) if cfg.watch else _score(cfg, tracked)
+
+
+def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
+    from yt8m_exp.serving import loading, packaging
+
+    model = loading.load(cfg.model_uri)
+    for key, value in model.tags().items():
+        tracked.client.set_tag(tracked.id, key, value)
+    manifest = _scanned(cfg, tracked, model.tagger.schema)
+    metrics, values = _measured(cfg, model.tagger.model, manifest)
+    packaging.log_metrics(
+        tracked.id,
+        model.model_id,
+        {f"val/{name}": value for name, value in values.items()},
+        step=model.tagger.about["examples"],
+        data=("yt8m-eval", manifest.digest),
+    )
+    return _shown(tracked, model.uri, metrics, values, model.tagger.names)
+
+
+def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
+    """Scores each checkpoint that a training run uploads, until the run has ended."""
+    from yt8m_exp import train
+    from yt8m_exp.data import vocabulary
+    from yt8m_exp.data.records import Schema
+    from yt8m_exp.tracking import checkpoints, configuration
+
+    theirs = OmegaConf.create(configuration.read_config(cfg.watch))
+    learner = train.learner(theirs, train.strategy(theirs))
+    schema = Schema(dict(theirs.data.features), theirs.data.classes)
+    manifest = _scanned(cfg, tracked, schema)
+    tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
+    result = None
+    for examples, path in checkpoints.arriving(
+        tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
+    ):
+        learner.restore(path)
+        with learner.averaged():
+            metrics, values = _measured(cfg, learner.model, manifest)
+        tracked.writer.log({f"val/{name}": value for name, value in values.items()}, examples)
+        logger.info("%s examples: GAP %.4f", f"{examples:,}", metrics.gap)
+        result = metrics, values
+    if result is None:
+        raise ValueError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
+    words = vocabulary.read(theirs.data.vocabulary, schema.classes)
+    return _shown(tracked, f"runs:/{cfg.watch}", *result, words.names)
+
+
+def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
+    from yt8m_exp.data import shards
+    from yt8m_exp.tracking.runs import log_data
+
+    patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
+    manifest = shards.scan(patterns, schema, on_bad_record=cfg.on_bad_record)
+    manifest.require_labels()
+    log_data(tracked, manifest.as_dict(), name="yt8m-eval", context="eval")
+    return manifest
+
+
+def _measured(
+    cfg: DictConfig, model: "keras.Model", manifest: "Manifest"
+) -> tuple["Metrics", dict[str, float]]:
+    from yt8m_exp.data.pipeline import ordered_batches
+    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.terminal import progress
+    from yt8m_exp.training.losses import cross_entropy
+
+    with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
+        metrics, loss = scoring.evaluate(
+            scoring.predictor(model, cross_entropy),
+            ordered_batches(manifest, cfg.batch_size),
+            manifest.schema.classes,
+            advance=advance,
+        )
+    return metrics, metrics.values() | {"loss": loss}
+
+
+def _shown(
+    tracked: "Run",
+    what: str,
+    metrics: "Metrics",
+    values: Mapping[str, float],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    from yt8m_exp.terminal import summary
+    from yt8m_exp.tracking import results
+
+    results.log_evaluation(tracked.client, tracked.id, metrics, names)
+    result = {
+        "run_id": tracked.id,
+        **values,
+        "videos": metrics.videos,
+        "classes_with_positives": metrics.classes_with_positives,
+    }
+    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    summary.show(f"Evaluation of {what}", result, {"Figures": where})
+    return result
+
+
+if __name__ == "__main__":
+    command.run("eval", run)

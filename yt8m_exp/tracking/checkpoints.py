@@ -1,0 +1,64 @@
+"""Checkpoints among a run's artifacts: fetched for a resume elsewhere, or as they arrive."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from mlflow import MlflowClient
+from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+
+FOLDER = "checkpoints"
+NAME = re.compile(r"checkpoint-(\d+)\.npz")
+
+
+def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Brings the last checkpoint and the best model of a run to a folder that has none.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        folder: where they go; left as it is if it holds a checkpoint already.
+    """
+    if folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir()):
+        return
+    names = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
+    wanted = sorted(name for name in names if NAME.fullmatch(name))[-1:]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in [*wanted, *(name for name in names if name == "best.keras" and wanted)]:
+        client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
+
+
+def arriving(
+    client: MlflowClient, run_id: str, folder: Path, *, every_seconds: float
+) -> Iterator[tuple[int, Path]]:
+    """Yields each checkpoint of a run as it is uploaded, until the run has ended.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        folder: where each is put while it is in use.
+        every_seconds: time between two looks.
+
+    Returns:
+        Examples seen, and the file.
+    """
+    seen: set[int] = set()
+    while True:
+        ended = RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status))
+        names = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
+        found = {int(match[1]): match[0] for name in names if (match := NAME.fullmatch(name))}
+        for examples in sorted(found.keys() - seen):
+            seen.add(examples)
+            try:
+                path = client.download_artifacts(
+                    run_id, f"{FOLDER}/{found[examples]}", str(folder)
+                )
+            except (MlflowException, OSError):
+                continue  # replaced by a newer one in the meantime
+            yield examples, Path(path)
+            Path(path).unlink()
+        if ended:
+            return
+        time.sleep(every_seconds)

@@ -1,0 +1,72 @@
+"""The look that all figures share: sizes, colors, axes, and how numbers are written."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
+
+BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9762b", "#3a8f5c", "#b8403a"
+INK, GREY, FAINT = "#24292f", "#6b7280", "#dfe3e8"
+
+
+def new_figure(*, width: float = 7.2, height: float = 4.3) -> Figure:
+    """Returns an empty figure of this size in inches, outside pyplot's global state."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    if engine := figure.get_layout_engine():
+        engine.set(w_pad=0.1, h_pad=0.08)  # type: ignore[call-arg]  # of the constrained one
+    return figure
+
+
+def dress(axes: Axes, *, title: str = "", result: str = "", x: str = "", y: str = "") -> Axes:
+    """Gives axes their title (left), the one number they show (right), labels, and a faint grid."""
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
+    axes.set_title(result, loc="right", fontsize=10, color=ORANGE, pad=10)
+    axes.set_xlabel(x, color=GREY)
+    axes.set_ylabel(y, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(which="both", color=FAINT, labelcolor=GREY)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def engineer_x(axes: Axes) -> None:
+    """Writes the numbers of the x axis as 200k or 1.5M."""
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def engineered(value: float) -> str:
+    """Returns a number as 200k or 1.53M, to three digits."""
+    return EngFormatter(sep="")(float(f"{value:.3g}"))
+
+
+def log_y(axes: Axes) -> None:
+    """Makes the y axis logarithmic, with plain numbers at 1, 2 and 5."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def note(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    *,
+    offset: tuple[float, float] = (4, 0),
+    color: str = GREY,
+    size: float = 9,
+) -> None:
+    """Writes beside a point; an offset to the left, in points, aligns the text to the right."""
+    side = "right" if offset[0] < 0 else "left"
+    axes.annotate(
+        text.replace("$", r"\$"),  # no formulas
+        at,
+        offset,
+        textcoords="offset points",
+        color=color,
+        fontsize=size,
+        ha=side,
+        va="center",
+        annotation_clip=False,
+    )
