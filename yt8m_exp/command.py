@@ -77,6 +77,14 @@ def compose(verb: str, overrides: Sequence[str] = ()) -> DictConfig:
         return hydra.compose(verb, list(overrides))
 
 
+def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
+    """Returns the values, by dotted key, in which a configuration differs from the defaults."""
+    defaults = compose(verb)
+    OmegaConf.resolve(defaults)
+    before = _leaves(defaults)
+    return {key: value for key, value in _leaves(cfg).items() if before.get(key, ...) != value}
+
+
 def arguments(words: Sequence[str]) -> list[str]:
     """Turns the words of an MLproject command into Hydra's.
 
@@ -90,6 +98,14 @@ def arguments(words: Sequence[str]) -> list[str]:
     given = [word for word in words[:place] if not word.endswith("=")]
     free = shlex.split(" ".join(words[place + 1 :]))
     return [_quoted(word) for word in given] + free
+
+
+def _leaves(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in cfg.items():
+        nested = isinstance(value, DictConfig) and value
+        leaves |= _leaves(value, f"{prefix}{key!s}.") if nested else {f"{prefix}{key!s}": value}
+    return leaves
 
 
 def _quoted(word: str) -> str:

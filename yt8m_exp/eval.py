@@ -58,7 +58,7 @@ def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
         step=model.tagger.about["examples"],
         data=("yt8m-eval", manifest.digest),
     )
-    return _shown(tracked, model.uri, metrics, values, model.tagger.names)
+    return _shown(tracked, model.uri, metrics, values, model.tagger.names.tolist())
 
 
 def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
@@ -90,14 +90,12 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
 
 
 def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
-    from yt8m_exp.data import shards
-    from yt8m_exp.tracking.runs import log_data
+    from yt8m_exp.tracking import inputs
 
     patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
-    manifest = shards.scan(patterns, schema, on_bad_record=cfg.on_bad_record)
-    manifest.require_labels()
-    log_data(tracked, manifest.as_dict(), name="yt8m-eval", context="eval")
-    return manifest
+    return inputs.scanned(
+        tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record
+    )
 
 
 def _measured(

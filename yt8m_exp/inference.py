@@ -24,7 +24,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         OSError: the file cannot be written.
     """
     from yt8m_exp.serving.predictions import PredictionsWriter
-    from yt8m_exp.tracking.runs import log_data, open_run
+    from yt8m_exp.tracking.runs import open_run
 
     if cfg.top_k < 1:
         raise ValueError(f"`top_k >= 1` must hold, but got top_k={cfg.top_k}.")
@@ -39,17 +39,23 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ) as tracked,
         PredictionsWriter(cfg.output) as file,
     ):
-        from yt8m_exp.data import shards
         from yt8m_exp.data.pipeline import ordered_batches
         from yt8m_exp.serving import loading
         from yt8m_exp.terminal import progress, summary
+        from yt8m_exp.tracking import inputs
 
         model = loading.load(cfg.model_uri)
         for key, value in model.tags().items():
             tracked.client.set_tag(tracked.id, key, value)
         patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
-        manifest = shards.scan(patterns, model.tagger.schema, on_bad_record=cfg.on_bad_record)
-        log_data(tracked, manifest.as_dict(), name="yt8m-predict", context="predict")
+        manifest = inputs.scanned(
+            tracked,
+            patterns,
+            model.tagger.schema,
+            context="predict",
+            on_bad_record=cfg.on_bad_record,
+            labelled=False,
+        )
         began, videos = time.perf_counter(), 0
         with progress.shown("Predicting", manifest.records, unit="videos") as advance:
             for batch in ordered_batches(manifest, cfg.batch_size):

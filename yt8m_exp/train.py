@@ -3,7 +3,6 @@
 import inspect
 import logging
 import math
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +54,23 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     from yt8m_exp.data import vocabulary
-    from yt8m_exp.tracking import checkpoints
+    from yt8m_exp.data.records import Schema
+    from yt8m_exp.tracking import checkpoints, inputs
     from yt8m_exp.tracking.uploads import Uploader
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
-    train, validate = (_scanned(cfg, tracked, context) for context in ("train", "validate"))
+    schema = Schema(dict(cfg.data.features), cfg.data.classes)
+    patterns = OmegaConf.to_object(cfg.data)
+    train, validate = (
+        inputs.scanned(
+            tracked,
+            patterns[context],  # type: ignore[index, call-overload]
+            schema,
+            context=context,
+            on_bad_record=cfg.data.on_bad_record,
+        )
+        for context in ("train", "validate")
+    )
 
     replicated = strategy(cfg)
     learning = learner(cfg, replicated)
@@ -92,6 +103,7 @@ def _fit(
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
     from yt8m_exp.evaluation import scoring
     from yt8m_exp.terminal import progress
+    from yt8m_exp.tracking import tensorboard
     from yt8m_exp.training import interrupts, replicas, step
     from yt8m_exp.training.fit import Calls, fit
 
@@ -107,6 +119,9 @@ def _fit(
             )
         return metrics.values() | {"loss": mean_loss}
 
+    report = tracked.writer.log
+    if cfg.tracking.tensorboard:
+        report = tensorboard.beside(report, tracked.directory / "tensorboard")
     batches = training_batches(
         train,
         plan.batch_size,
@@ -135,7 +150,7 @@ def _fit(
             Calls(
                 evaluate=evaluate,
                 save=keeper.save,
-                report=_report(cfg, tracked),
+                report=report,
                 progress=lambda state, loss: advance(
                     state.examples,
                     loss=loss,
@@ -216,33 +231,14 @@ def _finish(
         version = mlflow.register_model(info.model_uri, cfg.register).version
         result |= {"registered": cfg.register, "version": int(version)}
     summary.show(
-        f"{best.name}, best of {train.records:,} videos' training, on {metrics.videos:,} others",
+        f"{best.name}, trained on {train.records:,} videos, measured on {metrics.videos:,} others",
         result,
         {
-            "Curves, figures and models": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+            "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
             "Predict": f"python -m yt8m_exp.inference model_uri={info.model_uri}",
         },
     )
     return result
-
-
-def _scanned(cfg: DictConfig, tracked: "Run", context: str) -> "Manifest":
-    """Checks the shards of `data.train` or `data.validate`, and logs what they are."""
-    from yt8m_exp.data import shards
-    from yt8m_exp.data.records import Schema
-    from yt8m_exp.tracking.runs import log_data
-
-    schema = Schema(dict(cfg.data.features), cfg.data.classes)
-    patterns = OmegaConf.to_object(cfg.data)[context]  # type: ignore[index, call-overload]
-    manifest = shards.scan(patterns, schema, on_bad_record=cfg.data.on_bad_record)
-    manifest.require_labels()
-    log_data(tracked, manifest.as_dict(), name=f"yt8m-{context}", context=context)
-    logger.info(
-        "%s: %s videos in %d shards, %s%s",
-        *(context, f"{manifest.records:,}", len(manifest.shards), manifest.digest),
-        f", {manifest.skipped} bad records left out" if manifest.skipped else "",
-    )
-    return manifest
 
 
 def strategy(cfg: DictConfig) -> Any:
@@ -273,9 +269,7 @@ def learner(cfg: DictConfig, strategy: Any) -> "Learner":
     if cfg.ema_half_life:
         average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
     with strategy.scope():
-        model = instantiate(
-            cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes
-        )
+        model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
         optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
         optimizer.build(model.trainable_variables)
     logger.info(
@@ -313,25 +307,6 @@ def _schedule(cfg: DictConfig, plan: "Plan") -> Any:
     return schedule
 
 
-def _report(cfg: DictConfig, tracked: "Run") -> Any:
-    """Returns what takes the metrics of the loop: MLflow's writer, and TensorBoard's if asked."""
-    if not cfg.tracking.tensorboard:
-        return tracked.writer.log
-
-    import tensorflow as tf
-
-    events = tf.summary.create_file_writer(str(tracked.directory / "tensorboard"))
-
-    def report(metrics: Mapping[str, float], examples: int) -> None:
-        tracked.writer.log(metrics, examples)
-        with events.as_default():
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value, step=examples)
-            events.flush()
-
-    return report
-
-
 def _resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
@@ -341,31 +316,15 @@ def _resumed(cfg: DictConfig) -> DictConfig:
     from yt8m_exp.tracking import configuration
 
     before = OmegaConf.create(configuration.read_config(cfg.resume))
-    defaults = command.compose("train")
-    OmegaConf.resolve(defaults)
-    changed = {
-        key: value for key, value in _leaves(cfg).items() if _leaves(defaults).get(key) != value
-    }
-    others = sorted(key for key in changed if key.startswith("model."))
-    merged = before.copy()
-    for key, value in changed.items():
-        OmegaConf.update(merged, key, value, force_add=True)
-    if others and merged.model != before.model:
+    resumed = before.copy()
+    for key, value in command.changes("train", cfg).items():
+        OmegaConf.update(resumed, key, value, force_add=True)
+    if resumed.model != before.model:
         raise ValueError(
-            f"A run is resumed with the model it began with, but {', '.join(others)} differ. "
-            "Start a new run for another model."
+            f"A run must go on with the model it began with, {before.model}, but the command line "
+            f"asks for {resumed.model}. Start a new run for another model."
         )
-    return merged  # type: ignore[return-value]
-
-
-def _leaves(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in cfg.items():
-        if isinstance(value, DictConfig):
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
+    return resumed  # type: ignore[return-value]
 
 
 def _check(cfg: DictConfig) -> None:

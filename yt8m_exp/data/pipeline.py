@@ -183,7 +183,7 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
                 if not _put(ready, batch, stopped):
                     return
             _put(ready, None, stopped)
-        except BaseException as error:  # noqa: BLE001 (raised again where the batch is asked for)
+        except BaseException as error:
             _put(ready, error, stopped)
         finally:
             batches.close()  # type: ignore[attr-defined]

@@ -203,7 +203,7 @@ def _ids(buffer: np.ndarray, fields: Mapping[str, _Field], keep: np.ndarray) -> 
     is_new = new.kinds == BYTES
     starts = np.where(is_new, new.starts, old.starts)[keep]
     ends = starts + np.where(is_new, new.lengths, old.lengths)[keep]
-    view = memoryview(buffer)
+    view = buffer.data
     ids = np.empty(len(starts), object)
     ids[:] = [bytes(view[a:b]) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
     return ids
@@ -220,8 +220,8 @@ def _problems(
     without_id = np.logical_and(*(fields[key].kinds != BYTES for key in ID_KEYS))
     for name, size in schema.features.items():
         field = fields[name]
-        for row in np.flatnonzero((field.kinds != FLOATS) | (field.lengths != 4 * size)):
-            found.setdefault(int(row), _feature_problem(name, size, field, row))
+        for row in np.flatnonzero((field.kinds != FLOATS) | (field.lengths != 4 * size)).tolist():
+            found.setdefault(row, _feature_problem(name, size, field, row))
     out_of_range = np.flatnonzero((labels < 0) | (labels >= schema.classes))
     for position in out_of_range:
         row = int(np.searchsorted(splits, position, side="right") - 1)

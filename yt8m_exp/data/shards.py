@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -134,9 +134,7 @@ def find(patterns: str | Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(path for pattern in patterns for path in _matches(str(pattern))))
 
 
-def scan(
-    patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = "stop"
-) -> Manifest:
+def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = "stop") -> Manifest:
     """Checks every record of the shards that patterns match, and describes them.
 
     Args:
@@ -178,12 +176,12 @@ def load(shards: Sequence[Shard], schema: Schema) -> records.Videos:
     buffer = np.empty(int(sizes.sum()) + records.PADDING, np.uint8)
     frames = []
     for shard, end in zip(shards, np.cumsum(sizes).tolist(), strict=True):
-        view = memoryview(buffer)[end - shard.bytes : end]
+        view = buffer.data[end - shard.bytes : end]
         _read(shard, view)
         found, _ = tfrecord.index(view, checksums=False)
         bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
         rows = np.delete(np.stack(found, axis=1), bad, axis=0)
-        frames.append(rows + [end - shard.bytes, 0])
+        frames.append(rows + np.array([end - shard.bytes, 0]))
     table = np.concatenate(frames)
     videos, problems = records.decode(buffer, tfrecord.Frames(*table.T), schema)
     if problems or len(videos.ids) != sum(shard.records for shard in shards):
@@ -291,5 +289,3 @@ def _keep(entry: Path, text: str) -> None:
 def _cache_folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "yt8m_exp" / "shards"
-
-

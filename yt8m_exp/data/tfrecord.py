@@ -32,7 +32,7 @@ class Frames(NamedTuple):
     lengths: np.ndarray
 
 
-def index(data: bytes, *, checksums: bool) -> tuple[Frames, list[Problem]]:
+def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Problem]]:
     """Finds the records of a file.
 
     Args:
@@ -53,8 +53,12 @@ def index(data: bytes, *, checksums: bool) -> tuple[Frames, list[Problem]]:
             problems.append(Problem(record, _cut(offset, HEADER_BYTES, size)))
             break
         length, checksum = header.unpack_from(data, offset)
-        if (checksums or offset + length > size) and masked_crc(data[offset : offset + 8]) != checksum:
-            problems.append(Problem(record, f"the checksum of its length fails at byte {offset}. {AGAIN}"))
+        if (checksums or offset + length > size) and masked_crc(
+            data[offset : offset + 8]
+        ) != checksum:
+            problems.append(
+                Problem(record, f"the checksum of its length fails at byte {offset}. {AGAIN}")
+            )
             break
         end = offset + HEADER_BYTES + length + FOOTER_BYTES
         if end > size:
@@ -70,7 +74,7 @@ def index(data: bytes, *, checksums: bool) -> tuple[Frames, list[Problem]]:
     return Frames(table[:, 0], table[:, 1]), problems
 
 
-def masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes | memoryview) -> int:
     """Returns the checksum that the container stores for some bytes."""
     crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
@@ -90,4 +94,7 @@ def _write_one(file: BinaryIO, record: bytes) -> None:
 
 
 def _cut(offset: int, needed: int, size: int) -> str:
-    return f"the file ends in the middle of it: {needed} bytes from byte {offset} do not fit in {size}. {AGAIN}"
+    return (
+        f"the file ends in the middle of it: {needed} bytes from byte {offset} do not fit in "
+        f"{size}. {AGAIN}"
+    )

@@ -49,6 +49,8 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
         raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
     parts = list(inputs.values())
     if normalize == "each":
-        parts = [L2Normalize(name=f"normalized_{part.name}", dtype="float32")(part) for part in parts]
+        parts = [
+            L2Normalize(name=f"normalized_{part.name}", dtype="float32")(part) for part in parts
+        ]
     x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
     return L2Normalize(name="normalized", dtype="float32")(x) if normalize == "joint" else x

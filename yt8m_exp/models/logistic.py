@@ -23,7 +23,8 @@ def build(
         classes: C, the number of probabilities.
         normalize: see `inputs.joined`.
         dropout: share of the inputs dropped in training.
-        l2, bias: see `heads.logistic`.
+        l2: weight of the regulariser; see `heads.logistic`.
+        bias: the logit that every class starts from.
 
     Returns:
         A model from the named features, float32 (B, D), to probabilities, float32 (B, C).

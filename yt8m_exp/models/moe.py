@@ -25,7 +25,8 @@ def build(
         experts: E, experts of each class beside the dummy.
         normalize: see `inputs.joined`.
         dropout: share of the inputs dropped in training.
-        l2, bias: see `heads.moe`.
+        l2: weight of the regulariser; see `heads.moe`.
+        bias: the logit that every expert starts from.
 
     Returns:
         A model from the named features, float32 (B, D), to probabilities, float32 (B, C).

@@ -16,7 +16,7 @@ import mlflow
 from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array
 
 from yt8m_exp import spec
@@ -67,7 +67,12 @@ def log_model(
 
 
 def log_metrics(
-    run_id: str, model_id: str, metrics: Mapping[str, float], *, step: int, data: tuple[str, str]
+    run_id: str,
+    model_id: str | None,
+    metrics: Mapping[str, float],
+    *,
+    step: int,
+    data: tuple[str, str],
 ) -> None:
     """Logs metrics that belong to a model and to the data they were measured on.
 
@@ -92,12 +97,12 @@ def signature(model: keras.Model) -> ModelSignature:
         ColSpec(Array(DataType.float), name, required=False)
         for name in model.input
     ]  # fmt: skip
-    columns = [
+    columns: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "id", required=False),
         ColSpec(DataType.binary, RECORD, required=False),
         *features,
     ]
-    answers = [
+    answers: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "id"),
         ColSpec(Array(DataType.long), "class_ids"),
         ColSpec(Array(DataType.string), "class_names"),

@@ -5,7 +5,7 @@ serialized `tf.Example`s, and answers with class ids, names and probabilities.
 """
 
 import json
-from collections.abc import Mapping
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from yt8m_exp.evaluation.scoring import predictor
 from yt8m_exp.models import heads, inputs  # noqa: F401 (registers layers)
 
 RECORD = "record"
+
+# MLflow asks for type hints that it would check instead of the signature, row by row.
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class Tagger(PythonModel):
@@ -49,7 +52,7 @@ class Tagger(PythonModel):
         self.about = json.loads(Path(files["about"]).read_text())
         self.predictor = predictor(self.model)
 
-    def predict(self, context, model_input: pd.DataFrame, params: dict | None = None):
+    def predict(self, context, model_input, params=None):
         top_k = int((params or {}).get("top_k", spec.TOP_K))
         if top_k < 1:
             raise ValueError(f"`top_k >= 1` must hold, but got top_k={top_k}.")
@@ -102,5 +105,3 @@ def _matrix(column: pd.Series, size: int) -> np.ndarray:
             )
         matrix[row] = array
     return matrix
-
-

@@ -52,9 +52,7 @@ def arriving(
         for examples in sorted(found.keys() - seen):
             seen.add(examples)
             try:
-                path = client.download_artifacts(
-                    run_id, f"{FOLDER}/{found[examples]}", str(folder)
-                )
+                path = client.download_artifacts(run_id, f"{FOLDER}/{found[examples]}", str(folder))
             except (MlflowException, OSError):
                 continue  # replaced by a newer one in the meantime
             yield examples, Path(path)

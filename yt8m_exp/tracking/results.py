@@ -42,7 +42,7 @@ def log_evaluation(
     }
     _log_figures(client, run_id, drawn)
     client.log_text(run_id, table.to_csv(index=False), "tables/classes.csv")
-    client.log_text(run_id, table.to_html(index=False, float_format="%.3f"), "tables/classes.html")
+    client.log_text(run_id, table.round(3).to_html(index=False), "tables/classes.html")
 
 
 def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:

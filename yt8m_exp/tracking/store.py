@@ -40,6 +40,8 @@ def connect() -> MlflowClient:
 
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
+    # A server's runs would print two links on standard output, which is a verb's result.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     database = _sqlite_file(uri)
     if database is None:
         return mlflow.MlflowClient(uri)

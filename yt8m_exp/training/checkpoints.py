@@ -33,9 +33,10 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
     path = folder / f"checkpoint-{examples:012d}.npz"
     partial = path.with_suffix(".part")
     arrays = {f"{place:04d}": value for place, value in enumerate(variables)}
+    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     try:
         with partial.open("wb") as file:
-            np.savez(file, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type] (its stub takes them for options)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -30,7 +30,6 @@ class Ending:
     examples_per_second: float
 
 
-
 @dataclass(frozen=True)
 class Plan:
     """How long a run trains, and how often it does what.

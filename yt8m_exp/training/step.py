@@ -95,7 +95,7 @@ def make(
 
 @contextmanager
 def averaged(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Puts the weights' moving averages in their place for a while, where the optimizer keeps any."""
+    """Puts the weights' moving averages in their place for a while, if the optimizer has any."""
     if not optimizer.use_ema or int(optimizer.iterations) == 0:
         yield
         return

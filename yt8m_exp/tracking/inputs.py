@@ -1,0 +1,51 @@
+"""The data that a run reads, checked and logged before anything is done with it."""
+
+import logging
+from collections.abc import Sequence
+
+from yt8m_exp.data import shards
+from yt8m_exp.data.records import Schema
+from yt8m_exp.data.shards import Manifest
+from yt8m_exp.tracking.runs import Run, log_data
+
+logger = logging.getLogger(__name__)
+
+
+def scanned(
+    run: Run,
+    patterns: str | Sequence[str],
+    schema: Schema,
+    *,
+    context: str,
+    on_bad_record: str,
+    labelled: bool = True,
+) -> Manifest:
+    """Checks the shards that patterns match, and logs what they are.
+
+    Args:
+        run: the run that reads them.
+        patterns: see `shards.find`.
+        schema: what each record must hold.
+        context: what they are read for: train, validate, ...
+        on_bad_record: stop or skip.
+        labelled: whether each record must have labels.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+        ValueError: a record is bad, or has no labels where it must.
+    """
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
+    if labelled:
+        manifest.require_labels()
+    log_data(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
+    if manifest.skipped:
+        run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
+    logger.info(
+        "%s: %s videos in %d shards, digest %s%s",
+        context.capitalize(),
+        f"{manifest.records:,}",
+        len(manifest.shards),
+        manifest.digest,
+        f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
+    )
+    return manifest
