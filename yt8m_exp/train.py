@@ -3,6 +3,7 @@
 import inspect
 import logging
 import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def _fit(
             )
         return metrics.values() | {"loss": mean_loss}
 
-    report = tracked.writer.log
+    report: Callable[[Mapping[str, float], int], None] = tracked.writer.log
     if cfg.tracking.tensorboard:
         report = tensorboard.beside(report, tracked.directory / "tensorboard")
     batches = training_batches(

@@ -223,15 +223,16 @@ def _problems(
         for row in np.flatnonzero((field.kinds != FLOATS) | (field.lengths != 4 * size)).tolist():
             found.setdefault(row, _feature_problem(name, size, field, row))
     out_of_range = np.flatnonzero((labels < 0) | (labels >= schema.classes))
-    for position in out_of_range:
-        row = int(np.searchsorted(splits, position, side="right") - 1)
-        found.setdefault(row, _label_problem(int(labels[position]), schema.classes))
-    for row in np.flatnonzero((fields["labels"].kinds != INTEGERS) & (fields["labels"].kinds != 0)):
-        found.setdefault(int(row), "expected `labels` to be a list of integers.")
-    for row in cut:
-        found.setdefault(int(row), "its `labels` end in the middle of a number.")
-    for row in np.flatnonzero(without_id):
-        found.setdefault(int(row), f"expected one of the keys {', '.join(ID_KEYS)}.")
+    for position in out_of_range.tolist():
+        record = int(np.searchsorted(splits, position, side="right") - 1)
+        found.setdefault(record, _label_problem(int(labels[position]), schema.classes))
+    typed = fields["labels"].kinds
+    for row in np.flatnonzero((typed != INTEGERS) & (typed != 0)).tolist():
+        found.setdefault(row, "expected `labels` to be a list of integers.")
+    for row in cut.tolist():
+        found.setdefault(row, "its `labels` end in the middle of a number.")
+    for row in np.flatnonzero(without_id).tolist():
+        found.setdefault(row, f"expected one of the keys {', '.join(ID_KEYS)}.")
     return [Problem(row, text) for row, text in sorted(found.items())]
 
 

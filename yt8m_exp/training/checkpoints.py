@@ -36,7 +36,7 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     try:
         with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type] (its stub takes them for options)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

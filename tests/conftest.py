@@ -1,0 +1,31 @@
+"""What all tests share: a quiet TensorFlow, a cache of their own, and the sample's manifest."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+
+SAMPLE = Path(__file__).parents[1] / "sample"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache's folder: of this session, not the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def sample(cache):
+    """The manifest of the sample's training shards."""
+    from yt8m_exp import spec
+    from yt8m_exp.data import shards
+    from yt8m_exp.data.records import Schema
+
+    features = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
+    return shards.scan(str(SAMPLE / "video" / "train"), Schema(features, spec.CLASSES))

@@ -1,0 +1,76 @@
+"""Examples written byte by byte, so that tests can lay them out as no library does."""
+
+import struct
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from yt8m_exp.data.records import PADDING, Schema, Videos, decode
+from yt8m_exp.data.tfrecord import Frames, Problem
+
+SCHEMA = Schema({"mean_rgb": 4, "mean_audio": 2}, classes=20)
+
+
+def varint(number: int) -> bytes:
+    number &= (1 << 64) - 1  # a negative one takes ten bytes
+    groups = []
+    while True:
+        groups.append(number & 0x7F)
+        number >>= 7
+        if not number:
+            return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
+
+
+def field(number: int, payload: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def text(*values: bytes) -> bytes:
+    return field(1, b"".join(field(1, value) for value in values))
+
+
+def floats(values: Sequence[float]) -> bytes:
+    return field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
+
+
+def integers(*values: int) -> bytes:
+    return field(3, field(1, b"".join(map(varint, values))) if values else b"")
+
+
+def unpacked_floats(values: Sequence[float]) -> bytes:
+    return field(2, b"".join(b"\x0d" + struct.pack("<f", value) for value in values))
+
+
+def unpacked_integers(*values: int) -> bytes:
+    return field(3, b"".join(b"\x08" + varint(value) for value in values))
+
+
+def entry(key: str, feature: bytes) -> bytes:
+    return field(1, field(1, key.encode()) + field(2, feature))
+
+
+def example(**features: bytes) -> bytes:
+    return field(1, b"".join(entry(key, feature) for key, feature in features.items()))
+
+
+def video(number: int = 0, **other: bytes) -> bytes:
+    """A valid video of `SCHEMA`, all its values told apart by its number; `other` features win."""
+    features = {
+        "id": text(f"v{number:03d}".encode()),
+        "labels": integers(number % 20),
+        "mean_rgb": floats([number + place / 8 for place in range(4)]),
+        "mean_audio": floats([-number, 0.5]),
+    }
+    return example(**features | other)
+
+
+def without(key: str, number: int = 0) -> bytes:
+    """A video without one of its features."""
+    return video(number).replace(entry(key, _feature(number, key)), b"", 1)
+
+
+def decoded(records: Iterable[bytes], schema: Schema = SCHEMA) -> tuple[Videos, list[Problem]]:
+    records = list(records)
+    lengths = np.array([len(record) for record in records], np.int64)
+    buffer = np.frombuffer(b"".join(records) + bytes(PADDING), np.uint8)
+    return decode(buffer, Frames(np.cumsum(lengths) - lengths, lengths), schema)
