@@ -184,7 +184,8 @@ def _varints(buffer: np.ndarray, field: _Field) -> tuple[np.ndarray, np.ndarray,
     starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
     place = np.arange(len(byte)) - np.repeat(starts, ends - starts + 1)
     # Ten bytes hold a negative id; what lies beyond 31 bits is out of range, whatever it is.
-    parts = np.where(place < 5, (byte & 0x7F) << (7 * np.minimum(place, 4)), 1 << 40)
+    digits = byte & 0x7F
+    parts = np.where(place < 5, digits << (7 * np.minimum(place, 4)), (digits > 0) * (1 << 40))
     ids = np.add.reduceat(parts, starts) if ends.size else parts
     ids = np.where(ids >> 31 != 0, -1, ids).astype(np.int32)
     splits = np.concatenate([[0], np.cumsum(np.bincount(record[ends], minlength=len(lengths)))])
@@ -258,22 +259,11 @@ def _rewrite(
     names: Sequence[str],
     fields: Mapping[str, _Field],
 ) -> np.ndarray:
-    """Serializes irregular records anew, in TensorFlow's layout, behind the buffer.
-
-    A record that is no Example at all becomes one without features.
-    """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import Example
-
+    """Serializes irregular records anew, in TensorFlow's layout, behind the buffer."""
     extra = []
     for row in rows:
         start, length = int(frames.starts[row]), int(frames.lengths[row])
-        example = Example()
-        try:
-            example.ParseFromString(buffer[start : start + length].tobytes())
-        except DecodeError:
-            example = Example()
-        extra.append(example.SerializeToString())
+        extra.append(_plain(buffer[start : start + length].tobytes(), names))
     lengths = np.array([len(record) for record in extra])
     starts = len(buffer) + np.cumsum(lengths) - lengths
     spare = np.zeros(PADDING, np.uint8)
@@ -283,3 +273,21 @@ def _rewrite(
         for old, new in zip(field, found[name], strict=True):
             old[rows] = new
     return grown
+
+
+def _plain(record: bytes, names: Sequence[str]) -> bytes:
+    """Returns an Example of the named features alone; one without features if it is no Example."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.example.example_pb2 import Example
+
+    try:
+        found = Example.FromString(record).features.feature
+    except DecodeError:
+        return b""
+    kept = Example()
+    for name in names:
+        # Of several strings, or of no kind, a feature would make the record irregular again.
+        strings = len(found[name].bytes_list.value) if name in found else 0
+        if strings < 2 and name in found and found[name].WhichOneof("kind"):
+            kept.features.feature[name].CopyFrom(found[name])
+    return kept.SerializeToString()

@@ -234,7 +234,9 @@ def _check(path: Path, schema: Schema) -> Shard:
     problems += [Problem(int(rows[row]), text) for row, text in bad_values.items()]
     keep = np.ones(len(rows), bool)
     keep[list(bad_values)] = False
-    labels = videos.labels[np.repeat(keep, np.diff(videos.splits))]
+    row_of = np.repeat(np.arange(len(rows)), np.diff(videos.splits))
+    pairs = np.stack([row_of, videos.labels])[:, keep[row_of]]
+    labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
     present, counts = np.unique(labels, return_counts=True)
     return Shard(
         path=str(path),

@@ -37,7 +37,7 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Pr
 
     Args:
         data: the whole file.
-        checksums: whether to check the bytes of each record too, or the framing alone.
+        checksums: whether to check the bytes of each record too, or their lengths alone.
 
     Returns:
         All records up to the first that cannot be framed, and the problems: records with a wrong
@@ -53,9 +53,7 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Pr
             problems.append(Problem(record, _cut(offset, HEADER_BYTES, size)))
             break
         length, checksum = header.unpack_from(data, offset)
-        if (checksums or offset + length > size) and masked_crc(
-            data[offset : offset + 8]
-        ) != checksum:
+        if masked_crc(data[offset : offset + 8]) != checksum:
             problems.append(
                 Problem(record, f"the checksum of its length fails at byte {offset}. {AGAIN}")
             )
@@ -76,7 +74,7 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Pr
 
 def masked_crc(data: bytes | memoryview) -> int:
     """Returns the checksum that the container stores for some bytes."""
-    crc = google_crc32c.value(data)
+    crc = google_crc32c.value(bytes(data))  # it refuses views that may be written to
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -38,13 +38,21 @@ def read(path: str | Path | None, classes: int) -> Vocabulary:
             f"No vocabulary at {str(path)!r}. Set data.vocabulary, or to null for numbers alone."
         )
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [{key.lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
-    if not rows or not {"index", "name"} <= rows[0].keys():
+        first, *rows = [row for row in csv.reader(file) if row] or [[]]
+    columns = [name.lower() for name in first]
+    if not rows or not {"index", "name"} <= set(columns):
         raise ValueError(f"{path}: expected the columns `index` and `name` in the first line.")
-    names = {int(row["index"]): row["name"] for row in rows}
+    index, name = columns.index("index"), columns.index("name")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(columns) or not row[index].isdecimal():
+            raise ValueError(
+                f"{path}, row {number} below the first line: expected {len(columns)} values, a "
+                f"class id as `index` among them, but got {row}."
+            )
+    names = {int(row[index]): row[name] for row in rows}
     if sorted(names) != list(range(classes)) or len(rows) != classes:
         raise ValueError(
             f"{path}: expected each class id in [0, {classes}) once, but got {len(rows)} rows with "
             f"ids up to {max(names)}. Set data.vocabulary and data.classes of the same release."
         )
-    return Vocabulary(tuple(names[index] for index in range(classes)), path)
+    return Vocabulary(tuple(names[class_id] for class_id in range(classes)), path)

@@ -56,7 +56,13 @@ class Mixture(keras.layers.Layer):
 
 
 def moe(
-    x: keras.KerasTensor, classes: int, *, experts: int, l2: float, bias: float
+    x: keras.KerasTensor,
+    classes: int,
+    *,
+    experts: int,
+    l2: float,
+    bias: float,
+    even_start: bool = True,
 ) -> keras.KerasTensor:
     """Returns probabilities (B, C) of a mixture of logistic experts on x (B, D), one per class.
 
@@ -69,10 +75,13 @@ def moe(
         experts: E, without the dummy.
         l2: weight of the regulariser.
         bias: the logit that every expert starts from.
+        even_start: whether gates start at zero, equal shares for all, or at random.
     """
+    mix = Mixture(experts, dtype="float32", name="probabilities")  # checks `experts`
     gates = keras.layers.Dense(
         classes * (experts + 1),
         use_bias=False,
+        kernel_initializer="zeros" if even_start else "glorot_uniform",
         kernel_regularizer=keras.regularizers.L2(l2 / 2),
         name="gates",
     )(x)
@@ -82,4 +91,4 @@ def moe(
         bias_initializer=keras.initializers.Constant(bias),
         name="experts",
     )(x)
-    return Mixture(experts, dtype="float32", name="probabilities")(gates, votes)
+    return mix(gates, votes)

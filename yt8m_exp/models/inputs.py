@@ -30,8 +30,13 @@ class L2Normalize(keras.layers.Layer):
 
 
 def named(features: Mapping[str, int]) -> dict[str, keras.KerasTensor]:
-    """Returns a float32 input (B, D) for each feature, under the feature's own name."""
-    return {name: keras.Input((size,), name=name) for name, size in features.items()}
+    """Returns a float32 input (B, D) for each feature, under the feature's own name.
+
+    Whatever order the features are given in, rgb comes before audio, as in the starter code:
+    otherwise weights would depend on the order of a mapping.
+    """
+    ordered = sorted(features.items(), reverse=True)
+    return {name: keras.Input((size,), name=name) for name, size in ordered}
 
 
 def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> keras.KerasTensor:

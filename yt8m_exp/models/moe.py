@@ -16,6 +16,7 @@ def build(
     dropout: float = 0.0,
     l2: float = 1e-8,
     bias: float = 0.0,
+    even_start: bool = False,
 ) -> keras.Model:
     """Builds the model.
 
@@ -27,6 +28,7 @@ def build(
         dropout: share of the inputs dropped in training.
         l2: weight of the regulariser; see `heads.moe`.
         bias: the logit that every expert starts from.
+        even_start: whether gates start at zero; see `heads.moe`.
 
     Returns:
         A model from the named features, float32 (B, D), to probabilities, float32 (B, C).
@@ -34,5 +36,5 @@ def build(
     named = inputs.named(features)
     x = inputs.joined(named, normalize)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    probabilities = heads.moe(x, classes, experts=experts, l2=l2, bias=bias)
+    probabilities = heads.moe(x, classes, experts=experts, l2=l2, bias=bias, even_start=even_start)
     return keras.Model(named, probabilities, name="moe")

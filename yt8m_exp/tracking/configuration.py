@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -21,8 +23,9 @@ BATCH_PARAMS = 100
 def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
     """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
 
-    The first one is `config.yaml`. A later one that differs is `config.resume-<n>.yaml`, and the
-    tag `resume.<n>.changed` names the keys, because MLflow keeps the first value of a parameter.
+    The first one is `config.yaml`, that of a resume `config.resume-<n>.yaml`, in the order of the
+    configuration. The tag `resume.<n>.changed` names the keys that differ from the first, because
+    MLflow keeps the first value of a parameter.
 
     Args:
         client: A client of the tracking store.
@@ -34,13 +37,13 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
     params = flatten(plain)
     before = {k: v for k, v in run.data.params.items() if k.startswith(PREFIX)}
     _log_params(client, run_id, {k: v for k, v in params.items() if k not in before})
+    file = f"config.resume-{resumes}.yaml" if before else "config.yaml"
+    client.log_text(run_id, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), file)
     if not before:
-        client.log_dict(run_id, plain, "config.yaml")
         return
     changed = sorted(k for k in {*before, *params} if before.get(k) != params.get(k))
     if changed:
         names = ", ".join(key.removeprefix(PREFIX) for key in changed)
-        client.log_dict(run_id, plain, f"config.resume-{resumes}.yaml")
         client.set_tag(run_id, f"resume.{resumes}.changed", names[:TAG_CHARACTERS])
 
 
@@ -91,7 +94,6 @@ def read_config(run_id: str) -> dict[str, Any]:
     Raises:
         ValueError: The run does not exist, or has no configuration.
     """
-    import yaml
     from mlflow.artifacts import load_text
     from mlflow.exceptions import MlflowException
 

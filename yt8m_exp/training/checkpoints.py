@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,11 +67,12 @@ def load(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     Raises:
         ValueError: the file is damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            state = json.loads(file["state"].tobytes())
-            return [file[name] for name in sorted(set(file.files) - {"state"})], state
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no whole checkpoint ({error}). Remove it to go on from the one before."
-        ) from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                state = json.loads(arrays["state"].tobytes())
+                return [arrays[name] for name in sorted(set(arrays.files) - {"state"})], state
+        except Exception as error:  # a damaged zip file raises one of a dozen kinds
+            raise ValueError(
+                f"{path} is no whole checkpoint ({error}). Remove it to go on from the one before."
+            ) from error

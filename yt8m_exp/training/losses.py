@@ -34,7 +34,7 @@ def hinge(
         margin: b of the starter code.
     """
     signs = 2 * labels - 1
-    return ops.mean(ops.sum(ops.maximum(margin - signs * predictions, 0), axis=-1))
+    return ops.mean(ops.sum(ops.relu(margin - signs * predictions), axis=-1))
 
 
 def softmax(labels: keras.KerasTensor, predictions: keras.KerasTensor) -> keras.KerasTensor:
