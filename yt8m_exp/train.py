@@ -34,7 +34,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ValueError: a value of the configuration or a record is bad.
         FileNotFoundError: a pattern matches no shard.
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
     """
     from yt8m_exp.tracking.runs import open_run
@@ -114,6 +114,7 @@ def _fit(
     predict = scoring.predictor(model, loss)
 
     def evaluate() -> dict[str, float]:
+        keeper.learner.require_finite()
         with keeper.learner.averaged():
             metrics, mean_loss = scoring.evaluate(
                 predict, ordered_batches(validate, EVALUATION_BATCH), cfg.data.classes
@@ -312,9 +313,12 @@ def _resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
     Raises:
-        ValueError: the command line asks for another model.
+        ValueError: the command line asks for another model, or the data are others.
+        FileNotFoundError: a pattern matches no shard.
     """
-    from yt8m_exp.tracking import configuration
+    from yt8m_exp.data import shards
+    from yt8m_exp.data.records import Schema
+    from yt8m_exp.tracking import configuration, inputs
 
     before = OmegaConf.create(configuration.read_config(cfg.resume))
     resumed = before.copy()
@@ -325,6 +329,14 @@ def _resumed(cfg: DictConfig) -> DictConfig:
             f"A run must go on with the model it began with, {before.model}, but the command line "
             f"asks for {resumed.model}. Start a new run for another model."
         )
+    data = resumed.data
+    for context in ("train", "validate"):  # before the run is opened, and changed by that
+        manifest = shards.scan(
+            OmegaConf.to_object(data)[context],  # type: ignore[index, call-overload]
+            Schema(dict(data.features), data.classes),
+            on_bad_record=data.on_bad_record,
+        )
+        inputs.require_same(cfg.resume, manifest, context=context)
     return resumed  # type: ignore[return-value]
 
 

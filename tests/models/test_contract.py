@@ -102,6 +102,11 @@ def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
     assert np.array_equal(np.asarray(model(given)), predict(model, videos))
 
 
+def test_the_order_in_which_features_are_configured_changes_nothing(name, videos):
+    one, other = build(name), build(name, dict(reversed(FEATURES.items())))
+    assert np.array_equal(predict(one, videos), predict(other, videos))
+
+
 @pytest.mark.parametrize("features", SUBSETS)
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])
 def test_any_subset_of_the_features_works(name, videos, features, normalize):

@@ -43,7 +43,7 @@ def test_predictions_are_those_of_the_starter_code():
 
 
 def test_loss_and_gradients_are_those_of_the_starter_code():
-    model, labels = golden(), GOLDEN["labels"].astype(np.float32)
+    model, labels = golden(), np.where(GOLDEN["labels"], np.arange(7, dtype=np.int32), -1)
     with tf.GradientTape() as tape:
         loss = cross_entropy(labels, model({"x": GOLDEN["input_raw"]}, training=True))
         penalty = tf.add_n(model.losses)

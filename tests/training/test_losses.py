@@ -25,6 +25,16 @@ GRADIENTS = [name for name in ARRAYS if name.startswith("grad_")]
 each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
 
+def ids(dense):
+    """Class ids (B, L) padded with -1, with the first label of each video repeated at the end."""
+    rows = [np.flatnonzero(row) for row in np.asarray(dense)]
+    padded = np.full((len(rows), max(map(len, rows)) + 2), -1, np.int32)
+    for row, labels in zip(padded, rows, strict=True):
+        row[: len(labels)] = labels
+        row[-1] = labels[0] if len(labels) else -1
+    return padded
+
+
 def made_up(videos=8, classes=5, seed=0):
     rng = np.random.default_rng(seed)
     labels = (rng.random((videos, classes)) < 0.3).astype(np.float32)
@@ -34,7 +44,7 @@ def made_up(videos=8, classes=5, seed=0):
 @pytest.mark.parametrize("case", VALUES)
 def test_values_are_the_starter_codes(case):
     loss, predictions = case.split("/")
-    value = LOSSES[loss](ARRAYS["labels"], ARRAYS[f"pred_{predictions}"])
+    value = LOSSES[loss](ids(ARRAYS["labels"]), ARRAYS[f"pred_{predictions}"])
     np.testing.assert_allclose(value, VALUES[case], rtol=1e-6)
 
 
@@ -44,7 +54,7 @@ def test_gradients_are_the_starter_codes(case):
     predictions = tf.constant(ARRAYS[f"pred_{name}"])
     with tf.GradientTape() as tape:
         tape.watch(predictions)
-        value = LOSSES[loss](tf.constant(ARRAYS["labels"]), predictions)
+        value = LOSSES[loss](tf.constant(ids(ARRAYS["labels"])), predictions)
     expected = ARRAYS[case]
     np.testing.assert_allclose(tape.gradient(value, predictions), expected, rtol=1e-5, atol=1e-5)
 
@@ -52,46 +62,46 @@ def test_gradients_are_the_starter_codes(case):
 @each_loss
 def test_a_loss_is_the_mean_over_videos(loss):
     labels, predictions = made_up()
-    alone = [loss(labels[n : n + 1], predictions[n : n + 1]) for n in range(8)]
-    np.testing.assert_allclose(loss(labels, predictions), np.mean(alone), rtol=1e-6)
+    alone = [loss(ids(labels[n : n + 1]), predictions[n : n + 1]) for n in range(8)]
+    np.testing.assert_allclose(loss(ids(labels), predictions), np.mean(alone), rtol=1e-6)
 
 
 @each_loss
 def test_the_order_of_classes_changes_nothing(loss):
     labels, predictions = made_up()
-    value = loss(labels[:, ::-1].copy(), predictions[:, ::-1].copy())
-    np.testing.assert_allclose(value, loss(labels, predictions), rtol=1e-6)
+    value = loss(ids(labels[:, ::-1]), predictions[:, ::-1].copy())
+    np.testing.assert_allclose(value, loss(ids(labels), predictions), rtol=1e-6)
 
 
 @each_loss
 def test_a_video_without_labels_has_a_finite_loss(loss):
     _, predictions = made_up()
-    assert np.isfinite(loss(np.zeros_like(predictions), predictions))
+    assert np.isfinite(loss(ids(np.zeros_like(predictions)), predictions))
 
 
 def test_cross_entropy_by_hand():
-    value = cross_entropy(np.array([[1, 0]], "f"), np.array([[0.25, 0.5]], "f"), epsilon=0.0)
+    value = cross_entropy(ids([[1, 0]]), np.array([[0.25, 0.5]], "f"), epsilon=0.0)
     np.testing.assert_allclose(value, np.log(4) + np.log(2), rtol=1e-6)
 
 
 def test_a_certain_mistake_costs_the_logarithm_of_epsilon():
     for epsilon in (1e-5, 1e-3):
-        value = cross_entropy(np.array([[1.0]], "f"), np.array([[0.0]], "f"), epsilon=epsilon)
+        value = cross_entropy(ids([[1]]), np.array([[0.0]], "f"), epsilon=epsilon)
         np.testing.assert_allclose(value, -np.log(epsilon), rtol=1e-5)
 
 
 def test_hinge_by_hand():
-    labels, scores = np.array([[1, 0, 1]], "f"), np.array([[0.25, 0.5, 3]], "f")
+    labels, scores = ids([[1, 0, 1]]), np.array([[0.25, 0.5, 3]], "f")
     np.testing.assert_allclose(hinge(labels, scores), 0.75 + 1.5 + 0)
     np.testing.assert_allclose(hinge(labels, scores, margin=0.0), 0 + 0.5 + 0)
 
 
 def test_softmax_by_hand():
-    labels, scores = np.array([[1, 1, 0]], "f"), np.array([[1, 2, 3]], "f")
+    labels, scores = ids([[1, 1, 0]]), np.array([[1, 2, 3]], "f")
     shares = np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum()
     expected = -(np.log(shares[0]) + np.log(shares[1])) / 2
     np.testing.assert_allclose(softmax(labels, scores), expected, rtol=1e-6)
 
 
 def test_softmax_of_a_video_without_labels_is_zero():
-    assert softmax(np.zeros((1, 3), "f"), np.ones((1, 3), "f")) == 0
+    assert softmax(ids([[0, 0, 0]]), np.ones((1, 3), "f")) == 0

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp import spec
-from yt8m_exp.evaluation.labels import dense
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -37,7 +36,7 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
     def best(features, labels, k):
         predictions = model(features, training=False)
         scores, class_ids = tf.math.top_k(predictions, k)
-        value = loss(dense(labels, tf.constant(classes)), predictions) if loss else tf.constant(0.0)
+        value = loss(labels, predictions) if loss else tf.constant(0.0)
         return scores, class_ids, value
 
     def predict(batch: Batch, k: int) -> Best:

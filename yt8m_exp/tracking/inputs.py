@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
+from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run, log_data
 
 logger = logging.getLogger(__name__)
@@ -49,3 +50,27 @@ def scanned(
         f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
     )
     return manifest
+
+
+def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
+    """Refuses to go on with a run on other data than it began with.
+
+    Args:
+        run_id: the run.
+        manifest: the data to go on with.
+        context: what they are read for: train, validate, ...
+
+    Raises:
+        ValueError: the data are others.
+    """
+    digests = [
+        entry.dataset.digest
+        for entry in store.connect().get_run(run_id).inputs.dataset_inputs
+        if context in [tag.value for tag in entry.tags]
+    ]
+    if digests and manifest.digest not in digests:
+        raise ValueError(
+            f"A run must go on with the data it began with (data.{context} of digest "
+            f"{digests[0]}), but {', '.join(manifest.source)} now has the digest "
+            f"{manifest.digest}. Give the same shards, or start a new run."
+        )

@@ -118,10 +118,13 @@ def fit(
     window = _Window(state)
     saved = time.monotonic()
     while state.examples < plan.examples:
+        if plan.patience is not None and state.since_best > plan.patience:
+            return Ending("stopped early", window.rate())
         learning_rate = schedule(state.examples)
         window.add(step(next(batches), learning_rate))
         before, state.examples = state.examples, state.examples + plan.batch_size
         finished = state.examples >= plan.examples
+        stopping = calls.stop()  # asked once: what is saved and how it ends must agree
         if _crossed(before, state.examples, plan.log_every) or finished:
             calls.report(window.point(learning_rate), state.examples)
         if _crossed(before, state.examples, plan.evaluate_every) or finished:
@@ -131,14 +134,12 @@ def fit(
                 calls.report(points, state.examples)
                 calls.save(state, _note(state, metrics["gap"]))
             saved = time.monotonic()
-        elif calls.stop() or time.monotonic() - saved > plan.checkpoint_seconds:
+        elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
             with window.aside():
                 calls.save(state, False)
             saved = time.monotonic()
         calls.progress(state, window.last)
-        if plan.patience is not None and state.since_best > plan.patience:
-            return Ending("stopped early", window.rate())
-        if calls.stop() and not finished:
+        if stopping and not finished:
             return Ending("interrupted", window.rate())
     return Ending("finished", window.rate())
 

@@ -50,17 +50,39 @@ class Learner:
         return facts
 
     def save_model(self, path: Path) -> None:
-        """Writes the model with its averaged weights, where there are any, as a `.keras` file."""
+        """Writes the model with its averaged weights, where there are any, as a `.keras` file.
+
+        Raises:
+            OSError: it cannot be written, as on a full disk. An older one is as it was.
+        """
         partial = path.with_name(f"partial-{path.name}")
-        with averaged(self.model, self.optimizer):
-            self.model.save(partial)
-        partial.replace(path)
+        try:
+            with averaged(self.model, self.optimizer):
+                self.model.save(partial)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OSError(
+                error.errno,
+                f"The model cannot be written ({error.strerror}). Checkpoints are untouched: make "
+                "room, then go on with resume=<run id>",
+                str(path),
+            ) from error
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Puts averaged weights in place for a while; see `step.averaged`."""
         with averaged(self.model, self.optimizer):
             yield
+
+    def require_finite(self) -> None:
+        """Raises FloatingPointError where training has made a weight infinite or NaN."""
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                raise FloatingPointError(
+                    f"The weights must be finite, but `{variable.path}` is not. Lower "
+                    "learning_rate, or set clip.norm; the checkpoints hold the weights from before."
+                )
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.optimizer.variables]
@@ -88,7 +110,13 @@ class Keeper:
         return self.folder / "best.keras"
 
     def save(self, state: State, is_best: bool) -> None:
-        """Writes a checkpoint, after the model if it is the best so far."""
+        """Writes a checkpoint, after the model if it is the best so far.
+
+        Raises:
+            FloatingPointError: a weight is not finite. Nothing is written of such a state.
+            OSError: a file cannot be written, as on a full disk. Older ones are as they were.
+        """
+        self.learner.require_finite()
         self.folder.mkdir(parents=True, exist_ok=True)
         if is_best:
             self.learner.save_model(self.best)

@@ -43,12 +43,12 @@ def deal(strategy: tf.distribute.Strategy, values: np.ndarray) -> tf.Tensor:
     Returns:
         A tensor, or one for each replica.
     """
-    replicas = strategy.extended._num_replicas_per_worker if _many(strategy) else 1
     if not _many(strategy):
         return tf.convert_to_tensor(values)
+    replicas = strategy.num_replicas_in_sync // worker(strategy)[1]
     rows = len(values) // replicas
 
-    def share(context: tf.distribute.distribute_lib.ValueContext) -> tf.Tensor:
+    def share(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
         place = context.replica_id_in_sync_group % replicas
         return tf.convert_to_tensor(values[place * rows : (place + 1) * rows])
 

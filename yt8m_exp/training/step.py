@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yt8m_exp.evaluation.labels import dense
 from yt8m_exp.training import replicas
 from yt8m_exp.training.optimizers import clip
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Step = Callable[[Mapping[str, np.ndarray], float], tf.Tensor]
+LABEL_PADDING = -1
+LABELS_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def make(
 
     Args:
         model: takes features by name, returns probabilities (B, C).
-        loss: takes labels (B, C) and probabilities, returns the mean over videos.
+        loss: takes class ids (B, L) and probabilities, returns the mean over videos.
         optimizer: already built for the model's variables, both under the strategy.
         strategy: the replicas.
         clip_to: how gradients are clipped.
@@ -51,7 +52,6 @@ def make(
         returns the mean loss of the labels, without regularisation, as a tensor.
     """
     count = strategy.num_replicas_in_sync
-    classes = tf.constant(model.output.shape[-1])
     weights = [variable.value for variable in model.trainable_variables]
 
     def gradients(features: dict[str, tf.Tensor], labels: tf.Tensor):
@@ -85,12 +85,17 @@ def make(
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
-        labels = dense(batch["labels"], classes)
         features = {name: replicas.deal(strategy, batch[name]) for name in model.input}
-        labels = labels if count == 1 else replicas.deal(strategy, labels)
+        labels = replicas.deal(strategy, _widened(batch["labels"]))
         return everywhere(features, labels, tf.constant(learning_rate, tf.float32))
 
     return step
+
+
+def _widened(labels: np.ndarray) -> np.ndarray:
+    """Pads labels (B, L) to a few widths only: each width is compiled anew, which takes seconds."""
+    room = -labels.shape[1] % LABELS_STEP
+    return np.pad(labels, ((0, 0), (0, room)), constant_values=LABEL_PADDING)
 
 
 @contextmanager

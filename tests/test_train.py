@@ -1,0 +1,235 @@
+import json
+import signal
+
+import numpy as np
+import pytest
+
+from tests.data.examples import floats, integers, text
+from tests.verbs import CURVES, SCORED, SHARD, SMALL, record, sample_records, shard
+
+RESUMABLE = (
+    *SMALL,
+    "epochs=12",
+    "batch_size=32",
+    "log_every=64",
+    "evaluate_every=1024",
+    "checkpoint_seconds=0.02",
+    "model.dropout=0.5",
+    "ema_half_life=500",
+)
+
+
+@pytest.fixture(scope="module")
+def straight(store):
+    """A training that nothing disturbed."""
+    return store.done("train", *RESUMABLE)
+
+
+@pytest.fixture(scope="module")
+def disturbed(store):
+    """The same training, killed twice, stopped once, and resumed each time."""
+    first, run_id = store.start_run("train", *RESUMABLE)
+    kill_after_a_checkpoint(store, run_id, first)
+    second = store.start("train", f"resume={run_id}")
+    kill_after_a_checkpoint(store, run_id, second)
+    assert store.status(run_id) == "RUNNING"
+
+    third = store.start("train", f"resume={run_id}")
+    before = store.checkpoints(run_id)
+    third.until(lambda: store.checkpoints(run_id) != before)
+    intruder = store.run("train", f"resume={run_id}")
+    third.send(signal.SIGTERM)
+    stopped = third.wait()
+    kept = store.checkpoints(run_id), store.status(run_id), store.get(run_id).data.tags["error"]
+    result = store.done("train", f"resume={run_id}")
+    return {"result": result, "stopped": stopped, "kept": kept, "intruder": intruder}
+
+
+def kill_after_a_checkpoint(store, run_id, running):
+    before = store.checkpoints(run_id)
+    running.until(lambda: store.checkpoints(run_id) not in ([], before))
+    running.send(signal.SIGKILL)
+    assert running.process.join() is None
+    assert running.process.exitcode == -signal.SIGKILL
+
+
+def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(store, straight, disturbed):
+    ours, theirs = (
+        np.load(store.checkpoints(result["run_id"])[-1])
+        for result in (disturbed["result"], straight)
+    )
+    assert ours.files == theirs.files
+    for name in ours.files:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    for key in ("gap", "loss", "examples", "map"):
+        assert disturbed["result"][key] == straight[key]
+
+
+def test_each_point_of_a_resumed_runs_curves_is_there_once(store, straight, disturbed):
+    for key in CURVES:
+        curve = store.curve(disturbed["result"]["run_id"], key)
+        assert curve == store.curve(straight["run_id"], key)
+        assert len({step for step, _ in curve}) == len(curve)
+    speed = store.curve(straight["run_id"], "train/examples_per_second")
+    again = store.curve(disturbed["result"]["run_id"], "train/examples_per_second")
+    assert [step for step, _ in again] == [step for step, _ in speed]
+
+
+def test_a_stopped_run_is_killed_with_a_checkpoint_and_can_be_resumed(store, disturbed):
+    checkpoints, status, error = disturbed["kept"]
+    assert disturbed["stopped"].status == 128 + signal.SIGTERM
+    assert checkpoints
+    assert status == "KILLED"
+    assert error == "Stopped by SIGTERM."
+    assert f"resume={disturbed['result']['run_id']}" in disturbed["stopped"].err
+    run = store.get(disturbed["result"]["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["resumes"] == "3"
+    assert "error" not in run.data.tags
+
+
+def test_a_run_has_one_process(disturbed):
+    assert disturbed["intruder"].status == 1
+    assert "is held by process" in disturbed["intruder"].sentence
+    assert disturbed["intruder"].out == ""
+
+
+@pytest.fixture(scope="module")
+def run(store, trained):
+    return store.get(trained["run_id"])
+
+
+def test_the_last_line_says_what_a_script_needs_next(trained):
+    assert {"run_id", "model_uri", "examples", "examples_per_second"} <= trained.keys()
+    assert trained["model_uri"].startswith("models:/m-")
+    assert trained["examples"] == 1536
+    for metric in ("gap", "hit_at_1", "perr", "map"):
+        assert 0 < trained[metric] <= 1
+    assert (trained["registered"], trained["version"]) == ("tagger", 1)
+
+
+def test_a_run_holds_its_configuration_and_its_origin(store, run):
+    params = run.data.params
+    assert params["cfg.epochs"] == "3"
+    assert params["cfg.model._target_"] == "yt8m_exp.models.logistic.build"
+    assert params["cfg.data.classes"] == "3862"
+    assert "learning_rate: 0.02\n" in store.text(run.info.run_id, "config.yaml")
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "logistic"
+    assert run.data.tags["verb"] == "train"
+    assert {"git.commit", "version.tensorflow", "lock.digest"} <= run.data.tags.keys()
+
+
+def test_a_run_names_its_data_and_their_digests(store, run):
+    described = {}
+    for entry in run.inputs.dataset_inputs:
+        (context,) = (tag.value for tag in entry.tags)
+        described[context] = entry.dataset.name, entry.dataset.digest
+    manifests = {
+        name: json.loads(store.text(run.info.run_id, f"data/{name}.json"))
+        for name in ("train", "validate")
+    }
+    for name, manifest in manifests.items():
+        assert described[name] == (f"yt8m-{name}", manifest["digest"])
+    assert [s["name"] for s in manifests["train"]["shards"]] == [
+        "validate0017.tfrecord",
+        "validate0040.tfrecord",
+    ]
+
+
+def test_curves_are_drawn_against_examples_seen(store, trained):
+    run_id = trained["run_id"]
+    for key in CURVES:
+        assert store.curve(run_id, key)[-1][0] == trained["examples"]
+    gaps = store.curve(run_id, "val/gap")
+    assert [step for step, _ in gaps] == [512, 1024, 1536]
+    assert max(value for _, value in gaps) == pytest.approx(trained["gap"], abs=1e-6)
+    assert store.curve(run_id, "train/examples_per_second")[-1][1] > 0
+    assert store.files(run_id, "figures") == {
+        f"figures/{name}.png"
+        for name in ("gap", "loss", "precision_recall", "ap_by_frequency", "classes")
+    }
+    assert store.files(run_id, "tables") == {"tables/classes.csv", "tables/classes.html"}
+    names = [path.name for path in store.checkpoints(run_id)]
+    assert names[-1] == "checkpoint-000000001536.npz"
+    assert store.files(run_id, "checkpoints") == {
+        f"checkpoints/{name}" for name in (*names, "best.keras")
+    }
+
+
+def test_models_are_found_by_the_metrics_on_their_data(store, run, trained):
+    found = store.client.search_logged_models(
+        [run.info.experiment_id],
+        filter_string=f"source_run_id = '{run.info.run_id}' AND metrics.gap > 0",
+        datasets=[{"dataset_name": "yt8m-validate"}],
+    )
+    assert [f"models:/{model.model_id}" for model in found] == [trained["model_uri"]]
+    assert {metric.key: metric.value for metric in found[0].metrics}["gap"] == trained["gap"]
+    logged = store.client.search_logged_models(
+        [run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'"
+    )
+    assert {model.name for model in logged} == {"best", "last"}
+    version = store.client.get_model_version("tagger", "1")
+    assert version.run_id == run.info.run_id
+
+
+def test_a_resumed_run_honours_what_its_command_line_changes(store):
+    constant = "schedule=constant"
+    run_id = store.done("train", *SMALL, "epochs=1", constant)["run_id"]
+    kept = store.checkpoints(run_id)
+    other_model = store.run("train", f"resume={run_id}", "model=moe")
+    assert other_model.status == 2
+    assert "must go on with the model it began with" in other_model.sentence
+    other_data = store.run("train", f"resume={run_id}", f"data.train={SCORED}")
+    assert other_data.status == 2
+    assert "must go on with the data it began with" in other_data.sentence
+    assert store.checkpoints(run_id) == kept
+    assert "validate0017" in store.text(run_id, "data/train.json")
+    assert len(store.get(run_id).inputs.dataset_inputs) == 2
+    assert store.status(run_id) == "FINISHED"
+    assert "resumes" not in store.get(run_id).data.tags
+
+    result = store.done("train", f"resume={run_id}", "epochs=2", "learning_rate=0.5")
+    assert result["examples"] == 512
+    assert store.curve(run_id, "learning_rate") == [(256, 0.02), (512, 0.5)]
+    assert store.status(run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize("moment", ["evaluate_every=128", "checkpoint_seconds=0"])
+def test_a_training_that_diverges_fails_and_nothing_is_kept_of_it(store, moment):
+    words = ("batch_size=64", "schedule=constant", "optimizer=sgd", "learning_rate=1e38", moment)
+    running, run_id = store.start_run("train", *SMALL, *words)
+    outcome = running.wait()
+    assert outcome.status == 1
+    assert outcome.sentence.startswith("FloatingPointError: The")
+    assert "must be finite, but" in outcome.sentence
+    assert "Lower learning_rate" in outcome.sentence
+    assert outcome.out == ""
+    assert store.status(run_id) == "FAILED"
+    assert "FloatingPointError" in store.text(run_id, "error.txt")
+    for path in store.checkpoints(run_id):
+        values = np.load(path)
+        assert all(np.isfinite(values[name]).all() for name in values.files)
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "what"), [(8 << 20, "The model"), (32 << 20, "The checkpoint at 256 examples")]
+)
+def test_a_full_disk_fails_the_run_and_names_the_file(store, most_bytes, what):
+    words = (f"data.train={SHARD}", f"data.validate={SCORED}", "epochs=1", "jit_compile=false")
+    running, run_id = store.start_run("train", *words, most_bytes=most_bytes)
+    outcome = running.wait()
+    assert outcome.status == 1
+    assert f"{what} cannot be written (File too large)" in outcome.sentence
+    assert "resume=" in outcome.sentence
+    assert store.status(run_id) == "FAILED"
+    assert not list(store.checkpoints(run_id))
+    assert not list((store.runs / run_id / "checkpoints").glob("*part*"))
+
+
+def test_a_disk_that_fills_up_leaves_older_checkpoints_to_go_on_from(store):
+    run_id = store.done("train", *SMALL, "epochs=1")["run_id"]
+    kept = [path.read_bytes() for path in store.checkpoints(run_id)]
+    assert store.run("train", f"resume={run_id}", "epochs=2", most_bytes=3 << 20).status == 1
+    assert [path.read_bytes() for path in store.checkpoints(run_id)] == kept
+    assert store.done("train", f"resume={run_id}")["examples"] == 512

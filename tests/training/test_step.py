@@ -1,0 +1,206 @@
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hydra.utils import instantiate
+
+from yt8m_exp import command
+from yt8m_exp.models import logistic, moe
+from yt8m_exp.training import step
+from yt8m_exp.training.losses import cross_entropy
+
+TRACES = sorted((Path(__file__).parents[1] / "golden" / "training").glob("*.npz"))
+FEATURES, CLASSES = 12, 9
+NAMES = {
+    "logistic": ("fully_connected/weights", "fully_connected/biases"),
+    "moe": ("gates/weights", "experts/weights", "experts/biases"),
+}
+
+
+def expert_major(columns):
+    """Columns (..., C * n), class by class as in the starter code, to expert by expert as here."""
+    by_class = columns.reshape(*columns.shape[:-1], CLASSES, -1)
+    return np.swapaxes(by_class, -1, -2).reshape(columns.shape)
+
+
+def ids(dense):
+    width = max(int(dense.sum(axis=1).max()), 1)
+    order = np.argsort(~dense, axis=1, kind="stable")[:, :width]
+    return np.where(np.take_along_axis(dense, order, axis=1), order, -1).astype(np.int32)
+
+
+def made_up(seed=0, videos=32):
+    rng = np.random.default_rng(seed)
+    labels = rng.random((videos, CLASSES)) < 0.3
+    return {"x": rng.normal(size=(videos, FEATURES)).astype(np.float32), "labels": ids(labels)}
+
+
+def built(optimizer, **options):
+    keras.utils.set_random_seed(0)
+    model = logistic.build({"x": FEATURES}, CLASSES, **options)
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def make(model, optimizer, **options):
+    strategy = tf.distribute.get_strategy()
+    return step.make(model, cross_entropy, optimizer, strategy=strategy, **options)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
+    """The shipped recipe takes the starter code's own steps, up to rounding."""
+    trace = np.load(path)
+    config = json.loads(str(trace["config"]))
+    kind = path.stem.split("_")[0]
+    cfg = command.compose("train", ["experiment=starter_code"])
+    model = {"logistic": logistic, "moe": moe}[kind].build(
+        {"x": FEATURES}, CLASSES, normalize=cfg.model.normalize, l2=cfg.model.l2
+    )
+    optimizer = instantiate(cfg.optimizer, learning_rate=0.0)
+    optimizer.build(model.trainable_variables)
+    schedule = instantiate(
+        cfg.schedule,
+        learning_rate=cfg.learning_rate,
+        decay=config["learning_rate_decay"],
+        decay_examples=config["learning_rate_decay_examples"],
+    )
+    ours = expert_major if kind == "moe" else np.asarray
+    names = [f"tower/{name}" for name in NAMES[kind]]
+    model.set_weights([ours(trace[f"init:{name}"]) for name in names])
+    update = step.make(
+        model,
+        instantiate(cfg.loss),
+        optimizer,
+        strategy=tf.distribute.get_strategy(),
+        clip_to=step.Clip(**cfg.clip),
+        jit_compile=jit_compile,
+    )
+
+    losses, rates = [], []
+    for number, rows in enumerate(trace["batches"]):
+        batch = {"x": trace["inputs"][rows], "labels": ids(trace["labels"][rows])}
+        losses.append(float(update(batch, schedule(number * config["batch_size"]))))
+        rates.append(float(optimizer.learning_rate))
+
+    np.testing.assert_allclose(losses, trace["label_loss"], rtol=1e-5)
+    np.testing.assert_allclose(rates, trace["learning_rate"], rtol=1e-6)
+    slots = {variable.path: variable.numpy() for variable in optimizer.variables}
+    for name, variable in zip(names, model.trainable_variables, strict=True):
+        final = ours(trace[f"final:{name}"])
+        np.testing.assert_allclose(variable.numpy(), final, atol=1e-5)
+        for ending, slot in (("momentum", "Adam"), ("velocity", "Adam_1")):
+            found = slots[f"{optimizer.name}/{variable.path.replace('/', '_')}_{ending}"]
+            np.testing.assert_allclose(found, ours(trace[f"slot:{name}/{slot}"]), atol=1e-5)
+    assert int(optimizer.iterations) == int(trace["slot:global_step"])
+
+
+def test_the_loss_is_that_before_the_update_without_regularisation():
+    optimizer = keras.optimizers.SGD()
+    model = built(optimizer, l2=10.0)
+    batch = made_up()
+    expected = cross_entropy(batch["labels"], model({"x": batch["x"]}))
+    np.testing.assert_allclose(make(model, optimizer)(batch, 0.1), expected, rtol=1e-6)
+
+
+def test_regularisation_shortens_kernels_and_not_biases():
+    batch, weights = made_up(), {}
+    for l2 in (0.0, 1.0):
+        optimizer = keras.optimizers.SGD()
+        model = built(optimizer, l2=l2)
+        start = model.trainable_variables[0].numpy()
+        make(model, optimizer)(batch, 0.1)
+        weights[l2] = [variable.numpy() for variable in model.trainable_variables]
+    np.testing.assert_allclose(weights[1.0][0], weights[0.0][0] - 0.1 * start, atol=1e-6)
+    np.testing.assert_allclose(weights[1.0][1], weights[0.0][1], atol=1e-7)
+
+
+def test_a_rate_of_zero_changes_no_weight():
+    optimizer = keras.optimizers.SGD()
+    model = built(optimizer)
+    before = model.get_weights()
+    make(model, optimizer)(made_up(), 0.0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("by", ["variable", "global"])
+def test_clipping_bounds_the_step(by):
+    optimizer = keras.optimizers.SGD()
+    model = built(optimizer)
+    before = model.get_weights()
+    make(model, optimizer, clip_to=step.Clip(0.01, by))(made_up(), 1.0)
+    lengths = [np.linalg.norm(b - a) for a, b in zip(before, model.get_weights(), strict=True)]
+    if by == "variable":
+        np.testing.assert_allclose(lengths, [0.01, 0.01], rtol=1e-4)
+    else:
+        np.testing.assert_allclose(np.linalg.norm(lengths), 0.01, rtol=1e-4)
+
+
+def test_repeated_label_ids_and_padding_change_nothing():
+    batch, losses = made_up(), []
+    padding = np.full((32, 2), -1, np.int32)
+    others = np.concatenate([padding, batch["labels"][:, ::-1], batch["labels"]], axis=1)
+    for labels in (batch["labels"], others):
+        optimizer = keras.optimizers.SGD()
+        update = make(built(optimizer), optimizer)
+        losses.append([float(update(batch | {"labels": labels}, 0.1)) for _ in range(3)])
+    assert losses[0] == losses[1]
+
+
+def test_batches_of_any_width_of_labels_share_one_program():
+    traces = []
+
+    def loss(labels, predictions):
+        traces.append(labels.shape)
+        return cross_entropy(labels, predictions)
+
+    optimizer = keras.optimizers.SGD()
+    strategy = tf.distribute.get_strategy()
+    update = step.make(built(optimizer), loss, optimizer, strategy=strategy)
+    update(made_up(), 0.1)
+    before = len(traces)
+    for width in range(1, 14):
+        update(made_up() | {"labels": np.full((32, width), -1, np.int32)}, 0.1)
+    assert len(traces) == before
+
+
+def test_averages_stand_in_for_a_while_only():
+    optimizer = keras.optimizers.SGD(use_ema=True, ema_momentum=0.5)
+    model = built(optimizer)
+    update = make(model, optimizer)
+    seen = []
+    for seed in range(4):
+        update(made_up(seed), 0.5)
+        seen.append(model.get_weights())
+    with step.averaged(model, optimizer):
+        averaged = model.get_weights()
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = [0.5 * a + 0.5 * w for a, w in zip(expected, weights, strict=True)]
+    for average, value in zip(averaged, expected, strict=True):
+        np.testing.assert_allclose(average, value, atol=1e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), seen[-1], strict=True))
+
+
+def test_weights_come_back_after_an_error_too():
+    optimizer = keras.optimizers.SGD(use_ema=True, ema_momentum=0.9)
+    model = built(optimizer)
+    update = make(model, optimizer)
+    update(made_up(0), 0.5)
+    update(made_up(1), 0.5)
+    before = model.get_weights()
+    with pytest.raises(LookupError), step.averaged(model, optimizer):
+        raise LookupError
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def test_before_the_first_step_there_is_no_average():
+    optimizer = keras.optimizers.SGD(use_ema=True)
+    model = built(optimizer)
+    before = model.get_weights()
+    with step.averaged(model, optimizer):
+        assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))

@@ -1,0 +1,231 @@
+"""Verbs as people run them: a process each, forked from one that has loaded TensorFlow."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.data.examples import example, floats, integers, text
+from yt8m_exp import spec
+from yt8m_exp.data import tfrecord
+
+PROJECT = Path(__file__).parents[1]
+SHARD = "sample/video/train/validate0017.tfrecord"
+SCORED = "sample/video/validate/validate0076.tfrecord"
+SMALL = (
+    f"data.train={SHARD}",
+    f"data.validate={SCORED}",
+    "~data.features.mean_rgb",
+    "tracking.system_metrics=false",
+    "jit_compile=false",
+)
+"""A small model on one shard, for what needs no good one."""
+LOADED = [
+    *(f"yt8m_exp.serving.{name}" for name in ("packaging", "tagger", "loading")),
+    *(f"yt8m_exp.tracking.{name}" for name in ("results", "runs", "drawing")),
+    *("yt8m_exp.training.learner", "yt8m_exp.terminal.progress"),
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "matplotlib.backends.backend_agg",
+]
+DEADLINE_SECONDS = 120.0
+CURVES = (
+    "train/loss",
+    "learning_rate",
+    "val/gap",
+    "val/hit_at_1",
+    "val/perr",
+    "val/map",
+    "val/loss",
+)
+
+
+class Outcome(NamedTuple):
+    """How a verb ended: its exit status, its last line decoded, and what it wrote."""
+
+    status: int
+    result: Any
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        return self.err.strip().splitlines()[-1]
+
+
+class Running:
+    """A verb at work."""
+
+    def __init__(
+        self,
+        folder: Path,
+        verb: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        most_bytes: int | None,
+    ):
+        self.folder = folder
+        self.process = multiprocessing.get_context("forkserver").Process(
+            target=run_here, args=(verb, words, folder, environment, most_bytes), daemon=True
+        )
+        self.process.start()
+
+    def wait(self) -> Outcome:
+        self.process.join(DEADLINE_SECONDS)
+        assert self.process.exitcode is not None, self.read("err")
+        out = self.read("out")
+        result = json.loads(out.splitlines()[-1]) if self.process.exitcode == 0 else None
+        return Outcome(self.process.exitcode, result, out, self.read("err"))
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid or 0, number)
+
+    def until(self, found: Callable[[], Any]) -> Any:
+        """Returns what `found` finds while the verb works; fails if it ends before."""
+        end = time.monotonic() + DEADLINE_SECONDS
+        while not (value := found()):
+            assert self.process.is_alive(), self.read("err")
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return value
+
+    def read(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
+
+
+class Store:
+    """A tracking store, and the verbs that write to it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.runs = folder / "runs"
+        self.uri = f"sqlite:///{folder}/mlflow.db"
+        self.environment = {
+            "MLFLOW_TRACKING_URI": self.uri,
+            "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
+        }
+        self.started = 0
+
+    def start(self, verb: str, *words: str, most_bytes: int | None = None) -> Running:
+        self.started += 1
+        folder = self.folder / "processes" / str(self.started)
+        folder.mkdir(parents=True)
+        words = (*words, f"tracking.runs={self.runs}")
+        return Running(folder, verb, words, self.environment, most_bytes)
+
+    def run(self, verb: str, *words: str, most_bytes: int | None = None) -> Outcome:
+        return self.start(verb, *words, most_bytes=most_bytes).wait()
+
+    def done(self, verb: str, *words: str) -> dict[str, Any]:
+        """Runs a verb that must succeed; returns its last line."""
+        outcome = self.run(verb, *words)
+        assert outcome.status == 0, outcome.err
+        return outcome.result
+
+    @property
+    def client(self):
+        from mlflow import MlflowClient
+
+        return MlflowClient(self.uri)
+
+    def get(self, run_id: str):
+        return self.client.get_run(run_id)
+
+    def status(self, run_id: str) -> str:
+        return self.get(run_id).info.status
+
+    def files(self, run_id: str, folder: str | None = None) -> set[str]:
+        return {file.path for file in self.client.list_artifacts(run_id, folder)}
+
+    def text(self, run_id: str, path: str) -> str:
+        return Path(self.get(run_id).info.artifact_uri, path).read_text()
+
+    def curve(self, run_id: str, key: str) -> list[tuple[int, float]]:
+        history = self.client.get_metric_history(run_id, key)
+        return sorted((point.step, point.value) for point in history)
+
+    def checkpoints(self, run_id: str) -> list[Path]:
+        return sorted((self.runs / run_id / "checkpoints").glob("checkpoint-*.npz"))
+
+    def start_run(
+        self, verb: str, *words: str, most_bytes: int | None = None
+    ) -> tuple[Running, str]:
+        """Starts a verb; returns it once it has a run, and the run's id."""
+        before = set(self.runs.glob("*"))
+        running = self.start(verb, *words, most_bytes=most_bytes)
+        (folder,) = running.until(lambda: set(self.runs.glob("*")) - before)
+        return running, folder.name
+
+
+def run_here(
+    verb: str,
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    most_bytes: int | None,
+) -> None:
+    """Becomes the verb: its arguments, its output into files, and its exit status."""
+    from yt8m_exp import command
+
+    os.chdir(PROJECT)
+    os.environ.update(environment)
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(folder / name, os.O_CREAT | os.O_WRONLY), descriptor)
+    if most_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    sys.argv = [f"{verb}.py", *words]
+    command.run(verb, importlib.import_module(f"yt8m_exp.{verb}").run)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Store:
+    """A store of its own for the tests of verbs, with all their runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PROJECT))
+        patch.setenv("MLFLOW_LOGGING_LEVEL", "WARNING")
+        multiprocessing.set_forkserver_preload(LOADED)
+        forkserver.ensure_running()
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def trained(store: Store) -> dict[str, Any]:
+    """The last line of a training on two shards, registered as `tagger`."""
+    shards = "[sample/video/train/validate0017.tfrecord,sample/video/train/validate0040.tfrecord]"
+    return store.done("train", f"data.train={shards}", "epochs=3", "register=tagger")
+
+
+def record(name: str, **other: bytes | None) -> bytes:
+    """A serialized video of the 2018 release; `other` features replace its own."""
+    rng = np.random.default_rng(len(name))
+    features = {
+        "id": text(name.encode()),
+        "labels": integers(0, 7),
+        "mean_rgb": floats(rng.normal(size=spec.RGB).tolist()),
+        "mean_audio": floats(rng.normal(size=spec.AUDIO).tolist()),
+    }
+    return example(**{key: value for key, value in (features | other).items() if value is not None})
+
+
+def shard(path: Path, *records: bytes) -> Path:
+    tfrecord.write(path, records)
+    return path
+
+
+def sample_records(path: str) -> list[bytes]:
+    data = (PROJECT / path).read_bytes()
+    frames, _ = tfrecord.index(data, checksums=False)
+    return [data[start : start + size] for start, size in zip(*frames, strict=True)]
