@@ -1,11 +1,17 @@
 import json
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.data.examples import floats, integers, text
-from tests.verbs import CURVES, SCORED, SHARD, SMALL, record, sample_records, shard
+from tests.data.examples import example, field, floats, integers, text
+from tests.verbs import CURVES, PROJECT, SCORED, SHARD, SMALL, record, sample_records, shard
+
+BIN = Path(sys.executable).parent
 
 RESUMABLE = (
     *SMALL,
@@ -233,3 +239,101 @@ def test_a_disk_that_fills_up_leaves_older_checkpoints_to_go_on_from(store):
     assert store.run("train", f"resume={run_id}", "epochs=2", most_bytes=3 << 20).status == 1
     assert [path.read_bytes() for path in store.checkpoints(run_id)] == kept
     assert store.done("train", f"resume={run_id}")["examples"] == 512
+
+
+def test_a_full_entry_point_joins_the_run_that_mlflow_made(store, tmp_path):
+    parameters = {
+        "train": SHARD,
+        "validate": SCORED,
+        "epochs": "1",
+        "overrides": f"~data.features.mean_rgb tracking.runs={tmp_path}",
+    }
+    before = {run.info.run_id for run in store.search()}
+    outcome = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", ".", "-e", "train", "--env-manager", "local"]
+        + [word for pair in parameters.items() for word in ("-P", "{}={}".format(*pair))],
+        cwd=PROJECT,
+        env={**os.environ, **store.environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    result = json.loads(outcome.stdout.splitlines()[-1])
+    assert {run.info.run_id for run in store.search()} - before == {result["run_id"]}
+    run = store.get(result["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.project.entryPoint"] == "train"
+    assert run.data.params["cfg.epochs"] == "1"
+    assert run.data.params["epochs"] == "1"
+    assert [path.name for path in tmp_path.iterdir()] == [result["run_id"]]
+
+
+def cut(folder):
+    data = (PROJECT / SHARD).read_bytes()
+    (folder / "cut.tfrecord").write_bytes(data[: len(data) // 2])
+
+
+def empty(folder):
+    (folder / "empty.tfrecord").write_bytes(b"")
+
+
+def frames(folder):
+    context = example(id=text(b"a"), labels=integers(1))
+    shard(folder / "frames.tfrecord", context + field(2, b""))
+
+
+def of_2017(folder):
+    shard(folder / "of_2017.tfrecord", record("a"), record("b", labels=integers(3862)))
+
+
+def not_finite(folder):
+    audio = floats([float("nan")] * 128)
+    shard(folder / "not_finite.tfrecord", record("a"), record("b"), record("c", mean_audio=audio))
+
+
+def unlabelled(folder):
+    shard(folder / "unlabelled.tfrecord", record("a"), record("b", labels=None))
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "problem"),
+    [
+        (cut, "record 12", "the file ends in the middle of it"),
+        (empty, "record 0", "the file is empty (0 bytes)"),
+        (frames, "record 0", "Is this a video-level shard?"),
+        (of_2017, "record 1", "expected labels in [0, 3862), but got label 3862"),
+        (not_finite, "record 2", "`mean_audio`[0] is nan"),
+        (unlabelled, "1 of 2 records", "have no `labels`"),
+    ],
+)
+def test_bad_shards_are_refused_with_file_and_record(store, tmp_path, make, place, problem):
+    make(tmp_path)
+    outcome = store.run("train", *SMALL, f"data.train={tmp_path}")
+    assert outcome.status == 2
+    assert outcome.sentence.startswith(f"ValueError: {tmp_path}/{make.__name__}.tfrecord")
+    assert place in outcome.sentence
+    assert problem in outcome.sentence
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+
+
+def test_a_vocabulary_of_another_size_is_refused(store, tmp_path):
+    (tmp_path / "names.csv").write_text("index,name\n0,Game\n1,Vehicle\n")
+    outcome = store.run("train", *SMALL, f"data.vocabulary={tmp_path}/names.csv")
+    assert outcome.status == 2
+    assert "expected each class id in [0, 3862) once, but got 2 rows" in outcome.sentence
+
+
+def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp_path):
+    good = sample_records(SHARD)[:40]
+    shard(tmp_path / "some.tfrecord", *good, record("bad", mean_audio=floats([1.0])))
+    outcome = store.run(
+        "train", *SMALL, f"data.train={tmp_path}", "data.on_bad_record=skip", "epochs=2"
+    )
+    assert outcome.status == 0, outcome.err
+    assert "40 videos in 1 shards" in outcome.err
+    assert "1 bad records left out" in outcome.err
+    run_id = outcome.result["run_id"]
+    assert store.get(run_id).data.metrics["data/train_skipped_records"] == 1
+    (listed,) = json.loads(store.text(run_id, "data/train.json"))["shards"]
+    assert (listed["records"], len(listed["skipped"])) == (40, 1)

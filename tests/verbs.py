@@ -140,6 +140,10 @@ class Store:
 
         return MlflowClient(self.uri)
 
+    def search(self) -> list[Any]:
+        experiments = [found.experiment_id for found in self.client.search_experiments()]
+        return list(self.client.search_runs(experiments))
+
     def get(self, run_id: str):
         return self.client.get_run(run_id)
 
@@ -155,6 +159,11 @@ class Store:
     def curve(self, run_id: str, key: str) -> list[tuple[int, float]]:
         history = self.client.get_metric_history(run_id, key)
         return sorted((point.step, point.value) for point in history)
+
+    def model(self, model_uri: str) -> Path:
+        """Returns the folder of a logged model."""
+        model = self.client.get_logged_model(model_uri.removeprefix("models:/"))
+        return Path(model.artifact_location)
 
     def checkpoints(self, run_id: str) -> list[Path]:
         return sorted((self.runs / run_id / "checkpoints").glob("checkpoint-*.npz"))

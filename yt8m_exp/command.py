@@ -18,6 +18,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import spec
@@ -32,7 +33,8 @@ HYDRA = [
 BAD_INPUT = (ValueError, LookupError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 BAD_INPUT += (PermissionError,)  # type: ignore[assignment]
 CLEAR = (*BAD_INPUT, OSError, ArithmeticError, RuntimeError)
-PLAIN = re.compile(r"[\w./:@*?+-]*|[\[{'\"].*")
+PLAIN = re.compile(r"[\w./:@*?+-]*|[\[{'\"].*", re.ASCII)
+BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there does Hydra take a backslash for an escape
 
 
 def run(verb: str, work: Callable[[DictConfig], dict[str, Any]]) -> None:
@@ -112,7 +114,7 @@ def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
     if PLAIN.fullmatch(value):
         return word
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = BEFORE_QUOTE.sub(lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value)
     return f"{key}='{escaped}'"
 
 
@@ -126,13 +128,21 @@ def _finish(work: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> in
             result = work(cfg)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except CLEAR as error:
+    except (*CLEAR, InstantiationException) as raised:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
+        error = _reason(raised)
         print(f"{type(error).__name__}: {_sentence(error)}", file=sys.stderr)
-        return 2 if isinstance(error, BAD_INPUT) else 1
+        unknown_parameter = error is not raised and isinstance(error, TypeError)
+        return 2 if isinstance(error, BAD_INPUT) or unknown_parameter else 1
     print(json.dumps(result), flush=True)
     return 0
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Returns what a `_target_` raised, where Hydra has wrapped it."""
+    wrapped = isinstance(error, InstantiationException) and error.__cause__
+    return wrapped or error
 
 
 def _sentence(error: BaseException) -> str:

@@ -32,6 +32,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """
     from yt8m_exp.tracking.runs import open_run
 
+    if not (cfg.model_uri or cfg.watch):
+        raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
     with open_run(
         "eval",
         experiment=cfg.tracking.experiment,

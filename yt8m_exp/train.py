@@ -182,7 +182,6 @@ def _finish(
 ) -> dict[str, Any]:
     """Scores the file of the best model, logs it and the last, and says where all that is."""
     import keras
-    import mlflow
 
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
@@ -230,8 +229,8 @@ def _finish(
         "examples_per_second": round(rate, 1),
     }
     if cfg.register:
-        version = mlflow.register_model(info.model_uri, cfg.register).version
-        result |= {"registered": cfg.register, "version": int(version)}
+        version = packaging.register(info.model_uri, cfg.register)
+        result |= {"registered": cfg.register, "version": version}
     summary.show(
         f"{best.name}, trained on {train.records:,} videos, measured on {metrics.videos:,} others",
         result,
@@ -350,6 +349,8 @@ def _check(cfg: DictConfig) -> None:
         value = cfg[key]
         if not isinstance(value, int | float) or value < least or (least == 0 and value == 0):
             raise ValueError(f"`{key}` must be a number above 0, but got {value!r}.")
+    if cfg.patience is not None and cfg.patience < 1:
+        raise ValueError(f"`patience` must be null or at least 1, but got {cfg.patience!r}.")
     if cfg.precision not in ("float32", "mixed_bfloat16"):
         raise ValueError(
             f"`precision` must be float32 or mixed_bfloat16, but got {cfg.precision!r}."

@@ -105,9 +105,11 @@ def test_a_point_of_the_curve_survives_a_resume():
 
 
 @pytest.mark.parametrize(
-    ("patience", "evaluations"), [(None, 10), (0, 4), (1, 7), (2, 8), (3, 9), (9, 10)]
+    ("patience", "evaluations"), [(None, 10), (1, 4), (2, 7), (3, 8), (4, 9), (9, 10)]
 )
-def test_patience_is_the_evaluations_without_a_better_one_that_are_borne(patience, evaluations):
+def test_patience_is_the_evaluations_without_a_better_one_after_which_training_stops(
+    patience, evaluations
+):
     run = Recorder(gaps=[0.1, 0.2, 0.3, 0.3, 0.4, 0.3, 0.2, 0.1, 0.0, 0.0])
     ending = run.run(replace(PLAN, evaluate_every=10, patience=patience))
     assert len(run.saved) == evaluations
@@ -115,7 +117,7 @@ def test_patience_is_the_evaluations_without_a_better_one_that_are_borne(patienc
 
 
 def test_a_run_that_stopped_early_stays_stopped():
-    plan = replace(PLAN, evaluate_every=10, patience=0)
+    plan = replace(PLAN, evaluate_every=10, patience=1)
     run = Recorder(gaps=[0.2, 0.1])
     assert run.run(plan).why == "stopped early"
     before = run.state.as_dict()
@@ -126,7 +128,7 @@ def test_a_run_that_stopped_early_stays_stopped():
 
 def test_a_run_whose_patience_ends_with_the_plan_is_finished():
     run = Recorder(gaps=[0.2, 0.1])
-    assert run.run(replace(PLAN, evaluate_every=50, patience=0)).why == "finished"
+    assert run.run(replace(PLAN, evaluate_every=50, patience=1)).why == "finished"
 
 
 @pytest.mark.parametrize("asked", range(9))

@@ -91,6 +91,11 @@ def log_metrics(
     mlflow.MlflowClient().log_batch(run_id, metrics=points)
 
 
+def register(model_uri: str, name: str) -> int:
+    """Makes a logged model the next version of a registered one; returns the version."""
+    return int(mlflow.register_model(model_uri, name).version)
+
+
 def signature(model: keras.Model) -> ModelSignature:
     """Returns what the model takes and gives, for MLflow to check requests against."""
     features = [

@@ -40,7 +40,8 @@ class Plan:
         evaluate_every: examples between two evaluations; one more comes at the end.
         log_every: examples between two points of the training curves.
         checkpoint_seconds: time between two checkpoints, beside those at evaluations.
-        patience: evaluations without a better `gap` before training stops early; None never.
+        patience: evaluations without a better `gap` after which training stops early, as Keras'
+            EarlyStopping counts; None never.
     """
 
     examples: int
@@ -118,7 +119,7 @@ def fit(
     window = _Window(state)
     saved = time.monotonic()
     while state.examples < plan.examples:
-        if plan.patience is not None and state.since_best > plan.patience:
+        if plan.patience is not None and state.since_best >= plan.patience:
             return Ending("stopped early", window.rate())
         learning_rate = schedule(state.examples)
         window.add(step(next(batches), learning_rate))

@@ -1,0 +1,76 @@
+import mlflow
+import pytest
+
+from yt8m_exp.serving import loading
+
+
+@pytest.fixture(autouse=True)
+def tracking(store, trained, monkeypatch):
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(store.uri)
+    yield
+    mlflow.set_tracking_uri(before)
+
+
+def test_an_alias_is_resolved_to_the_version_it_stands_for(store):
+    store.client.set_registered_model_alias("tagger", "fixed", "1")
+    for uri in ("models:/tagger@fixed", "models:/tagger/1", "models:/tagger/latest"):
+        assert loading.resolve(uri) == ("models:/tagger/1", "tagger", "1")
+
+
+@pytest.mark.parametrize("uri", ["models:/m-0123", "runs:/0123/best", "/a/folder@b"])
+def test_other_uris_stay_as_they_are(uri):
+    assert loading.resolve(uri) == (uri, None, None)
+
+
+def test_a_loaded_model_says_which_it_is(trained):
+    loaded = loading.load("models:/tagger/1")
+    assert loaded.tags() == {
+        "model.uri": "models:/tagger/1",
+        "model.id": trained["model_uri"].removeprefix("models:/"),
+        "model.run_id": trained["run_id"],
+        "model.name": "tagger",
+        "model.version": "1",
+    }
+    assert loaded.tagger.schema.classes == 3862
+    assert loaded.tagger.about["train"]["records"] == 512
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "models:/nobody/1",
+        "models:/nobody/latest",
+        "models:/nobody@champion",
+        "models:/tagger@nothing",
+        "models:/tagger/99",
+        "models:/tagger/one",
+        "models:/tagger",
+        "models:/m-0123",
+        "runs:/0123/best",
+        "/nowhere",
+        "nowhere",
+    ],
+)
+def test_a_model_that_does_not_exist_is_refused_with_its_uri_and_the_store(store, uri):
+    with pytest.raises(ValueError, match="No model at") as raised:
+        loading.load(uri)
+    assert repr(uri) in str(raised.value)
+    assert store.uri in str(raised.value)
+
+
+def test_a_model_of_another_kind_is_refused(store, tmp_path):
+    (tmp_path / "other.py").write_text(
+        "from mlflow.models import set_model\n"
+        "from mlflow.pyfunc import PythonModel\n"
+        "class Other(PythonModel):\n"
+        "    def predict(self, context, model_input: list[str], params=None):\n"
+        "        return model_input\n"
+        "set_model(Other())\n"
+    )
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", python_model=str(tmp_path / "other.py"), pip_requirements=[]
+    )
+    with pytest.raises(ValueError, match="is no model of this project: Other"):
+        loading.load(str(tmp_path / "model"))

@@ -1,0 +1,158 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.data.examples import floats
+from tests.verbs import SCORED, record
+from yt8m_exp import spec
+from yt8m_exp.serving.predictions import read_predictions
+
+ELSEWHERE = """
+import json, sys, mlflow, numpy as np, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+import yt8m_exp
+print(yt8m_exp.__file__)
+rows = pd.DataFrame({"mean_rgb": [np.zeros(1024)], "mean_audio": [np.zeros(128)]})
+print(json.dumps(model.predict(rows, params={"top_k": 2})["class_ids"][0]))
+"""
+
+
+def scores(answer: pd.DataFrame) -> np.ndarray:
+    return np.array(answer["probabilities"].tolist())
+
+
+def test_features_and_records_of_the_same_videos_get_the_same_answers(tagger, videos, serialized):
+    by_features, by_record = tagger.predict(videos), tagger.predict(serialized)
+    assert by_features["id"].tolist() == videos["id"].tolist()
+    pd.testing.assert_frame_equal(by_features, by_record)
+
+
+@pytest.mark.parametrize(
+    "as_sent",
+    [
+        lambda array: array.tolist(),
+        lambda array: array.astype(np.float32),
+        lambda array: array.astype(np.float64),
+    ],
+    ids=["lists", "float32", "float64"],
+)
+def test_features_may_be_lists_or_arrays(tagger, videos, as_sent):
+    sent = videos.assign(
+        mean_rgb=[as_sent(value) for value in videos["mean_rgb"]],
+        mean_audio=[as_sent(value) for value in videos["mean_audio"]],
+    )
+    pd.testing.assert_frame_equal(tagger.predict(sent), tagger.predict(videos))
+
+
+def test_neither_the_order_of_columns_nor_of_rows_matters(tagger, videos):
+    answers = tagger.predict(videos)
+    turned = tagger.predict(videos[::-1][["mean_audio", "mean_rgb", "id"]])
+    assert turned["id"].tolist() == answers["id"].tolist()[::-1]
+    np.testing.assert_allclose(scores(turned)[::-1], scores(answers), rtol=1e-5)
+
+
+def test_answers_are_the_best_classes_falling_with_their_names(tagger, videos):
+    answers = tagger.predict(videos)
+    assert scores(answers).shape == (10, spec.TOP_K)
+    assert (np.diff(scores(answers)) <= 0).all()
+    assert ((scores(answers) >= 0) & (scores(answers) <= 1)).all()
+    names = tagger.unwrap_python_model().names
+    for ids, given in zip(answers["class_ids"], answers["class_names"], strict=True):
+        assert len(set(ids)) == spec.TOP_K
+        assert given == [names[class_id] for class_id in ids]
+    assert names[0] == "Game"
+
+
+def test_top_k_is_a_parameter(tagger, videos):
+    three = tagger.predict(videos, params={"top_k": 3})
+    np.testing.assert_array_equal(scores(three), scores(tagger.predict(videos))[:, :3])
+    everything = tagger.predict(videos[:1], params={"top_k": 10**6})
+    assert len(everything["class_ids"][0]) == spec.CLASSES
+    with pytest.raises(ValueError, match="`top_k >= 1` must hold, but got top_k=0"):
+        tagger.predict(videos, params={"top_k": 0})
+
+
+def test_rows_without_ids_are_numbered(tagger, videos):
+    answers = tagger.predict(videos.drop(columns="id"))
+    assert answers["id"].tolist() == [str(row) for row in range(10)]
+
+
+def test_no_rows_get_no_answers(tagger, videos):
+    assert len(tagger.predict(videos[:0])) == 0
+
+
+def test_a_missing_column_is_named(tagger, videos):
+    with pytest.raises(ValueError, match=r"but \['mean_audio'\] are missing"):
+        tagger.predict(videos.drop(columns="mean_audio"))
+
+
+def test_a_value_of_the_wrong_size_is_named_by_row_and_column(tagger, videos):
+    wrong = videos.copy()
+    wrong.at[4, "mean_rgb"] = np.zeros(7, np.float32)
+    with pytest.raises(ValueError, match="Row 4, column `mean_rgb`: expected 1024 finite numbers"):
+        tagger.predict(wrong)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_no_number_is_named_by_row_and_column(tagger, videos, value):
+    wrong = videos.copy()
+    audio = wrong.at[2, "mean_audio"].copy()
+    audio[5] = value
+    wrong.at[2, "mean_audio"] = audio
+    with pytest.raises(ValueError, match="Row 2, column `mean_audio`: expected 128 finite numbers"):
+        tagger.predict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (b"nonsense", "expected `mean_rgb` of 1024 floats"),
+        (b"", "expected `mean_rgb` of 1024 floats"),
+        (record("x", mean_audio=floats([1.0])), "expected `mean_audio` of 128 floats, but got 1"),
+    ],
+)
+def test_a_bad_record_is_named_by_row_and_column(tagger, serialized, bad, problem):
+    rows = pd.DataFrame({"record": [*serialized["record"], bad]})
+    with pytest.raises(ValueError, match=f"Row 10, column `record`: {problem}"):
+        tagger.predict(rows)
+
+
+def test_a_record_that_holds_nan_is_named_by_row_and_column(tagger):
+    audio = floats([float("nan")] * spec.AUDIO)
+    rows = pd.DataFrame({"record": [record("a"), record("b", mean_audio=audio)]})
+    with pytest.raises(ValueError, match="Row 1, column `mean_audio`"):
+        tagger.predict(rows)
+
+
+def test_the_predictions_file_holds_what_the_model_answers(store, tagger, serialized, tmp_path):
+    words = ("model_uri=models:/tagger/1", f"shards={SCORED}", f"output={tmp_path}/out.csv")
+    store.done("inference", *words, "tracking.system_metrics=false")
+    lines = list(read_predictions(tmp_path / "out.csv"))[:10]
+    answers = tagger.predict(serialized)
+    assert [video for video, _, _ in lines] == answers["id"].tolist()
+    np.testing.assert_allclose([line[2] for line in lines], scores(answers), rtol=2e-5)
+    for (_, ids, _), ours in zip(lines, answers["class_ids"], strict=True):
+        assert ids.tolist() == ours
+
+
+def test_a_model_works_without_the_project_from_its_folder_alone(model_folder, tmp_path):
+    folder = tmp_path / "moved"
+    shutil.copytree(model_folder, folder)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(folder)],
+        cwd=tmp_path,
+        env={**environment, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    package, answer = done.stdout.splitlines()[-2:]
+    assert package.startswith(str(folder / "code"))
+    assert len(answer.split(",")) == 2
+    assert not list(folder.rglob("*.pkl"))
