@@ -221,6 +221,8 @@ def _finish(
         tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
     )
     results.log_curves(tracked.client, tracked.id, best=state.best_examples)
+    note = results.note(best.name, values, train.records, metrics.videos, info.model_uri)
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     result = {
         "run_id": tracked.id,
         "model_uri": info.model_uri,

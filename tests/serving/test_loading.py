@@ -1,3 +1,5 @@
+import sys
+
 import mlflow
 import pytest
 
@@ -6,7 +8,7 @@ from yt8m_exp.serving import loading
 
 @pytest.fixture(autouse=True)
 def tracking(store, trained, monkeypatch):
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow adds the folder of a model's code
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(store.uri)
     yield

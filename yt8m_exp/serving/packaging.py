@@ -99,7 +99,7 @@ def register(model_uri: str, name: str) -> int:
 def signature(model: keras.Model) -> ModelSignature:
     """Returns what the model takes and gives, for MLflow to check requests against."""
     features = [
-        ColSpec(Array(DataType.float), name, required=False)
+        ColSpec(Array(DataType.double), name, required=False)  # which takes float32 as well
         for name in model.input
     ]  # fmt: skip
     columns: list[ColSpec | TensorSpec] = [

@@ -5,7 +5,6 @@ serialized `tf.Example`s, and answers with class ids, names and probabilities.
 """
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from yt8m_exp.evaluation.scoring import predictor
 from yt8m_exp.models import heads, inputs  # noqa: F401 (registers layers)
 
 RECORD = "record"
-
-# MLflow asks for type hints that it would check instead of the signature, row by row.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class Tagger(PythonModel):
@@ -52,7 +48,7 @@ class Tagger(PythonModel):
         self.about = json.loads(Path(files["about"]).read_text())
         self.predictor = predictor(self.model)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow wants the hint
         top_k = int((params or {}).get("top_k", spec.TOP_K))
         if top_k < 1:
             raise ValueError(f"`top_k >= 1` must hold, but got top_k={top_k}.")

@@ -50,7 +50,6 @@ def collect(project: Path) -> Provenance:
         **_version_tags(),
         **_hardware_tags(),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
-        "hostname": platform.node(),
     }
     return Provenance({key: value[:TAG_CHARACTERS] for key, value in tags.items() if value}, diff)
 

@@ -64,6 +64,29 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
     _log_figures(client, run_id, drawn)
 
 
+def note(
+    model: str, values: Mapping[str, float], trained: int, measured: int, model_uri: str
+) -> str:
+    """Returns the description of a training run, in Markdown, for its page.
+
+    Args:
+        model: the model's name.
+        values: metrics of the best model by name.
+        trained: videos it was trained on.
+        measured: videos it was measured on.
+        model_uri: the best model.
+    """
+    names = {"gap": "GAP@20", "hit_at_1": "Hit@1", "perr": "PERR", "map": "mAP", "loss": "loss"}
+    head = " | ".join(names[key] for key in values)
+    row = " | ".join(f"{value:.4f}" for value in values.values())
+    return (
+        f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:\n\n"
+        f"| {head} |\n|{'---|' * len(values)}\n| {row} |\n\n"
+        f'The model: `mlflow.pyfunc.load_model("{model_uri}")`. Curves are over examples seen; '
+        "figures and tables are among the artifacts."
+    )
+
+
 def _log_figures(client: MlflowClient, run_id: str, drawn: Mapping[str, Figure]) -> None:
     matplotlib.use("Agg")
     for name, figure in drawn.items():

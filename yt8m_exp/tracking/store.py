@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds MLproject."""
+PAGES = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes MLflow's pages of an experiment those for training, not those for language models."""
 
 
 def tracking_uri() -> str:
@@ -83,8 +85,11 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 def _create(client: MlflowClient, name: str) -> str:
     database = _sqlite_file(client.tracking_uri)
     if database is None:
-        return client.create_experiment(name)
-    return _store_beside(client.tracking_uri, database).create_experiment(name)
+        return client.create_experiment(name, tags=PAGES)
+    from mlflow.entities import ExperimentTag
+
+    tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
+    return _store_beside(client.tracking_uri, database).create_experiment(name, tags=tags)
 
 
 def _store_beside(uri: str, database: Path) -> SqlAlchemyStore:
