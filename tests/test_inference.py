@@ -1,5 +1,6 @@
 import gzip
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -38,8 +39,7 @@ def test_a_compressed_file_holds_the_same(store, predicted, tmp_path):
     output = tmp_path / "out.csv.gz"
     words = ("model_uri=models:/tagger/1", f"shards={SCORED}", f"output={output}", "top_k=5")
     store.done("inference", *words, "batch_size=100", QUICK)
-    with gzip.open(output, "rt") as file, open(predicted["output"]) as plain:
-        assert file.read() == plain.read()
+    assert gzip.decompress(output.read_bytes()) == Path(predicted["output"]).read_bytes()
 
 
 def test_shards_without_labels_are_predicted(store, trained, tmp_path):

@@ -125,7 +125,7 @@ def test_a_bad_record_is_named_by_row_and_column(tagger, serialized, bad, proble
 def test_a_record_that_holds_nan_is_named_by_row_and_column(tagger):
     audio = floats([float("nan")] * spec.AUDIO)
     rows = pd.DataFrame({"record": [record("a"), record("b", mean_audio=audio)]})
-    with pytest.raises(ValueError, match="Row 1, column `mean_audio`"):
+    with pytest.raises(ValueError, match="Row 1, column `record`: expected `mean_audio` of finite"):
         tagger.predict(rows)
 
 

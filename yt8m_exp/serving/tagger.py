@@ -86,6 +86,13 @@ class Tagger(PythonModel):
         videos, problems = records.decode(buffer, frames, self.schema)
         if problems:
             raise ValueError(f"Row {problems[0].record}, column `{RECORD}`: {problems[0].text}")
+        for name, values in videos.features.items():
+            finite = np.isfinite(values).all(axis=1)
+            if not finite.all():
+                raise ValueError(
+                    f"Row {int(finite.argmin())}, column `{RECORD}`: expected `{name}` of finite "
+                    "numbers, but it holds NaN or infinity."
+                )
         ids = [video.decode(errors="replace") for video in videos.ids]
         return ids, videos.features | {"labels": np.full((len(ids), 1), -1, np.int32)}
 

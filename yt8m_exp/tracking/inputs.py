@@ -63,9 +63,10 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
     Raises:
         ValueError: the data are others.
     """
+    inputs = store.connect().get_run(run_id).inputs
     digests = [
         entry.dataset.digest
-        for entry in store.connect().get_run(run_id).inputs.dataset_inputs
+        for entry in (inputs.dataset_inputs if inputs else [])
         if context in [tag.value for tag in entry.tags]
     ]
     if digests and manifest.digest not in digests:
