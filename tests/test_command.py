@@ -34,8 +34,22 @@ def test_overrides_are_split_as_a_shell_does():
 
 @pytest.mark.parametrize(
     "value",
-    [*("a b.tfrecord", "a=b,c", "it's", r"back\slash", "100%", "(x)", "gs://a/b-??.tfrecord")]
-    + [*("a#b", "$HOME", "a:b", "x;y", "Zürich", "end\\", r"quote\'s")],
+    [
+        "a b.tfrecord",
+        "a=b,c",
+        "it's",
+        r"back\slash",
+        "100%",
+        "(x)",
+        "gs://a/b-??.tfrecord",
+        "a#b",
+        "$HOME",
+        "a:b",
+        "x;y",
+        "Zürich",
+        "end\\",
+        r"quote\'s",
+    ],
 )
 def test_any_value_of_a_parameter_reaches_the_configuration_as_it_is(value):
     overrides = command.arguments([f"data.train={value}", "--overrides", ""])

@@ -238,7 +238,6 @@ def test_a_disk_that_fills_up_leaves_older_checkpoints_to_go_on_from(store):
     kept = [path.read_bytes() for path in store.checkpoints(run_id)]
     assert store.run("train", f"resume={run_id}", "epochs=2", most_bytes=3 << 20).status == 1
     assert [path.read_bytes() for path in store.checkpoints(run_id)] == kept
-    assert store.done("train", f"resume={run_id}")["examples"] == 512
 
 
 def test_a_full_entry_point_joins_the_run_that_mlflow_made(store, tmp_path):

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import math
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 1024
+Report = Callable[[Mapping[str, float], int], None]
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -38,9 +40,18 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         SystemExit: a signal stopped training; a checkpoint has been written.
     """
     from yt8m_exp.tracking.runs import open_run
+    from yt8m_exp.training import cluster
 
+    number, workers = cluster.place()
+    if cfg.resume and workers > 1:
+        raise ValueError(
+            f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
+            "with the first of them. Unset TF_CONFIG to go on."
+        )
     cfg = _resumed(cfg) if cfg.resume else cfg
     _check(cfg)
+    if number > 0:
+        return _follow(cfg)
     with open_run(
         "train",
         experiment=cfg.tracking.experiment,
@@ -55,63 +66,94 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     from yt8m_exp.data import vocabulary
-    from yt8m_exp.data.records import Schema
-    from yt8m_exp.tracking import checkpoints, inputs
+    from yt8m_exp.tracking import checkpoints, inputs, tensorboard
     from yt8m_exp.tracking.uploads import Uploader
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
-    schema = Schema(dict(cfg.data.features), cfg.data.classes)
-    patterns = OmegaConf.to_object(cfg.data)
     train, validate = (
-        inputs.scanned(
-            tracked,
-            patterns[context],  # type: ignore[index, call-overload]
-            schema,
-            context=context,
-            on_bad_record=cfg.data.on_bad_record,
-        )
+        inputs.scanned(tracked, **_shards(cfg, context), context=context)
         for context in ("train", "validate")
     )
-
     replicated = strategy(cfg)
     learning = learner(cfg, replicated)
 
     from yt8m_exp.training.learner import Keeper
 
+    report: Report = tracked.writer.log
+    if cfg.tracking.tensorboard:
+        report = tensorboard.beside(report, tracked.directory / "tensorboard")
     uploader = Uploader(tracked.client, tracked.id, "checkpoints")
     keeper = Keeper(tracked.directory / "checkpoints", learning, train.digest, uploader.put)
     try:
         if tracked.resumed:
             checkpoints.fetch(tracked.client, tracked.id, keeper.folder)
         state = keeper.restore()
-        plan = _plan(cfg, train.records, replicated.num_replicas_in_sync)
-        rate = _fit(cfg, tracked, keeper, (train, validate), state, plan, replicated)
+        rate = _fit(cfg, keeper, (train, validate), state, replicated, report)
         return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
     finally:
         uploader.close()
 
 
+def _follow(cfg: DictConfig) -> dict[str, Any]:
+    """Trains beside the worker that tracks and keeps the run."""
+    from yt8m_exp.data import shards
+
+    data = tuple(shards.scan(**_shards(cfg, context)) for context in ("train", "validate"))
+    replicated = strategy(cfg)
+    learning = learner(cfg, replicated)
+
+    from yt8m_exp.training.fit import State
+    from yt8m_exp.training.learner import Keeper
+
+    state = State()
+    with tempfile.TemporaryDirectory() as folder:
+        keeper = Keeper(Path(folder), learning, data[0].digest)
+        _fit(cfg, keeper, data, state, replicated, lambda metrics, examples: None)
+    return {"examples": state.examples}
+
+
+def _shards(cfg: DictConfig, context: str) -> dict[str, Any]:
+    """Returns what scans the shards of `data.train` or `data.validate`."""
+    from yt8m_exp.data.records import Schema
+
+    return {
+        "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
+        "schema": Schema(dict(cfg.data.features), cfg.data.classes),
+        "on_bad_record": cfg.data.on_bad_record,
+    }
+
+
 def _fit(
     cfg: DictConfig,
-    tracked: "Run",
     keeper: "Keeper",
-    data: tuple["Manifest", "Manifest"],
+    data: tuple["Manifest", ...],
     state: "State",
-    plan: "Plan",
     strategy: Any,
+    report: Report,
 ) -> float:
     """Trains to the end of the plan; returns examples per second."""
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
     from yt8m_exp.evaluation import scoring
     from yt8m_exp.terminal import progress
-    from yt8m_exp.tracking import tensorboard
-    from yt8m_exp.training import interrupts, replicas, step
+    from yt8m_exp.training import cluster, interrupts, step
     from yt8m_exp.training.fit import Calls, fit
 
     train, validate = data
     model = keeper.learner.model
     loss = instantiate(cfg.loss)
     predict = scoring.predictor(model, loss)
+    plan = _plan(cfg, train.records, strategy.num_replicas_in_sync)
+    shuffle = Shuffle(cfg.seed, cfg.data.shuffle_bytes)
+    part = Part(*cluster.place())
+    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    update = step.make(
+        model,
+        loss,
+        keeper.learner.optimizer,
+        strategy=strategy,
+        clip_to=step.Clip(**cfg.clip),
+        jit_compile=cfg.jit_compile,
+    )
 
     def evaluate() -> dict[str, float]:
         keeper.learner.require_finite()
@@ -121,51 +163,22 @@ def _fit(
             )
         return metrics.values() | {"loss": mean_loss}
 
-    report: Callable[[Mapping[str, float], int], None] = tracked.writer.log
-    if cfg.tracking.tensorboard:
-        report = tensorboard.beside(report, tracked.directory / "tensorboard")
-    batches = training_batches(
-        train,
-        plan.batch_size,
-        Shuffle(cfg.seed, cfg.data.shuffle_bytes),
-        start=state.examples,
-        part=Part(*replicas.worker(strategy)),
-    )
-    schedule = _schedule(cfg, plan)
     with (
         interrupts.noted() as interrupt,
         progress.shown("Training", plan.examples, start=state.examples) as advance,
     ):
-        ending = fit(
-            step.make(
-                model,
-                loss,
-                keeper.learner.optimizer,
-                strategy=strategy,
-                clip_to=step.Clip(**cfg.clip),
-                jit_compile=cfg.jit_compile,
-            ),
-            batches,
-            state,
-            plan,
-            schedule,
-            Calls(
-                evaluate=evaluate,
-                save=keeper.save,
-                report=report,
-                progress=lambda state, loss: advance(
-                    state.examples,
-                    loss=loss,
-                    gap=state.best_gap if math.isfinite(state.best_gap) else None,
-                ),
-                stop=lambda: bool(interrupt),
-            ),
-        )
+
+        def show(state: "State", loss: float | None) -> None:
+            gap = state.best_gap if math.isfinite(state.best_gap) else None
+            advance(state.examples, loss=loss, gap=gap)
+
+        calls = Calls(evaluate, keeper.save, report, show, lambda: bool(interrupt))
+        ending = fit(update, batches, state, plan, _schedule(cfg, plan), calls)
     batches.close()  # type: ignore[attr-defined]
     if ending.why == "interrupted":
         logger.warning(
             "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
-            *(f"{state.examples:,}", tracked.id),
+            *(f"{state.examples:,}", keeper.folder.parent.name),
         )
         raise SystemExit(128 + (interrupt.signal or 0))
     return ending.examples_per_second
@@ -318,7 +331,6 @@ def _resumed(cfg: DictConfig) -> DictConfig:
         FileNotFoundError: a pattern matches no shard.
     """
     from yt8m_exp.data import shards
-    from yt8m_exp.data.records import Schema
     from yt8m_exp.tracking import configuration, inputs
 
     before = OmegaConf.create(configuration.read_config(cfg.resume))
@@ -330,13 +342,8 @@ def _resumed(cfg: DictConfig) -> DictConfig:
             f"A run must go on with the model it began with, {before.model}, but the command line "
             f"asks for {resumed.model}. Start a new run for another model."
         )
-    data = resumed.data
     for context in ("train", "validate"):  # before the run is opened, and changed by that
-        manifest = shards.scan(
-            OmegaConf.to_object(data)[context],  # type: ignore[index, call-overload]
-            Schema(dict(data.features), data.classes),
-            on_bad_record=data.on_bad_record,
-        )
+        manifest = shards.scan(**_shards(resumed, context))
         inputs.require_same(cfg.resume, manifest, context=context)
     return resumed  # type: ignore[return-value]
 

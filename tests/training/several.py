@@ -17,7 +17,7 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     from yt8m_exp.data import pipeline, shards
     from yt8m_exp.data.records import Schema
     from yt8m_exp.models import logistic
-    from yt8m_exp.training import losses, replicas, step
+    from yt8m_exp.training import cluster, losses, step
     from yt8m_exp.training.fit import Calls, Plan, State, fit
 
     keras.utils.set_random_seed(0)
@@ -30,7 +30,7 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
         manifest,
         BATCH_SIZE,
         pipeline.Shuffle(0),
-        part=pipeline.Part(*replicas.worker(strategy)),
+        part=pipeline.Part(*cluster.place()),
     )
     update = step.make(
         model, losses.cross_entropy, optimizer, strategy=strategy, clip_to=step.Clip(clip)
@@ -68,10 +68,10 @@ def run_here(kind: str, output: Path, environment: dict[str, str]) -> None:
     """
     os.environ.update(environment)
     try:
-        from yt8m_exp.training import replicas
+        from yt8m_exp.training import cluster, replicas
 
         strategy = two_devices() if kind == "devices" else replicas.strategy()
-        place = np.array([*replicas.worker(strategy), strategy.num_replicas_in_sync])
+        place = np.array([*cluster.place(), strategy.num_replicas_in_sync])
         np.savez(output, place=place, **both(strategy))
     except Exception:
         output.with_suffix(".txt").write_text(traceback.format_exc())

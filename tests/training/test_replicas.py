@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training import several
-from yt8m_exp.training import replicas
+from yt8m_exp.training import cluster, replicas
 
 RUNS = ("free", "clipped")
 
@@ -99,16 +99,29 @@ def test_two_processes_end_with_equal_weights(trained):
 
 def test_without_a_cluster_a_process_is_alone(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    strategy = replicas.strategy()
-    assert replicas.worker(strategy) == (0, 1)
+    assert cluster.place() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("chiefs", "task", "place"),
+    [
+        (0, {"type": "worker", "index": 1}, (1, 3)),
+        (1, {"type": "chief", "index": 0}, (0, 4)),
+        (1, {"type": "worker", "index": 2}, (3, 4)),
+    ],
+)
+def test_the_chief_comes_before_all_workers(monkeypatch, chiefs, task, place):
+    addresses = {"worker": ["a:1", "b:1", "c:1"]} | ({"chief": ["d:1"]} if chiefs else {})
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": addresses, "task": task}))
+    assert cluster.place() == place
 
 
 def test_a_cluster_of_one_is_no_cluster(monkeypatch):
-    cluster = {"cluster": {"worker": ["127.0.0.1:1"]}, "task": {"type": "worker", "index": 0}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    alone = {"cluster": {"worker": ["127.0.0.1:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(alone))
     strategy = replicas.strategy()
     assert not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    assert replicas.worker(strategy) == (0, 1)
+    assert cluster.place() == (0, 1)
 
 
 def test_one_device_is_dealt_all_rows():

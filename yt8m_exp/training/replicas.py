@@ -1,10 +1,9 @@
 """Which devices train together, and how a batch is dealt to them."""
 
-import json
-import os
-
 import numpy as np
 import tensorflow as tf
+
+from yt8m_exp.training import cluster
 
 
 def strategy() -> tf.distribute.Strategy:
@@ -12,25 +11,13 @@ def strategy() -> tf.distribute.Strategy:
 
     Must be called before anything else of TensorFlow where TF_CONFIG names several workers.
     """
-    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-    if len(cluster.get("worker", [])) + len(cluster.get("chief", [])) > 1:
+    if cluster.place()[1] > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """Returns this process' place among the workers, and how many there are."""
-    resolver = strategy.cluster_resolver
-    cluster = resolver.cluster_spec().as_dict() if resolver else {}
-    workers = len(cluster.get("worker", [])) + len(cluster.get("chief", []))
-    if workers < 2:
-        return 0, 1
-    behind_chief = resolver.task_type == "worker" and "chief" in cluster
-    return resolver.task_id + behind_chief, workers
 
 
 def deal(strategy: tf.distribute.Strategy, values: np.ndarray) -> tf.Tensor:
@@ -45,7 +32,7 @@ def deal(strategy: tf.distribute.Strategy, values: np.ndarray) -> tf.Tensor:
     """
     if not _many(strategy):
         return tf.convert_to_tensor(values)
-    replicas = strategy.num_replicas_in_sync // worker(strategy)[1]
+    replicas = strategy.num_replicas_in_sync // cluster.place()[1]
     rows = len(values) // replicas
 
     def share(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
