@@ -203,6 +203,7 @@ def _finish(
     from yt8m_exp.tracking import results
 
     train, validate = data
+    logger.info("Scoring the best model as it was saved, and logging it with its figures")
     tracked.writer.flush()
     best = keras.saving.load_model(keeper.best, compile=False)
     metrics, mean_loss = scoring.evaluate(

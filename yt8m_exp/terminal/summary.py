@@ -28,5 +28,5 @@ def show(title: str, rows: Mapping[str, object], hints: Mapping[str, str]) -> No
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4f}"
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
