@@ -201,6 +201,14 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     assert store.status(run_id) == "FINISHED"
 
 
+def test_a_resume_can_set_a_value_back_to_its_default(store):
+    first = store.done("train", *SMALL, "learning_rate=0.5", "schedule=constant")
+    words = (f"resume={first['run_id']}", "epochs=2", "learning_rate=0.02")
+    store.done("train", *words)
+    curve = store.curve(first["run_id"], "learning_rate")
+    assert [rate for _, rate in curve] == [0.5] * (len(curve) // 2) + [0.02] * (len(curve) // 2)
+
+
 @pytest.mark.parametrize("moment", ["evaluate_every=128", "checkpoint_seconds=0"])
 def test_a_training_that_diverges_fails_and_nothing_is_kept_of_it(store, moment):
     words = ("batch_size=64", "schedule=constant", "optimizer=sgd", "learning_rate=1e38", moment)

@@ -18,6 +18,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -80,11 +81,18 @@ def compose(verb: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
-    """Returns the values, by dotted key, in which a configuration differs from the defaults."""
+    """Returns the values, by dotted key, that the command line sets or makes differ from defaults.
+
+    A choice of a group (`model=moe`) counts by the values in which it differs.
+    """
     defaults = compose(verb)
     OmegaConf.resolve(defaults)
-    before = _leaves(defaults)
-    return {key: value for key, value in _leaves(cfg).items() if before.get(key, ...) != value}
+    before, values = _leaves(defaults), _leaves(cfg)
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    return {
+        key: value for key, value in values.items() if key in given or before.get(key, ...) != value
+    }
 
 
 def arguments(words: Sequence[str]) -> list[str]:
@@ -128,8 +136,10 @@ def _finish(work: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> in
             result = work(cfg)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except (*CLEAR, InstantiationException) as raised:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    except Exception as raised:
+        clear = (*CLEAR, InstantiationException)
+        ours = isinstance(raised, clear) or type(raised).__name__ == "MlflowException"
+        if not ours or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         error = _reason(raised)
         print(f"{type(error).__name__}: {_sentence(error)}", file=sys.stderr)

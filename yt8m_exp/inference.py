@@ -28,6 +28,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
     if cfg.top_k < 1:
         raise ValueError(f"`top_k >= 1` must hold, but got top_k={cfg.top_k}.")
+    writer = PredictionsWriter(cfg.output)  # refuses a place where nothing can be written
     with (
         open_run(
             "inference",
@@ -37,7 +38,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             name=cfg.tracking.run_name or "inference",
             system_metrics=cfg.tracking.system_metrics,
         ) as tracked,
-        PredictionsWriter(cfg.output) as file,
+        writer as file,
     ):
         from yt8m_exp.data.pipeline import ordered_batches
         from yt8m_exp.serving import loading

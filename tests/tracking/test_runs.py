@@ -210,6 +210,14 @@ def test_a_resumed_run_keeps_its_first_configuration_and_names_what_changed(fold
     assert "epochs: 2" in artifact(run_id, "config.resume-2.yaml")
 
 
+def test_a_server_that_does_not_answer_is_named_at_once(folder, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(
+        ConnectionError, match=r"No tracking server answers at http://127\.0\.0\.1:9"
+    ):
+        finished()
+
+
 def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
     wrapper = MlflowClient().create_run("0").info.run_id
     MlflowClient().log_param(wrapper, "epochs", "'1'")

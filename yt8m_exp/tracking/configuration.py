@@ -105,7 +105,7 @@ def read_config(run_id: str) -> dict[str, Any]:
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
         raise ValueError(
-            f"A run to resume must exist, but {client.tracking_uri} has no run '{run_id}'. "
+            f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
         ) from error
     pattern = re.compile(r"config(?:\.resume-(\d+))?\.yaml")

@@ -6,7 +6,9 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import urlopen
 
 from yt8m_exp.tracking import locks
 
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds MLproject."""
+ANSWER_SECONDS = 10.0
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages of an experiment those for training, not those for language models."""
 
@@ -46,12 +49,28 @@ def connect() -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     database = _sqlite_file(uri)
     if database is None:
+        _require_answer(uri)
         return mlflow.MlflowClient(uri)
     with locks.hold(database.with_name(f"{database.name}.lock")):
         if not database.exists():
             logger.info("Making the tracking database %s; this takes some seconds.", database)
             _store_beside(uri, database)
         return mlflow.MlflowClient(uri)
+
+
+def _require_answer(uri: str) -> None:
+    """Raises ConnectionError where no server answers; MLflow itself would ask on for minutes."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urlopen(uri, timeout=ANSWER_SECONDS).close()
+    except HTTPError:
+        return  # an answer, if not a welcome
+    except OSError as error:
+        raise ConnectionError(
+            f"No tracking server answers at {uri} ({error}). Start it, or unset "
+            "MLFLOW_TRACKING_URI to track in the project's own database."
+        ) from None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
