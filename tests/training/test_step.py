@@ -20,12 +20,6 @@ NAMES = {
 }
 
 
-def expert_major(columns):
-    """Columns (..., C * n), class by class as in the starter code, to expert by expert as here."""
-    by_class = columns.reshape(*columns.shape[:-1], CLASSES, -1)
-    return np.swapaxes(by_class, -1, -2).reshape(columns.shape)
-
-
 def ids(dense):
     width = max(int(dense.sum(axis=1).max()), 1)
     order = np.argsort(~dense, axis=1, kind="stable")[:, :width]
@@ -69,9 +63,8 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
         decay=config["learning_rate_decay"],
         decay_examples=config["learning_rate_decay_examples"],
     )
-    ours = expert_major if kind == "moe" else np.asarray
     names = [f"tower/{name}" for name in NAMES[kind]]
-    model.set_weights([ours(trace[f"init:{name}"]) for name in names])
+    model.set_weights([trace[f"init:{name}"] for name in names])
     update = step.make(
         model,
         instantiate(cfg.loss),
@@ -91,11 +84,11 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
     np.testing.assert_allclose(rates, trace["learning_rate"], rtol=1e-6)
     slots = {variable.path: variable.numpy() for variable in optimizer.variables}
     for name, variable in zip(names, model.trainable_variables, strict=True):
-        final = ours(trace[f"final:{name}"])
+        final = trace[f"final:{name}"]
         np.testing.assert_allclose(variable.numpy(), final, atol=1e-5)
         for ending, slot in (("momentum", "Adam"), ("velocity", "Adam_1")):
             found = slots[f"{optimizer.name}/{variable.path.replace('/', '_')}_{ending}"]
-            np.testing.assert_allclose(found, ours(trace[f"slot:{name}/{slot}"]), atol=1e-5)
+            np.testing.assert_allclose(found, trace[f"slot:{name}/{slot}"], atol=1e-5)
     assert int(optimizer.iterations) == int(trace["slot:global_step"])
 
 

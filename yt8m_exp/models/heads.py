@@ -30,9 +30,8 @@ def logistic(x: keras.KerasTensor, classes: int, *, l2: float, bias: float) -> k
 class Mixture(keras.layers.Layer):
     """Mixes experts by gates: `sum_e softmax(gates)_e * sigmoid(experts)_e`, by class.
 
-    The last gate belongs to a dummy expert that always says no. Gates (B, (E + 1) * C) and experts
-    (B, E * C) hold all classes of the first expert, then of the second, ...: the class is the
-    last axis, along which processors work in step.
+    The last gate belongs to a dummy expert that always says no. Gates (B, C * (E + 1)) and experts
+    (B, C * E) hold all experts of the first class, then of the second, ..., as the starter code's.
 
     Args:
         experts: E.
@@ -46,10 +45,10 @@ class Mixture(keras.layers.Layer):
 
     def call(self, gates, experts):
         classes = experts.shape[-1] // self.experts
-        gates = ops.reshape(ops.cast(gates, "float32"), (-1, self.experts + 1, classes))
-        experts = ops.reshape(ops.cast(experts, "float32"), (-1, self.experts, classes))
-        shares = ops.softmax(gates, axis=1)[:, : self.experts]  # (B, E, C)
-        return ops.sum(shares * ops.sigmoid(experts), axis=1)  # (B, C)
+        gates = ops.reshape(ops.cast(gates, "float32"), (-1, classes, self.experts + 1))
+        experts = ops.reshape(ops.cast(experts, "float32"), (-1, classes, self.experts))
+        shares = ops.softmax(gates, axis=-1)[..., : self.experts]  # (B, C, E)
+        return ops.sum(shares * ops.sigmoid(experts), axis=-1)  # (B, C)
 
     def get_config(self):
         return super().get_config() | {"experts": self.experts}

@@ -1,10 +1,36 @@
-"""What Keras' optimizers lack: TensorFlow 1's RMSProp, and clipping after replicas are averaged."""
+"""What Keras' optimizers lack: speed in Adam, TensorFlow 1's RMSProp, clipping of averages."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import keras
 import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Adam(keras.optimizers.Adam):
+    """Adam, each variable updated by one kernel of TensorFlow's instead of a dozen.
+
+    The formula is Keras' (and TensorFlow 1's): epsilon is added to the root before the correction
+    of its bias. Source: D. Kingma and J. Ba, "Adam", 2014, https://arxiv.org/abs/1412.6980,
+    the end of section 2.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        place = self._get_variable_index(variable)
+        steps = tf.cast(self.iterations.value + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=tf.pow(self.beta_1, steps),
+            beta2_power=tf.pow(self.beta_2, steps),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
