@@ -47,8 +47,8 @@ def main() -> None:
 
     def predict() -> None:
         with PredictionsWriter(Path(folder.name) / "predictions.csv") as file:
-            for batch in pipeline.ordered_batches(manifest, BATCH):
-                best = tagger(batch, spec.TOP_K)
+            batches = pipeline.ordered_batches(manifest, BATCH)
+            for batch, best in pipeline.ahead((b, tagger(b, spec.TOP_K)) for b in batches):
                 ids = [video.decode() for video in batch["id"]]
                 file.write(ids, best.class_ids, best.scores)
 

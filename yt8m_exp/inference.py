@@ -40,7 +40,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ) as tracked,
         writer as file,
     ):
-        from yt8m_exp.data.pipeline import ordered_batches
+        from yt8m_exp.data.pipeline import ahead, ordered_batches
         from yt8m_exp.serving import loading
         from yt8m_exp.terminal import progress, summary
         from yt8m_exp.tracking import inputs
@@ -59,8 +59,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         )
         began, videos = time.perf_counter(), 0
         with progress.shown("Predicting", manifest.records, unit="videos") as advance:
-            for batch in ordered_batches(manifest, cfg.batch_size):
-                best = model.tagger.predictor(batch, cfg.top_k)
+            batches = ordered_batches(manifest, cfg.batch_size)
+            predict = model.tagger.predictor
+            for batch, best in ahead((batch, predict(batch, cfg.top_k)) for batch in batches):
                 file.write([video.decode() for video in batch["id"]], best.class_ids, best.scores)
                 videos += len(batch["id"])
                 advance(videos)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from yt8m_exp.data.shards import Manifest, Shard
 
 Batch = dict[str, np.ndarray]
 LABEL_PADDING = -1
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Shuffle:
     """
 
     seed: int
-    group_bytes: int = 64 << 20
+    group_bytes: int = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ def training_batches(
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
     groups = _load_ahead(_epochs(manifest, shuffle, start), manifest.schema)
-    return _ahead(_cut(groups, batch_size, mine))
+    return ahead(_cut(groups, batch_size, mine))
 
 
 def ordered_batches(manifest: Manifest, batch_size: int) -> Iterator[Batch]:
     """Yields each video once, in the order of the shards; the last batch may be smaller."""
     groups = _groups(manifest.shards, Shuffle(0).group_bytes)
     ordered = ((group, np.arange(sum(shard.records for shard in group))) for group in groups)
-    return _ahead(_cut(_load_ahead(ordered, manifest.schema), batch_size, slice(None)))
+    return ahead(_cut(_load_ahead(ordered, manifest.schema), batch_size, slice(None)))
 
 
 def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
@@ -172,21 +174,26 @@ def _rows(batch: Batch, mine: slice) -> Batch:
     return batch if mine == slice(None) else {name: rows[mine] for name, rows in batch.items()}
 
 
-def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
-    """Makes batches in a thread, up to `depth` ahead of their use."""
+def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+    """Makes items in a thread, up to `depth` ahead of their use.
+
+    Args:
+        items: a generator; it is closed, and its thread ended, when the iteration is.
+        depth: how many wait at the most.
+    """
     ready: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
 
     def work() -> None:
         try:
-            for batch in batches:
-                if not _put(ready, batch, stopped):
+            for item in items:
+                if not _put(ready, item, stopped):
                     return
             _put(ready, None, stopped)
         except BaseException as error:
             _put(ready, error, stopped)
         finally:
-            batches.close()  # type: ignore[attr-defined]
+            items.close()  # type: ignore[attr-defined]
 
     thread = threading.Thread(target=work, name="batches", daemon=True)
     thread.start()

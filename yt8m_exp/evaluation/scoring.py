@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp import spec
+from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -70,8 +71,8 @@ def evaluate(
     """
     ranking = Ranking(classes, top_k=top_k)
     losses, videos = 0.0, 0
-    for batch in batches:
-        best = predict(batch, max(top_k, batch["labels"].shape[1]))
+    predicted = ((b, predict(b, max(top_k, b["labels"].shape[1]))) for b in batches)
+    for batch, best in ahead(predicted):
         ranking.update(best.scores, best.class_ids, batch["labels"])
         losses += (best.loss or 0.0) * len(batch["labels"])
         videos += len(batch["labels"])
