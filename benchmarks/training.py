@@ -17,7 +17,7 @@ import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from yt8m_exp import command, train
+from yt8m_exp import command, recipe
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.training import step
@@ -33,7 +33,7 @@ def main() -> None:
     cfg = command.compose("train", overrides)
     OmegaConf.resolve(cfg)
     manifest = shards.scan(patterns, Schema(dict(cfg.data.features), cfg.data.classes))
-    strategy = train.strategy(cfg)
+    strategy = recipe.strategy(cfg)
     shuffle = pipeline.Shuffle(0)
     kept = list(itertools.islice(pipeline.training_batches(manifest, BATCH, shuffle), 4))
     memory = itertools.cycle(kept)
@@ -70,7 +70,7 @@ def _step(cfg, strategy, jit: bool) -> step.Step:
     import keras
 
     keras.config.set_dtype_policy(cfg.precision)
-    learner = train.learner(cfg, strategy)
+    learner = recipe.learner(cfg, strategy)
     return step.make(
         learner.model,
         instantiate(cfg.loss),

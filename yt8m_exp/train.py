@@ -1,25 +1,23 @@
 """Trains a model on shards, and logs what it did, how good it is, and the model itself."""
 
-import inspect
 import logging
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command
+from yt8m_exp import command, recipe
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
     from yt8m_exp.data.vocabulary import Vocabulary
     from yt8m_exp.tracking.runs import Run
-    from yt8m_exp.training.fit import Plan, State
-    from yt8m_exp.training.learner import Keeper, Learner
+    from yt8m_exp.training.fit import State
+    from yt8m_exp.training.learner import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +69,11 @@ def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     train, validate = (
-        inputs.scanned(tracked, **_shards(cfg, context), context=context)
+        inputs.scanned(tracked, **recipe.shards(cfg, context), context=context)
         for context in ("train", "validate")
     )
-    replicated = strategy(cfg)
-    learning = learner(cfg, replicated)
+    replicated = recipe.strategy(cfg)
+    learning = recipe.learner(cfg, replicated)
 
     from yt8m_exp.training.learner import Keeper
 
@@ -98,9 +96,9 @@ def _follow(cfg: DictConfig) -> dict[str, Any]:
     """Trains beside the worker that tracks and keeps the run."""
     from yt8m_exp.data import shards
 
-    data = tuple(shards.scan(**_shards(cfg, context)) for context in ("train", "validate"))
-    replicated = strategy(cfg)
-    learning = learner(cfg, replicated)
+    data = tuple(shards.scan(**recipe.shards(cfg, context)) for context in ("train", "validate"))
+    replicated = recipe.strategy(cfg)
+    learning = recipe.learner(cfg, replicated)
 
     from yt8m_exp.training.fit import State
     from yt8m_exp.training.learner import Keeper
@@ -110,17 +108,6 @@ def _follow(cfg: DictConfig) -> dict[str, Any]:
         keeper = Keeper(Path(folder), learning, data[0].digest)
         _fit(cfg, keeper, data, state, replicated, lambda metrics, examples: None)
     return {"examples": state.examples}
-
-
-def _shards(cfg: DictConfig, context: str) -> dict[str, Any]:
-    """Returns what scans the shards of `data.train` or `data.validate`."""
-    from yt8m_exp.data.records import Schema
-
-    return {
-        "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
-        "schema": Schema(dict(cfg.data.features), cfg.data.classes),
-        "on_bad_record": cfg.data.on_bad_record,
-    }
 
 
 def _fit(
@@ -142,7 +129,7 @@ def _fit(
     model = keeper.learner.model
     loss = instantiate(cfg.loss)
     predict = scoring.predictor(model, loss)
-    plan = _plan(cfg, train.records, strategy.num_replicas_in_sync)
+    plan = recipe.plan(cfg, train.records, strategy.num_replicas_in_sync)
     shuffle = Shuffle(cfg.seed, cfg.data.shuffle_bytes)
     part = Part(*cluster.place())
     batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
@@ -173,7 +160,7 @@ def _fit(
             advance(state.examples, loss=loss, gap=gap)
 
         calls = Calls(evaluate, keeper.save, report, show, lambda: bool(interrupt))
-        ending = fit(update, batches, state, plan, _schedule(cfg, plan), calls)
+        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
     batches.close()  # type: ignore[attr-defined]
     if ending.why == "interrupted":
         logger.warning(
@@ -258,72 +245,6 @@ def _finish(
     return result
 
 
-def strategy(cfg: DictConfig) -> Any:
-    """Prepares TensorFlow as a configuration says; returns the strategy of its devices."""
-    from yt8m_exp.terminal import quiet
-
-    with quiet.startup():
-        import keras
-        import tensorflow as tf
-
-        from yt8m_exp.training import replicas
-
-        strategy = replicas.strategy()
-
-    if cfg.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(cfg.precision)
-    keras.utils.set_random_seed(cfg.seed)
-    return strategy
-
-
-def learner(cfg: DictConfig, strategy: Any) -> "Learner":
-    """Builds the model and the optimizer of a configuration under a strategy."""
-    from yt8m_exp.training.learner import Learner
-
-    step_examples = cfg.batch_size * strategy.num_replicas_in_sync
-    average = {}
-    if cfg.ema_half_life:
-        average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
-    with strategy.scope():
-        model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
-        optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
-        optimizer.build(model.trainable_variables)
-    logger.info(
-        "%s: %s parameters, on %d %s",
-        *(model.name, f"{model.count_params():,}", strategy.num_replicas_in_sync, _devices()),
-    )
-    return Learner(model, optimizer)
-
-
-def _devices() -> str:
-    import tensorflow as tf
-
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU (TensorFlow sees no GPU)"
-
-
-def _plan(cfg: DictConfig, records: int, replicas: int) -> "Plan":
-    from yt8m_exp.training.fit import Plan
-
-    batch_size = cfg.batch_size * replicas
-    examples = max(round(cfg.epochs * records), 1)
-    return Plan(
-        examples=examples,
-        batch_size=batch_size,
-        evaluate_every=cfg.evaluate_every or records,
-        log_every=cfg.log_every or max(batch_size, examples // 100),
-        checkpoint_seconds=cfg.checkpoint_seconds,
-        patience=cfg.patience,
-    )
-
-
-def _schedule(cfg: DictConfig, plan: "Plan") -> Any:
-    schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
-    if "total_examples" in inspect.signature(schedule.func).parameters:
-        return partial(schedule, total_examples=plan.examples)
-    return schedule
-
-
 def _resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
@@ -344,7 +265,7 @@ def _resumed(cfg: DictConfig) -> DictConfig:
             f"asks for {resumed.model}. Start a new run for another model."
         )
     for context in ("train", "validate"):  # before the run is opened, and changed by that
-        manifest = shards.scan(**_shards(resumed, context))
+        manifest = shards.scan(**recipe.shards(resumed, context))
         inputs.require_same(cfg.resume, manifest, context=context)
     return resumed  # type: ignore[return-value]
 

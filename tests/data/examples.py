@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from yt8m_exp.data.records import PADDING, Schema, Videos, decode
+from yt8m_exp.data.records import Schema, Videos, decode
 from yt8m_exp.data.tfrecord import Frames, Problem
+from yt8m_exp.data.wire import PADDING
 
 SCHEMA = Schema({"mean_rgb": 4, "mean_audio": 2}, classes=20)
 

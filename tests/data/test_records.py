@@ -19,7 +19,8 @@ from tests.data.examples import (
     video,
 )
 from yt8m_exp.data import tfrecord
-from yt8m_exp.data.records import PADDING, Schema, decode
+from yt8m_exp.data.records import Schema, decode
+from yt8m_exp.data.wire import PADDING
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "readers"
 RGB, AUDIO = [0.5, -1.5, 0.0, 3.25], [1e-30, -7.0]

@@ -17,8 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from yt8m_exp.data import shards as shards_lib
+from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.records import Schema, Videos
-from yt8m_exp.data.shards import Manifest, Shard
+from yt8m_exp.data.shards import Manifest
 
 Batch = dict[str, np.ndarray]
 LABEL_PADDING = -1

@@ -1,26 +1,15 @@
-"""Serialized `tf.Example` records to arrays, all records of a shard in step.
+"""Serialized `tf.Example` records to arrays, and what is wrong with those that are bad."""
 
-The wire format is walked once for the whole shard: each step reads the next field of every record
-with array operations, so that the cost of a step is shared by hundreds of records. A record that is
-valid protobuf but not laid out as TensorFlow writes it goes through the protobuf library instead.
-Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/example/example.proto.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from yt8m_exp.data import wire
 from yt8m_exp.data.tfrecord import Frames, Problem
 
 ID_KEYS = ("id", "video_id")  # since 2018, and before
-BYTES, FLOATS, INTEGERS = 0x0A, 0x12, 0x1A  # tags of the three kinds of Feature
-LENGTH_DELIMITED = 0x0A  # tag of field 1
-VALUE = 0x12  # tag of field 2
-MOST_FIELDS = 16
-MOST_LENGTH_BYTES = 4
-PADDING = 16  # fields are read in words of eight bytes, also at the end
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ def decode(buffer: np.ndarray, frames: Frames, schema: Schema) -> tuple[Videos, 
     """Decodes the records of a shard, or of several.
 
     Args:
-        buffer: the bytes, uint8, with `PADDING` to spare behind the last record.
+        buffer: the bytes, uint8, with `wire.PADDING` to spare behind the last record.
         frames: where its N records lie.
         schema: what they must hold.
 
@@ -66,10 +55,8 @@ def decode(buffer: np.ndarray, frames: Frames, schema: Schema) -> tuple[Videos, 
         The records that hold what they must, in order, and what is wrong with each of the others.
     """
     names = (*ID_KEYS, "labels", *schema.features)
-    fields, irregular = _walk(buffer, frames, names)
-    if irregular.any():
-        buffer = _rewrite(buffer, frames, np.flatnonzero(irregular), names, fields)
-    labels, splits, bad_varints = _varints(buffer, fields["labels"])
+    buffer, fields = wire.fields(buffer, frames, names)
+    labels, splits, bad_varints = wire.varints(buffer, fields["labels"])
     problems = _problems(fields, labels, splits, bad_varints, schema)
     keep = np.ones(len(frames.starts), bool)
     keep[[problem.record for problem in problems]] = False
@@ -81,115 +68,9 @@ def decode(buffer: np.ndarray, frames: Frames, schema: Schema) -> tuple[Videos, 
         },
         labels=labels[np.repeat(keep, np.diff(splits))],
         splits=np.concatenate([[0], np.cumsum(np.diff(splits)[keep])]),
-        labelled=fields["labels"].kinds[keep] == INTEGERS,
+        labelled=fields["labels"].kinds[keep] == wire.INTEGERS,
     )
     return videos, problems
-
-
-class _Field(NamedTuple):
-    """Where each record holds one feature's payload; kind 0 where it does not."""
-
-    kinds: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-
-
-def _walk(
-    buffer: np.ndarray, frames: Frames, names: Sequence[str]
-) -> tuple[dict[str, _Field], np.ndarray]:
-    words = np.ndarray(max(len(buffer) - 7, 0), "<i8", buffer, strides=(1,))
-    ends = frames.starts + frames.lengths
-    fields = {name: _Field(*np.zeros((3, len(ends)), np.int64)) for name in names}
-    cursor, body_ends, regular = _enter(words, frames.starts, ends, LENGTH_DELIMITED)
-    # A SequenceExample read as an Example: its feature lists are an unknown field.
-    _, lists_ends, has_lists = _enter(words, body_ends, ends, VALUE)
-    regular &= (body_ends == ends) | (has_lists & (lists_ends == ends))
-    active = np.flatnonzero(regular & (cursor < body_ends))
-    regular |= frames.lengths == 0
-    for _ in range(MOST_FIELDS):
-        if not active.size:
-            break
-        entry, entry_ends, ok = _enter(words, cursor[active], body_ends[active], LENGTH_DELIMITED)
-        key, key_ends, key_ok = _enter(words, entry, entry_ends, LENGTH_DELIMITED)
-        value, value_ends, value_ok = _enter(words, key_ends, entry_ends, VALUE)
-        kinds = words[np.minimum(value, len(words) - 1)] & 0xFF
-        lists, list_ends, list_ok = _enter(words, value, value_ends, kinds)
-        empty = lists == list_ends
-        payload, payload_ends, packed = _enter(words, lists, list_ends, LENGTH_DELIMITED)
-        ok &= key_ok & value_ok & list_ok & (value_ends == entry_ends) & (list_ends == value_ends)
-        ok &= (kinds == BYTES) | (kinds == FLOATS) | (kinds == INTEGERS)
-        ok &= empty | (packed & (payload_ends == list_ends))
-        for name, field in fields.items():
-            hit = np.flatnonzero(ok & _named(words, key, key_ends - key, name.encode()))
-            rows = active[hit]
-            ok[hit] &= field.kinds[rows] == 0  # a second time: the protobuf library decides
-            field.kinds[rows] = kinds[hit]
-            field.starts[rows] = np.where(empty, lists, payload)[hit]
-            field.lengths[rows] = np.where(empty, 0, payload_ends - payload)[hit]
-        regular[active[~ok]] = False
-        cursor[active] = entry_ends
-        active = active[ok & (entry_ends < body_ends[active])]
-    regular[active] = False
-    return fields, ~regular
-
-
-def _enter(
-    words: np.ndarray, cursor: np.ndarray, ends: np.ndarray, tag: int | np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Enters the length-delimited field at each cursor: its start, its end, and whether it fits."""
-    word = words[np.minimum(cursor, len(words) - 1)]
-    ok = (cursor < ends) & (word & 0xFF == tag)
-    length = (word >> 8) & 0x7F
-    size = np.ones(len(cursor), np.int64)
-    more = word & 0x8000 != 0
-    for byte in range(1, MOST_LENGTH_BYTES):
-        if not more.any():
-            break
-        shift = 8 * (byte + 1)
-        length |= np.where(more, ((word >> shift) & 0x7F) << (7 * byte), 0)
-        size += more
-        more &= (word >> shift) & 0x80 != 0
-    start = cursor + 1 + size
-    stop = start + length
-    return start, stop, ok & ~more & (stop <= ends)
-
-
-def _named(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray, name: bytes) -> np.ndarray:
-    """Tells where a key is `name`, comparing eight bytes at a time."""
-    same = lengths == len(name)
-    for offset in range(0, len(name), 8):
-        part = name[offset : offset + 8]
-        mask = (1 << 8 * len(part)) - 1
-        found = words[np.minimum(starts + offset, len(words) - 1)] & np.int64(_signed(mask))
-        same &= found == _signed(int.from_bytes(part, "little"))
-    return same
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
-
-
-def _varints(buffer: np.ndarray, field: _Field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Decodes packed class ids: the ids, splits by record, and the records cut inside an id."""
-    lengths = np.where(field.kinds == INTEGERS, field.lengths, 0)
-    record = np.repeat(np.arange(len(lengths)), lengths)
-    offset = np.arange(len(record)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    byte = buffer[field.starts[record] + offset].astype(np.int64)
-    last = byte < 0x80
-    cut = np.zeros(len(lengths), bool)
-    nonempty = np.flatnonzero(lengths)
-    cut[nonempty] = ~last[np.cumsum(lengths)[nonempty] - 1]
-    last[np.cumsum(lengths)[nonempty] - 1] = True
-    ends = np.flatnonzero(last)
-    starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
-    place = np.arange(len(byte)) - np.repeat(starts, ends - starts + 1)
-    # Ten bytes hold a negative id; what lies beyond 31 bits is out of range, whatever it is.
-    digits = byte & 0x7F
-    parts = np.where(place < 5, digits << (7 * np.minimum(place, 4)), (digits > 0) * (1 << 40))
-    ids = np.add.reduceat(parts, starts) if ends.size else parts
-    ids = np.where(ids >> 31 != 0, -1, ids).astype(np.int32)
-    splits = np.concatenate([[0], np.cumsum(np.bincount(record[ends], minlength=len(lengths)))])
-    return ids, splits, np.flatnonzero(cut)
 
 
 def _rows(buffer: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
@@ -199,9 +80,9 @@ def _rows(buffer: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
     return windows[starts].view("<f4")  # (N, D)
 
 
-def _ids(buffer: np.ndarray, fields: Mapping[str, _Field], keep: np.ndarray) -> np.ndarray:
+def _ids(buffer: np.ndarray, fields: Mapping[str, wire.Field], keep: np.ndarray) -> np.ndarray:
     new, old = (fields[key] for key in ID_KEYS)
-    is_new = new.kinds == BYTES
+    is_new = new.kinds == wire.BYTES
     starts = np.where(is_new, new.starts, old.starts)[keep]
     ends = starts + np.where(is_new, new.lengths, old.lengths)[keep]
     view = buffer.data
@@ -211,24 +92,26 @@ def _ids(buffer: np.ndarray, fields: Mapping[str, _Field], keep: np.ndarray) -> 
 
 
 def _problems(
-    fields: Mapping[str, _Field],
+    fields: Mapping[str, wire.Field],
     labels: np.ndarray,
     splits: np.ndarray,
     cut: np.ndarray,
     schema: Schema,
 ) -> list[Problem]:
     found: dict[int, str] = {}
-    without_id = np.logical_and(*(fields[key].kinds != BYTES for key in ID_KEYS))
+    without_id = np.logical_and(*(fields[key].kinds != wire.BYTES for key in ID_KEYS))
     for name, size in schema.features.items():
         field = fields[name]
-        for row in np.flatnonzero((field.kinds != FLOATS) | (field.lengths != 4 * size)).tolist():
+        for row in np.flatnonzero(
+            (field.kinds != wire.FLOATS) | (field.lengths != 4 * size)
+        ).tolist():
             found.setdefault(row, _feature_problem(name, size, field, row))
     out_of_range = np.flatnonzero((labels < 0) | (labels >= schema.classes))
     for position in out_of_range.tolist():
         record = int(np.searchsorted(splits, position, side="right") - 1)
         found.setdefault(record, _label_problem(int(labels[position]), schema.classes))
     typed = fields["labels"].kinds
-    for row in np.flatnonzero((typed != INTEGERS) & (typed != 0)).tolist():
+    for row in np.flatnonzero((typed != wire.INTEGERS) & (typed != 0)).tolist():
         found.setdefault(row, "expected `labels` to be a list of integers.")
     for row in cut.tolist():
         found.setdefault(row, "its `labels` end in the middle of a number.")
@@ -237,10 +120,10 @@ def _problems(
     return [Problem(row, text) for row, text in sorted(found.items())]
 
 
-def _feature_problem(name: str, size: int, field: _Field, row: int) -> str:
+def _feature_problem(name: str, size: int, field: wire.Field, row: int) -> str:
     if field.kinds[row] == 0:
         got = f"but it has no `{name}`"
-    elif field.kinds[row] != FLOATS:
+    elif field.kinds[row] != wire.FLOATS:
         got = "but got another type"
     else:
         got = f"but got {field.lengths[row] // 4}"
@@ -250,44 +133,3 @@ def _feature_problem(name: str, size: int, field: _Field, row: int) -> str:
 def _label_problem(label: int, classes: int) -> str:
     value = "a label beyond 31 bits or negative" if label < 0 else f"label {label}"
     return f"expected labels in [0, {classes}), but got {value}. Set data.classes to the release's."
-
-
-def _rewrite(
-    buffer: np.ndarray,
-    frames: Frames,
-    rows: np.ndarray,
-    names: Sequence[str],
-    fields: Mapping[str, _Field],
-) -> np.ndarray:
-    """Serializes irregular records anew, in TensorFlow's layout, behind the buffer."""
-    extra = []
-    for row in rows:
-        start, length = int(frames.starts[row]), int(frames.lengths[row])
-        extra.append(_plain(buffer[start : start + length].tobytes(), names))
-    lengths = np.array([len(record) for record in extra])
-    starts = len(buffer) + np.cumsum(lengths) - lengths
-    spare = np.zeros(PADDING, np.uint8)
-    grown = np.concatenate([buffer, np.frombuffer(b"".join(extra), np.uint8), spare])
-    found, _ = _walk(grown, Frames(starts, lengths), names)
-    for name, field in fields.items():
-        for old, new in zip(field, found[name], strict=True):
-            old[rows] = new
-    return grown
-
-
-def _plain(record: bytes, names: Sequence[str]) -> bytes:
-    """Returns an Example of the named features alone; one without features if it is no Example."""
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import Example
-
-    try:
-        found = Example.FromString(record).features.feature
-    except DecodeError:
-        return b""
-    kept = Example()
-    for name in names:
-        # Of several strings, or of no kind, a feature would make the record irregular again.
-        strings = len(found[name].bytes_list.value) if name in found else 0
-        if strings < 2 and name in found and found[name].WhichOneof("kind"):
-            kept.features.feature[name].CopyFrom(found[name])
-    return kept.SerializeToString()

@@ -1,59 +1,22 @@
-"""Shard patterns to a manifest: which files, what they hold, and the digest that names the data.
-
-Every record of a shard is checked once, when the shard is first seen; what was found is kept in
-the user's cache under the file's path, size and time, so that a later run starts at once.
-"""
+"""Shard patterns to a manifest: which files, what they hold, and the digest that names the data."""
 
 import glob
 import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from yt8m_exp.data import records, tfrecord
+from yt8m_exp.data import checks, records, tfrecord, wire
+from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.tfrecord import Problem
 
-CACHE_VERSION = 1
 REMEDY = "Or set data.on_bad_record=skip to leave such records out."
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file, as it was when it was checked.
-
-    Args:
-        path: where it lies.
-        bytes: its size.
-        crc32c: its CRC-32C, 8 hexadecimal digits.
-        records: how many of its records can be used.
-        labelled: how many of those have the key `labels`.
-        class_counts: videos of each class, by class id; only classes that occur.
-        bad: what is wrong with the records left out.
-    """
-
-    path: str
-    bytes: int
-    crc32c: str
-    records: int
-    labelled: int
-    class_counts: Mapping[int, int] = field(repr=False)
-    bad: tuple[Problem, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The file's name, without its folder."""
-        return Path(self.path).name
 
 
 @dataclass(frozen=True)
@@ -150,7 +113,7 @@ def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = 
         raise ValueError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
     paths = find(patterns)
     with ThreadPoolExecutor(2) as pool:
-        checked = pool.map(lambda path: _cached(path, schema), paths)
+        checked = pool.map(lambda path: checks.checked(path, schema), paths)
         shards = tuple(track(
             checked, "Checking shards", total=len(paths), console=Console(stderr=True),
             transient=True, disable=not Console(stderr=True).is_terminal,
@@ -173,7 +136,7 @@ def load(shards: Sequence[Shard], schema: Schema) -> records.Videos:
         ValueError: a shard is not what it was when it was scanned.
     """
     sizes = np.array([shard.bytes for shard in shards], np.int64)
-    buffer = np.empty(int(sizes.sum()) + records.PADDING, np.uint8)
+    buffer = np.empty(int(sizes.sum()) + wire.PADDING, np.uint8)
     frames = []
     for shard, end in zip(shards, np.cumsum(sizes).tolist(), strict=True):
         view = buffer.data[end - shard.bytes : end]
@@ -216,78 +179,3 @@ def _read(shard: Shard, view: memoryview) -> None:
         size = file.readinto(view)
         if size != shard.bytes or file.read(1):
             raise ValueError(f"{shard.path} changed while it was in use. Start again.")
-
-
-def _check(path: Path, schema: Schema) -> Shard:
-    data = path.read_bytes()
-    frames, problems = tfrecord.index(data, checksums=True)
-    if not data:
-        problems = [Problem(0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")]
-    padded = np.frombuffer(data + bytes(records.PADDING), np.uint8)
-    framed = [problem.record for problem in problems if problem.record < len(frames.starts)]
-    whole = np.setdiff1d(np.arange(len(frames.starts)), framed)
-    good = tfrecord.Frames(frames.starts[whole], frames.lengths[whole])
-    videos, wrong = records.decode(padded, good, schema)
-    problems += [Problem(int(whole[row]), text) for row, text in wrong]
-    rows = np.delete(whole, [row for row, _ in wrong])
-    bad_values = _not_finite(videos.features)
-    problems += [Problem(int(rows[row]), text) for row, text in bad_values.items()]
-    keep = np.ones(len(rows), bool)
-    keep[list(bad_values)] = False
-    row_of = np.repeat(np.arange(len(rows)), np.diff(videos.splits))
-    pairs = np.stack([row_of, videos.labels])[:, keep[row_of]]
-    labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
-    present, counts = np.unique(labels, return_counts=True)
-    return Shard(
-        path=str(path),
-        bytes=len(data),
-        crc32c=f"{google_crc32c.value(data):08x}",
-        records=int(keep.sum()),
-        labelled=int(videos.labelled[keep].sum()),
-        class_counts=dict(zip(present.tolist(), counts.tolist(), strict=True)),
-        bad=tuple(sorted(problems)),
-    )
-
-
-def _not_finite(features: Mapping[str, np.ndarray]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for name, values in features.items():
-        finite = np.isfinite(values)
-        for row in np.flatnonzero(~finite.all(axis=1)):
-            place = int(np.argmin(finite[row]))
-            text = f"expected finite numbers, but `{name}`[{place}] is {values[row, place]}."
-            found.setdefault(int(row), text)
-    return found
-
-
-def _cached(path: Path, schema: Schema) -> Shard:
-    status = path.stat()
-    key = json.dumps([
-        CACHE_VERSION, str(path.resolve()), status.st_size, status.st_mtime_ns,
-        dict(schema.features), schema.classes,
-    ])  # fmt: skip
-    entry = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
-    try:
-        row = json.loads(entry.read_bytes())
-        counts = {int(label): count for label, count in row["class_counts"].items()}
-        bad = tuple(Problem(*problem) for problem in row["bad"])
-        return Shard(**row | {"path": str(path), "class_counts": counts, "bad": bad})
-    except (OSError, ValueError, KeyError, TypeError):
-        shard = _check(path, schema)  # never seen, or an entry that cannot be read
-    _keep(entry, json.dumps(asdict(shard)))
-    return shard
-
-
-def _keep(entry: Path, text: str) -> None:
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=entry.parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(entry)
-    except OSError:
-        return  # a cache that cannot be written costs time, nothing else
-
-
-def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "shards"

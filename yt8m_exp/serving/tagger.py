@@ -14,7 +14,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from yt8m_exp import spec
-from yt8m_exp.data import records, tfrecord, vocabulary
+from yt8m_exp.data import records, tfrecord, vocabulary, wire
 from yt8m_exp.evaluation.scoring import predictor
 
 # Their layers must be known to Keras before a file that holds them is read.
@@ -82,7 +82,7 @@ class Tagger(PythonModel):
     def _from_records(self, serialized: list[bytes]) -> tuple[list[str], dict[str, np.ndarray]]:
         lengths = np.array([len(record) for record in serialized], np.int64)
         frames = tfrecord.Frames(np.cumsum(lengths) - lengths, lengths)
-        buffer = np.frombuffer(b"".join(serialized) + bytes(records.PADDING), np.uint8)
+        buffer = np.frombuffer(b"".join(serialized) + bytes(wire.PADDING), np.uint8)
         videos, problems = records.decode(buffer, frames, self.schema)
         if problems:
             raise ValueError(f"Row {problems[0].record}, column `{RECORD}`: {problems[0].text}")

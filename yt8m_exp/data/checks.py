@@ -1,0 +1,130 @@
+"""The check of a shard's records, made once and remembered in the user's cache.
+
+What was found is kept under the file's path, size and time, so that a later run starts at once.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+
+from yt8m_exp.data import records, tfrecord, wire
+from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecord import Problem
+
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file, as it was when it was checked.
+
+    Args:
+        path: where it lies.
+        bytes: its size.
+        crc32c: its CRC-32C, 8 hexadecimal digits.
+        records: how many of its records can be used.
+        labelled: how many of those have the key `labels`.
+        class_counts: videos of each class, by class id; only classes that occur.
+        bad: what is wrong with the records left out.
+    """
+
+    path: str
+    bytes: int
+    crc32c: str
+    records: int
+    labelled: int
+    class_counts: Mapping[int, int] = field(repr=False)
+    bad: tuple[Problem, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return Path(self.path).name
+
+
+def checked(path: Path, schema: Schema) -> Shard:
+    """Describes a shard, after a check of every record unless that was done before.
+
+    Args:
+        path: the file.
+        schema: what each record must hold.
+    """
+    status = path.stat()
+    key = json.dumps([
+        CACHE_VERSION, str(path.resolve()), status.st_size, status.st_mtime_ns,
+        dict(schema.features), schema.classes,
+    ])  # fmt: skip
+    entry = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+    try:
+        row = json.loads(entry.read_bytes())
+        counts = {int(label): count for label, count in row["class_counts"].items()}
+        bad = tuple(Problem(*problem) for problem in row["bad"])
+        return Shard(**row | {"path": str(path), "class_counts": counts, "bad": bad})
+    except (OSError, ValueError, KeyError, TypeError):
+        shard = _check(path, schema)  # never seen, or an entry that cannot be read
+    _keep(entry, json.dumps(asdict(shard)))
+    return shard
+
+
+def _check(path: Path, schema: Schema) -> Shard:
+    data = path.read_bytes()
+    frames, problems = tfrecord.index(data, checksums=True)
+    if not data:
+        problems = [Problem(0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")]
+    padded = np.frombuffer(data + bytes(wire.PADDING), np.uint8)
+    framed = [problem.record for problem in problems if problem.record < len(frames.starts)]
+    whole = np.setdiff1d(np.arange(len(frames.starts)), framed)
+    good = tfrecord.Frames(frames.starts[whole], frames.lengths[whole])
+    videos, wrong = records.decode(padded, good, schema)
+    problems += [Problem(int(whole[row]), text) for row, text in wrong]
+    rows = np.delete(whole, [row for row, _ in wrong])
+    bad_values = _not_finite(videos.features)
+    problems += [Problem(int(rows[row]), text) for row, text in bad_values.items()]
+    keep = np.ones(len(rows), bool)
+    keep[list(bad_values)] = False
+    row_of = np.repeat(np.arange(len(rows)), np.diff(videos.splits))
+    pairs = np.stack([row_of, videos.labels])[:, keep[row_of]]
+    labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
+    present, counts = np.unique(labels, return_counts=True)
+    return Shard(
+        path=str(path),
+        bytes=len(data),
+        crc32c=f"{google_crc32c.value(data):08x}",
+        records=int(keep.sum()),
+        labelled=int(videos.labelled[keep].sum()),
+        class_counts=dict(zip(present.tolist(), counts.tolist(), strict=True)),
+        bad=tuple(sorted(problems)),
+    )
+
+
+def _not_finite(features: Mapping[str, np.ndarray]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, values in features.items():
+        finite = np.isfinite(values)
+        for row in np.flatnonzero(~finite.all(axis=1)):
+            place = int(np.argmin(finite[row]))
+            text = f"expected finite numbers, but `{name}`[{place}] is {values[row, place]}."
+            found.setdefault(int(row), text)
+    return found
+
+
+def _keep(entry: Path, text: str) -> None:
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=entry.parent, delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(entry)
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def _cache_folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "yt8m_exp" / "shards"

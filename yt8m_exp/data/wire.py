@@ -1,0 +1,188 @@
+"""The protobuf wire format of `tf.Example`, walked for all records of a shard in step.
+
+Each step reads the next field of every record with array operations, so that its cost is shared by
+hundreds of records. A record that is valid protobuf but not laid out as TensorFlow writes it goes
+through the protobuf library instead.
+Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/example/example.proto.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from yt8m_exp.data.tfrecord import Frames
+
+BYTES, FLOATS, INTEGERS = 0x0A, 0x12, 0x1A  # tags of the three kinds of Feature
+LENGTH_DELIMITED = 0x0A  # tag of field 1
+VALUE = 0x12  # tag of field 2
+MOST_FIELDS = 16
+MOST_LENGTH_BYTES = 4
+PADDING = 16  # fields are read in words of eight bytes, also at the end
+
+
+class Field(NamedTuple):
+    """Where each record holds one feature's payload; kind 0 where it does not."""
+
+    kinds: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+def fields(
+    buffer: np.ndarray, frames: Frames, names: Sequence[str]
+) -> tuple[np.ndarray, dict[str, Field]]:
+    """Finds named features in serialized Examples.
+
+    Args:
+        buffer: the bytes, uint8, with `PADDING` to spare behind the last record.
+        frames: where the N records lie.
+        names: the features' names.
+
+    Returns:
+        A buffer, and where in it each record holds each feature. The buffer is the one given, or a
+        longer one that begins with it.
+    """
+    found, irregular = _walk(buffer, frames, names)
+    if irregular.any():
+        buffer = _rewrite(buffer, frames, np.flatnonzero(irregular), names, found)
+    return buffer, found
+
+
+def varints(buffer: np.ndarray, field: Field) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decodes packed class ids: the ids, splits by record, and the records cut inside an id."""
+    lengths = np.where(field.kinds == INTEGERS, field.lengths, 0)
+    record = np.repeat(np.arange(len(lengths)), lengths)
+    offset = np.arange(len(record)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    byte = buffer[field.starts[record] + offset].astype(np.int64)
+    last = byte < 0x80
+    cut = np.zeros(len(lengths), bool)
+    nonempty = np.flatnonzero(lengths)
+    cut[nonempty] = ~last[np.cumsum(lengths)[nonempty] - 1]
+    last[np.cumsum(lengths)[nonempty] - 1] = True
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
+    place = np.arange(len(byte)) - np.repeat(starts, ends - starts + 1)
+    # Ten bytes hold a negative id; what lies beyond 31 bits is out of range, whatever it is.
+    digits = byte & 0x7F
+    parts = np.where(place < 5, digits << (7 * np.minimum(place, 4)), (digits > 0) * (1 << 40))
+    ids = np.add.reduceat(parts, starts) if ends.size else parts
+    ids = np.where(ids >> 31 != 0, -1, ids).astype(np.int32)
+    splits = np.concatenate([[0], np.cumsum(np.bincount(record[ends], minlength=len(lengths)))])
+    return ids, splits, np.flatnonzero(cut)
+
+
+def _walk(
+    buffer: np.ndarray, frames: Frames, names: Sequence[str]
+) -> tuple[dict[str, Field], np.ndarray]:
+    words = np.ndarray(max(len(buffer) - 7, 0), "<i8", buffer, strides=(1,))
+    ends = frames.starts + frames.lengths
+    fields = {name: Field(*np.zeros((3, len(ends)), np.int64)) for name in names}
+    cursor, body_ends, regular = _enter(words, frames.starts, ends, LENGTH_DELIMITED)
+    # A SequenceExample read as an Example: its feature lists are an unknown field.
+    _, lists_ends, has_lists = _enter(words, body_ends, ends, VALUE)
+    regular &= (body_ends == ends) | (has_lists & (lists_ends == ends))
+    active = np.flatnonzero(regular & (cursor < body_ends))
+    regular |= frames.lengths == 0
+    for _ in range(MOST_FIELDS):
+        if not active.size:
+            break
+        entry, entry_ends, ok = _enter(words, cursor[active], body_ends[active], LENGTH_DELIMITED)
+        key, key_ends, key_ok = _enter(words, entry, entry_ends, LENGTH_DELIMITED)
+        value, value_ends, value_ok = _enter(words, key_ends, entry_ends, VALUE)
+        kinds = words[np.minimum(value, len(words) - 1)] & 0xFF
+        lists, list_ends, list_ok = _enter(words, value, value_ends, kinds)
+        empty = lists == list_ends
+        payload, payload_ends, packed = _enter(words, lists, list_ends, LENGTH_DELIMITED)
+        ok &= key_ok & value_ok & list_ok & (value_ends == entry_ends) & (list_ends == value_ends)
+        ok &= (kinds == BYTES) | (kinds == FLOATS) | (kinds == INTEGERS)
+        ok &= empty | (packed & (payload_ends == list_ends))
+        for name, field in fields.items():
+            hit = np.flatnonzero(ok & _named(words, key, key_ends - key, name.encode()))
+            rows = active[hit]
+            ok[hit] &= field.kinds[rows] == 0  # a second time: the protobuf library decides
+            field.kinds[rows] = kinds[hit]
+            field.starts[rows] = np.where(empty, lists, payload)[hit]
+            field.lengths[rows] = np.where(empty, 0, payload_ends - payload)[hit]
+        regular[active[~ok]] = False
+        cursor[active] = entry_ends
+        active = active[ok & (entry_ends < body_ends[active])]
+    regular[active] = False
+    return fields, ~regular
+
+
+def _enter(
+    words: np.ndarray, cursor: np.ndarray, ends: np.ndarray, tag: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Enters the length-delimited field at each cursor: its start, its end, and whether it fits."""
+    word = words[np.minimum(cursor, len(words) - 1)]
+    ok = (cursor < ends) & (word & 0xFF == tag)
+    length = (word >> 8) & 0x7F
+    size = np.ones(len(cursor), np.int64)
+    more = word & 0x8000 != 0
+    for byte in range(1, MOST_LENGTH_BYTES):
+        if not more.any():
+            break
+        shift = 8 * (byte + 1)
+        length |= np.where(more, ((word >> shift) & 0x7F) << (7 * byte), 0)
+        size += more
+        more &= (word >> shift) & 0x80 != 0
+    start = cursor + 1 + size
+    stop = start + length
+    return start, stop, ok & ~more & (stop <= ends)
+
+
+def _named(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray, name: bytes) -> np.ndarray:
+    """Tells where a key is `name`, comparing eight bytes at a time."""
+    same = lengths == len(name)
+    for offset in range(0, len(name), 8):
+        part = name[offset : offset + 8]
+        mask = (1 << 8 * len(part)) - 1
+        found = words[np.minimum(starts + offset, len(words) - 1)] & np.int64(_signed(mask))
+        same &= found == _signed(int.from_bytes(part, "little"))
+    return same
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+def _rewrite(
+    buffer: np.ndarray,
+    frames: Frames,
+    rows: np.ndarray,
+    names: Sequence[str],
+    fields: Mapping[str, Field],
+) -> np.ndarray:
+    """Serializes irregular records anew, in TensorFlow's layout, behind the buffer."""
+    extra = []
+    for row in rows:
+        start, length = int(frames.starts[row]), int(frames.lengths[row])
+        extra.append(_plain(buffer[start : start + length].tobytes(), names))
+    lengths = np.array([len(record) for record in extra])
+    starts = len(buffer) + np.cumsum(lengths) - lengths
+    spare = np.zeros(PADDING, np.uint8)
+    grown = np.concatenate([buffer, np.frombuffer(b"".join(extra), np.uint8), spare])
+    found, _ = _walk(grown, Frames(starts, lengths), names)
+    for name, field in fields.items():
+        for old, new in zip(field, found[name], strict=True):
+            old[rows] = new
+    return grown
+
+
+def _plain(record: bytes, names: Sequence[str]) -> bytes:
+    """Returns an Example of the named features alone; one without features if it is no Example."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.example.example_pb2 import Example
+
+    try:
+        found = Example.FromString(record).features.feature
+    except DecodeError:
+        return b""
+    kept = Example()
+    for name in names:
+        # Of several strings, or of no kind, a feature would make the record irregular again.
+        strings = len(found[name].bytes_list.value) if name in found else 0
+        if strings < 2 and name in found and found[name].WhichOneof("kind"):
+            kept.features.feature[name].CopyFrom(found[name])
+    return kept.SerializeToString()

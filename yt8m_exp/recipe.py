@@ -1,0 +1,94 @@
+"""Makes of a training configuration what training works with."""
+
+import inspect
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from yt8m_exp.training.fit import Plan
+    from yt8m_exp.training.learner import Learner
+
+logger = logging.getLogger(__name__)
+
+
+def shards(cfg: DictConfig, context: str) -> dict[str, Any]:
+    """Returns what scans the shards of `data.train` or `data.validate`."""
+    from yt8m_exp.data.records import Schema
+
+    return {
+        "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
+        "schema": Schema(dict(cfg.data.features), cfg.data.classes),
+        "on_bad_record": cfg.data.on_bad_record,
+    }
+
+
+def strategy(cfg: DictConfig) -> Any:
+    """Prepares TensorFlow as a configuration says; returns the strategy of its devices."""
+    from yt8m_exp.terminal import quiet
+
+    with quiet.startup():
+        import keras
+        import tensorflow as tf
+
+        from yt8m_exp.training import replicas
+
+        strategy = replicas.strategy()
+
+    if cfg.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(cfg.precision)
+    keras.utils.set_random_seed(cfg.seed)
+    return strategy
+
+
+def learner(cfg: DictConfig, strategy: Any) -> "Learner":
+    """Builds the model and the optimizer of a configuration under a strategy."""
+    from yt8m_exp.training.learner import Learner
+
+    step_examples = cfg.batch_size * strategy.num_replicas_in_sync
+    average = {}
+    if cfg.ema_half_life:
+        average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
+    with strategy.scope():
+        model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
+        optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
+        optimizer.build(model.trainable_variables)
+    logger.info(
+        "%s: %s parameters, on %d %s",
+        *(model.name, f"{model.count_params():,}", strategy.num_replicas_in_sync, _devices()),
+    )
+    return Learner(model, optimizer)
+
+
+def plan(cfg: DictConfig, records: int, replicas: int) -> "Plan":
+    """Returns how long to train on so many records with so many replicas, and when to do what."""
+    from yt8m_exp.training.fit import Plan
+
+    batch_size = cfg.batch_size * replicas
+    examples = max(round(cfg.epochs * records), 1)
+    return Plan(
+        examples=examples,
+        batch_size=batch_size,
+        evaluate_every=cfg.evaluate_every or records,
+        log_every=cfg.log_every or max(batch_size, examples // 100),
+        checkpoint_seconds=cfg.checkpoint_seconds,
+        patience=cfg.patience,
+    )
+
+
+def schedule(cfg: DictConfig, plan: "Plan") -> Any:
+    """Returns the learning rate as a function of the examples seen."""
+    schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
+    if "total_examples" in inspect.signature(schedule.func).parameters:
+        return partial(schedule, total_examples=plan.examples)
+    return schedule
+
+
+def _devices() -> str:
+    import tensorflow as tf
+
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU (TensorFlow sees no GPU)"
