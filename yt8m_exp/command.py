@@ -81,18 +81,28 @@ def compose(verb: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
-    """Returns the values, by dotted key, that the command line sets or makes differ from defaults.
+    """Returns what the command line sets or makes differ from the defaults, by dotted key.
 
-    A choice of a group (`model=moe`) counts by the values in which it differs.
+    A group with a `_target_` counts as a whole where it is another than by default or was named.
+    Only `model` must be another: MLproject names it always.
     """
     defaults = compose(verb)
     OmegaConf.resolve(defaults)
     before, values = _leaves(defaults), _leaves(cfg)
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     given = {word.lstrip("+").partition("=")[0] for word in words}
-    return {
+    groups = {key.removesuffix("._target_") for key in values if key.endswith("._target_")}
+    whole = {
+        group
+        for group in groups
+        if (group in given and group != "model")
+        or values[f"{group}._target_"] != before.get(f"{group}._target_")
+    }
+    leaves = {
         key: value for key, value in values.items() if key in given or before.get(key, ...) != value
     }
+    single = {key: value for key, value in leaves.items() if key.partition(".")[0] not in whole}
+    return {group: cfg[group] for group in whole} | single
 
 
 def arguments(words: Sequence[str]) -> list[str]:

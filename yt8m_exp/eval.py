@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import command
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from yt8m_exp.data.records import Schema
     from yt8m_exp.data.shards import Manifest
     from yt8m_exp.evaluation.ranking import Metrics
+    from yt8m_exp.evaluation.scoring import Loss
     from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -47,12 +49,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     from yt8m_exp.serving import loading, packaging
+    from yt8m_exp.training.losses import cross_entropy
 
     model = loading.load(cfg.model_uri)
     for key, value in model.tags().items():
         tracked.client.set_tag(tracked.id, key, value)
     manifest = _scanned(cfg, tracked, model.tagger.schema)
-    metrics, values = _measured(cfg, model.tagger.model, manifest)
+    metrics, values = _measured(cfg, model.tagger.model, manifest, cross_entropy)
     packaging.log_metrics(
         tracked.id,
         model.model_id,
@@ -81,7 +84,7 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     ):
         learner.restore(path)
         with learner.averaged():
-            metrics, values = _measured(cfg, learner.model, manifest)
+            metrics, values = _measured(cfg, learner.model, manifest, instantiate(theirs.loss))
         tracked.writer.log({f"val/{name}": value for name, value in values.items()}, examples)
         logger.info("%s examples: GAP %.4f", f"{examples:,}", metrics.gap)
         result = metrics, values
@@ -101,21 +104,20 @@ def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
 
 
 def _measured(
-    cfg: DictConfig, model: "keras.Model", manifest: "Manifest"
+    cfg: DictConfig, model: "keras.Model", manifest: "Manifest", loss: "Loss"
 ) -> tuple["Metrics", dict[str, float]]:
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
     from yt8m_exp.terminal import progress
-    from yt8m_exp.training.losses import cross_entropy
 
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
-        metrics, loss = scoring.evaluate(
-            scoring.predictor(model, cross_entropy),
+        metrics, mean_loss = scoring.evaluate(
+            scoring.predictor(model, loss),
             ordered_batches(manifest, cfg.batch_size),
             manifest.schema.classes,
             advance=advance,
         )
-    return metrics, metrics.values() | {"loss": loss}
+    return metrics, metrics.values() | {"loss": mean_loss}
 
 
 def _shown(

@@ -162,7 +162,7 @@ def _fit(
         calls = Calls(evaluate, keeper.save, report, show, lambda: bool(interrupt))
         ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
     batches.close()  # type: ignore[attr-defined]
-    if ending.why == "interrupted":
+    if interrupt or ending.why == "interrupted":
         logger.warning(
             "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", keeper.folder.parent.name),
@@ -207,7 +207,13 @@ def _finish(
     }
     last = keeper.folder / "last.keras"
     keeper.learner.save_model(last)
-    packaging.log_model(last, name="last", step=state.examples, words=words, about=about)
+    packaging.log_model(
+        last,
+        name="last",
+        step=state.examples,
+        words=words,
+        about=about | {"examples": state.examples},
+    )
     info = packaging.log_model(
         keeper.best, name="best", step=state.best_examples, words=words, about=about
     )
@@ -258,7 +264,7 @@ def _resumed(cfg: DictConfig) -> DictConfig:
     before = OmegaConf.create(configuration.read_config(cfg.resume))
     resumed = before.copy()
     for key, value in command.changes("train", cfg).items():
-        OmegaConf.update(resumed, key, value, force_add=True)
+        OmegaConf.update(resumed, key, value, merge=False, force_add=True)
     if resumed.model != before.model:
         raise ValueError(
             f"A run must go on with the model it began with, {before.model}, but the command line "

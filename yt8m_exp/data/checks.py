@@ -18,7 +18,7 @@ from yt8m_exp.data import records, tfrecord, wire
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.tfrecord import Problem
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Shard:
     Args:
         path: where it lies.
         bytes: its size.
+        modified: when it was written last, in nanoseconds.
         crc32c: its CRC-32C, 8 hexadecimal digits.
         records: how many of its records can be used.
         labelled: how many of those have the key `labels`.
@@ -37,6 +38,7 @@ class Shard:
 
     path: str
     bytes: int
+    modified: int
     crc32c: str
     records: int
     labelled: int
@@ -96,6 +98,7 @@ def _check(path: Path, schema: Schema) -> Shard:
     return Shard(
         path=str(path),
         bytes=len(data),
+        modified=path.stat().st_mtime_ns,
         crc32c=f"{google_crc32c.value(data):08x}",
         records=int(keep.sum()),
         labelled=int(videos.labelled[keep].sum()),

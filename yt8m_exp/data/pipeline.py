@@ -80,8 +80,9 @@ def ordered_batches(manifest: Manifest, batch_size: int) -> Iterator[Batch]:
 def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
     """Returns the groups of shards of an epoch, in the order in which they are read."""
     rng = np.random.default_rng([shuffle.seed, epoch])
-    order = rng.permutation(len(manifest.shards))
-    return _groups([manifest.shards[i] for i in order], shuffle.group_bytes)
+    shards = sorted(manifest.shards, key=lambda s: (s.name, s.bytes, s.crc32c))  # as the digest
+    order = rng.permutation(len(shards))
+    return _groups([shards[i] for i in order], shuffle.group_bytes)
 
 
 def _groups(shards: tuple[Shard, ...] | list[Shard], group_bytes: int) -> list[list[Shard]]:

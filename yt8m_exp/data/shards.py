@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -175,7 +176,8 @@ def _sentence(shard: Shard) -> str:
 
 
 def _read(shard: Shard, view: memoryview) -> None:
-    with Path(shard.path).open("rb", buffering=0) as file:
-        size = file.readinto(view)
-        if size != shard.bytes or file.read(1):
+    with Path(shard.path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (shard.bytes, shard.modified):
             raise ValueError(f"{shard.path} changed while it was in use. Start again.")
+        file.readinto(view)

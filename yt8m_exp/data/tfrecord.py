@@ -54,9 +54,10 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Pr
             break
         length, checksum = header.unpack_from(data, offset)
         if masked_crc(data[offset : offset + 8]) != checksum:
-            problems.append(
-                Problem(record, f"the checksum of its length fails at byte {offset}. {AGAIN}")
+            text = (
+                f"the checksum of its length fails at byte {offset}, so that the {size - offset} "
             )
+            problems.append(Problem(record, f"{text}bytes from there cannot be read. {AGAIN}"))
             break
         end = offset + HEADER_BYTES + length + FOOTER_BYTES
         if end > size:

@@ -9,24 +9,27 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp.tracking import owners
+
 FOLDER = "checkpoints"
 NAME = re.compile(r"checkpoint-(\d+)\.npz")
 
 
 def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Brings the last checkpoint and the best model of a run to a folder that has none.
+    """Brings the last checkpoint and the best model of a run to a folder, if it has older ones.
 
     Args:
         client: a client of the tracking store.
         run_id: the run.
-        folder: where they go; left as it is if it holds a checkpoint already.
+        folder: where they go; left as it is if its last checkpoint is as new.
     """
-    if folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir()):
+    theirs = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
+    ours = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    newest = max(filter(NAME.fullmatch, theirs), default="")
+    if newest <= max(filter(NAME.fullmatch, ours), default=""):
         return
-    names = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
-    wanted = sorted(name for name in names if NAME.fullmatch(name))[-1:]
     folder.mkdir(parents=True, exist_ok=True)
-    for name in [*wanted, *(name for name in names if name == "best.keras" and wanted)]:
+    for name in [*(name for name in theirs if name == "best.keras"), newest]:  # it counts as there
         client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
 
 
@@ -46,15 +49,16 @@ def arriving(
     """
     seen: set[int] = set()
     while True:
+        owners.close_dead_runs(client, client.get_run(run_id).info.experiment_id)
         ended = RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status))
         names = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
         found = {int(match[1]): match[0] for name in names if (match := NAME.fullmatch(name))}
         for examples in sorted(found.keys() - seen):
-            seen.add(examples)
             try:
                 path = client.download_artifacts(run_id, f"{FOLDER}/{found[examples]}", str(folder))
             except (MlflowException, OSError):
-                continue  # replaced by a newer one in the meantime
+                continue  # replaced by a newer one in the meantime, or to be tried again
+            seen.add(examples)
             yield examples, Path(path)
             Path(path).unlink()
         if ended:

@@ -76,9 +76,10 @@ class Uploader:
         return True
 
     def _remove_replaced(self, path: Path) -> None:
-        """Removes artifacts whose local file is gone, as older checkpoints are."""
+        """Removes artifacts before this one whose local file is gone, as older checkpoints are."""
         uri = self._client.get_run(self._run_id).info.artifact_uri
         repository = get_artifact_repository(uri)
         for file in repository.list_artifacts(self._folder):
-            if not path.with_name(PurePosixPath(file.path).name).exists():
+            name = PurePosixPath(file.path).name
+            if name < path.name and not path.with_name(name).exists():
                 repository.delete_artifacts(file.path)

@@ -26,6 +26,11 @@ class Learner:
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
 
+    @property
+    def optimizer_name(self) -> str:
+        """The kind of optimizer: equal shapes do not make equal moments."""
+        return type(self.optimizer).__name__
+
     def values(self) -> list[np.ndarray]:
         """Returns all that training changes: weights, random states, moments, averages."""
         return [variable.numpy() for variable in self._variables()]
@@ -39,11 +44,12 @@ class Learner:
         values, facts = checkpoints.load(path)
         variables = self._variables()
         theirs, ours = [v.shape for v in values], [tuple(v.shape) for v in variables]
-        if theirs != ours:
+        if theirs != ours or facts["optimizer"] != self.optimizer_name:
             raise ValueError(
                 f"A checkpoint must fit the model and the optimizer, but it holds {len(theirs)} "
-                f"variables where these have {len(ours)}, or other shapes. Resume with the "
-                "configuration that the run was started with."
+                f"variables of {facts['optimizer']} where these are {len(ours)} of "
+                f"{self.optimizer_name}, or other shapes. Resume with the configuration that the "
+                "run was started with."
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -121,7 +127,11 @@ class Keeper:
         if is_best:
             self.learner.save_model(self.best)
             self.written(self.best)
-        facts: Mapping = {"state": state.as_dict(), "data": self.data}
+        facts: Mapping = {
+            "state": state.as_dict(),
+            "data": self.data,
+            "optimizer": self.learner.optimizer_name,
+        }
         self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
 
     def restore(self) -> State:

@@ -101,7 +101,7 @@ def _widened(labels: np.ndarray) -> np.ndarray:
 @contextmanager
 def averaged(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
     """Puts the weights' moving averages in their place for a while, if the optimizer has any."""
-    if not optimizer.use_ema or int(optimizer.iterations) == 0:
+    if not optimizer.use_ema or optimizer.iterations.numpy() == 0:
         yield
         return
     weights = [variable.numpy() for variable in model.trainable_variables]
