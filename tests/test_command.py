@@ -70,9 +70,21 @@ def test_changes_are_the_values_that_differ_from_the_defaults():
     cfg = command.compose("train", ["epochs=3", "model=moe", "~data.features.mean_rgb"])
     changes = command.changes("train", cfg)
     assert changes["epochs"] == 3
-    assert changes["model._target_"] == "yt8m_exp.models.moe.build"
+    assert changes["model"]._target_ == "yt8m_exp.models.moe.build"
     assert "batch_size" not in changes
     assert "data.features.mean_audio" not in changes
+
+
+def test_another_choice_of_a_group_changes_it_as_a_whole():
+    changes = command.changes("train", command.compose("train", ["optimizer=sgd", "loss=hinge"]))
+    assert set(changes) == {"optimizer", "loss"}
+    assert "beta_1" not in changes["optimizer"]
+    assert "epsilon" not in changes["loss"]
+
+
+def test_a_value_of_a_group_changes_alone():
+    cfg = command.compose("train", ["optimizer.beta_1=0.8", "clip.norm=1"])
+    assert command.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
 
 
 @pytest.mark.parametrize("verb", ["train", "eval", "inference"])

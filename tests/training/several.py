@@ -23,7 +23,9 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(0)
     with strategy.scope():
         model = logistic.build({"mean_audio": SIZE}, CLASSES, bias=-3.0)
-        optimizer = keras.optimizers.SGD(momentum=0.9)  # unlike Adam, it knows a gradient's length
+        optimizer = keras.optimizers.SGD(  # unlike Adam, it knows a gradient's length
+            momentum=0.9, use_ema=True, ema_momentum=0.5
+        )
         optimizer.build(model.trainable_variables)
     manifest = shards.scan(str(SAMPLE), Schema({"mean_audio": SIZE}, CLASSES))
     batches = pipeline.training_batches(
@@ -50,7 +52,9 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     )
     batches.close()
     kernel, bias = (np.asarray(value) for value in model.get_weights())
-    return {"kernel": kernel, "bias": bias, "curve": np.array(curve[:STEPS])}
+    with step.averaged(model, optimizer):
+        average = np.asarray(model.get_weights()[0])
+    return {"kernel": kernel, "bias": bias, "average": average, "curve": np.array(curve[:STEPS])}
 
 
 def both(strategy) -> dict[str, np.ndarray]:

@@ -65,7 +65,7 @@ def trained(cache, tmp_path_factory):
 
 def assert_close(one, other):
     for run in RUNS:
-        for name in ("curve", "kernel", "bias"):
+        for name in ("curve", "kernel", "bias", "average"):
             key = f"{run}/{name}"
             np.testing.assert_allclose(one[key], other[key], rtol=1e-5, atol=1e-5)
 
@@ -93,7 +93,7 @@ def test_two_processes_with_half_the_batch_are_one(trained):
 def test_two_processes_end_with_equal_weights(trained):
     *_, first, second = trained
     for run in RUNS:
-        for name in ("kernel", "bias", "curve"):
+        for name in ("kernel", "bias", "average", "curve"):
             assert np.array_equal(first[f"{run}/{name}"], second[f"{run}/{name}"])
 
 
