@@ -202,7 +202,7 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
 
 
 def test_a_resume_can_set_a_value_back_to_its_default(store):
-    first = store.done("train", *SMALL, "learning_rate=0.5", "schedule=constant")
+    first = store.done("train", *SMALL, "epochs=1", "learning_rate=0.5", "schedule=constant")
     words = (f"resume={first['run_id']}", "epochs=2", "learning_rate=0.02")
     store.done("train", *words)
     curve = store.curve(first["run_id"], "learning_rate")
