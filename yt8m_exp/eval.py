@@ -70,12 +70,11 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     """Scores each checkpoint that a training run uploads, until the run has ended."""
     from yt8m_exp import recipe
     from yt8m_exp.data import vocabulary
-    from yt8m_exp.data.records import Schema
     from yt8m_exp.tracking import checkpoints, configuration
 
     theirs = OmegaConf.create(configuration.read_config(cfg.watch))
     learner = recipe.learner(theirs, recipe.strategy(theirs))
-    schema = Schema(dict(theirs.data.features), theirs.data.classes)
+    schema = recipe.schema(theirs)
     manifest = _scanned(cfg, tracked, schema)
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
     result = None

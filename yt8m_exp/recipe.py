@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
+    from yt8m_exp.data.records import Schema
     from yt8m_exp.training.fit import Plan
     from yt8m_exp.training.learner import Learner
 
@@ -17,13 +19,20 @@ logger = logging.getLogger(__name__)
 
 def shards(cfg: DictConfig, context: str) -> dict[str, Any]:
     """Returns what scans the shards of `data.train` or `data.validate`."""
-    from yt8m_exp.data.records import Schema
-
     return {
         "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
-        "schema": Schema(dict(cfg.data.features), cfg.data.classes),
+        "schema": schema(cfg),
         "on_bad_record": cfg.data.on_bad_record,
     }
+
+
+def schema(cfg: DictConfig) -> "Schema":
+    """Returns what each record of a configuration's data must hold."""
+    from yt8m_exp.data.records import Schema
+
+    data: Any = OmegaConf.to_object(cfg.data)
+    names = {field.name for field in fields(Schema)}
+    return Schema(**{key: value for key, value in data.items() if key in names})
 
 
 def strategy(cfg: DictConfig) -> Any:

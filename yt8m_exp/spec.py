@@ -12,5 +12,7 @@ CLASSES_2017 = 4716
 RGB = 1024
 AUDIO = 128
 MAX_FRAMES = 300
+SEGMENT_FRAMES = 5
+"""Frames of a rated segment: five seconds."""
 TOP_K = 20
 """Predictions of a video that count in GAP and mAP, and that the competition's file holds."""

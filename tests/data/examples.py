@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from yt8m_exp.data.records import Schema, Videos, decode
-from yt8m_exp.data.tfrecord import Frames, Problem
+from yt8m_exp.data.tfrecord import Problem, Spans
 from yt8m_exp.data.wire import PADDING
 
 SCHEMA = Schema({"mean_rgb": 4, "mean_audio": 2}, classes=20)
@@ -69,4 +69,30 @@ def decoded(records: Iterable[bytes], schema: Schema = SCHEMA) -> tuple[Videos, 
     records = list(records)
     lengths = np.array([len(record) for record in records], np.int64)
     buffer = np.frombuffer(b"".join(records) + bytes(PADDING), np.uint8)
-    return decode(buffer, Frames(np.cumsum(lengths) - lengths, lengths), schema)
+    return decode(buffer, Spans(np.cumsum(lengths) - lengths, lengths), schema)
+
+
+FRAME_SCHEMA = Schema({"rgb": 6, "audio": 3}, classes=20, level="frame", max_frames=7)
+
+
+def pixels(number: int, frames: int, size: int) -> np.ndarray:
+    """Frames of a made-up video, no two alike."""
+    return (np.arange(frames * size).reshape(frames, size) * 7 + number).astype(np.uint8)
+
+
+def rows(values: Iterable[bytes]) -> bytes:
+    return b"".join(field(1, text(value)) for value in values)
+
+
+def lists(**named: bytes) -> bytes:
+    return field(
+        2, b"".join(field(1, field(1, k.encode()) + field(2, v)) for k, v in named.items())
+    )
+
+
+def frame_video(number: int = 0, frames: int = 4, **context: bytes) -> bytes:
+    """A valid frame-level video of `FRAME_SCHEMA`, with more of a context if it is given."""
+    features = {"id": text(f"v{number:03d}".encode()), "labels": integers(number % 20)}
+    values = {name: pixels(number, frames, size) for name, size in FRAME_SCHEMA.features.items()}
+    sequences = {name: rows(row.tobytes() for row in matrix) for name, matrix in values.items()}
+    return example(**features | context) + lists(**sequences)

@@ -9,13 +9,13 @@ import pytest
 from tests.data.examples import SCHEMA, integers, video
 from yt8m_exp.data import shards, tfrecord
 from yt8m_exp.data.pipeline import (
-    LABEL_PADDING,
     Part,
     Shuffle,
     epoch_order,
     ordered_batches,
     training_batches,
 )
+from yt8m_exp.data.videos import LABEL_PADDING
 
 SIZES = (5, 1, 8, 3, 7, 4, 9)
 RECORDS = sum(SIZES)

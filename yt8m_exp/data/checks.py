@@ -17,8 +17,9 @@ import numpy as np
 from yt8m_exp.data import records, tfrecord, wire
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.tfrecord import Problem
+from yt8m_exp.data.videos import Frames, Videos
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Shard:
         bytes: its size.
         modified: when it was written last, in nanoseconds.
         crc32c: its CRC-32C, 8 hexadecimal digits.
-        records: how many of its records can be used.
+        records: how many rows its usable records give: videos, or rated segments.
         labelled: how many of those have the key `labels`.
         class_counts: videos of each class, by class id; only classes that occur.
         bad: what is wrong with the records left out.
@@ -61,7 +62,7 @@ def checked(path: Path, schema: Schema) -> Shard:
     status = path.stat()
     key = json.dumps([
         CACHE_VERSION, str(path.resolve()), status.st_size, status.st_mtime_ns,
-        dict(schema.features), schema.classes,
+        dict(schema.features), schema.classes, schema.level,
     ])  # fmt: skip
     entry = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
     try:
@@ -77,22 +78,21 @@ def checked(path: Path, schema: Schema) -> Shard:
 
 def _check(path: Path, schema: Schema) -> Shard:
     data = path.read_bytes()
-    frames, problems = tfrecord.index(data, checksums=True)
+    spans, problems = tfrecord.index(data, checksums=True)
     if not data:
         problems = [Problem(0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")]
     padded = np.frombuffer(data + bytes(wire.PADDING), np.uint8)
-    framed = [problem.record for problem in problems if problem.record < len(frames.starts)]
-    whole = np.setdiff1d(np.arange(len(frames.starts)), framed)
-    good = tfrecord.Frames(frames.starts[whole], frames.lengths[whole])
+    framed = [problem.record for problem in problems if problem.record < len(spans.starts)]
+    whole = np.setdiff1d(np.arange(len(spans.starts)), framed)
+    good = tfrecord.Spans(spans.starts[whole], spans.lengths[whole])
     videos, wrong = records.decode(padded, good, schema)
     problems += [Problem(int(whole[row]), text) for row, text in wrong]
-    rows = np.delete(whole, [row for row, _ in wrong])
-    bad_values = _not_finite(videos.features)
-    problems += [Problem(int(rows[row]), text) for row, text in bad_values.items()]
-    keep = np.ones(len(rows), bool)
-    keep[list(bad_values)] = False
-    row_of = np.repeat(np.arange(len(rows)), np.diff(videos.splits))
-    pairs = np.stack([row_of, videos.labels])[:, keep[row_of]]
+    bad_values = {int(videos.records[row]): text for row, text in _not_finite(videos).items()}
+    problems += [Problem(int(whole[row]), text) for row, text in bad_values.items()]
+    keep = ~np.isin(videos.records, list(bad_values))
+    row_of = np.repeat(np.arange(len(keep)), np.diff(videos.splits))
+    counted = keep[row_of] if videos.present is None else videos.present
+    pairs = np.stack([row_of, videos.labels])[:, counted]
     labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
     present, counts = np.unique(labels, return_counts=True)
     return Shard(
@@ -107,9 +107,11 @@ def _check(path: Path, schema: Schema) -> Shard:
     )
 
 
-def _not_finite(features: Mapping[str, np.ndarray]) -> dict[int, str]:
+def _not_finite(videos: Videos) -> dict[int, str]:
     found: dict[int, str] = {}
-    for name, values in features.items():
+    for name, values in videos.features.items():
+        if isinstance(values, Frames):
+            continue  # bytes
         finite = np.isfinite(values)
         for row in np.flatnonzero(~finite.all(axis=1)):
             place = int(np.argmin(finite[row]))

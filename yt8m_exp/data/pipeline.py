@@ -18,11 +18,10 @@ import numpy as np
 
 from yt8m_exp.data import shards as shards_lib
 from yt8m_exp.data.checks import Shard
-from yt8m_exp.data.records import Schema, Videos
+from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.videos import Batch, Videos, join
 
-Batch = dict[str, np.ndarray]
-LABEL_PADDING = -1
 Item = TypeVar("Item")
 
 
@@ -62,7 +61,7 @@ def training_batches(
         part: which rows of each batch are yielded.
 
     Returns:
-        Batches of float32 (B, D) by feature name, `labels` int32 (B, L) padded with -1, and `id`.
+        Batches; see `Videos.batch`.
     """
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
@@ -138,38 +137,12 @@ def _cut(
             rows = order[for_next : for_next + missing]
             for_next += len(rows)
             missing -= len(rows)
-            waiting.append(_take(videos, rows))
+            waiting.append(videos.batch(rows))
             if not missing:
-                yield _rows(_join(waiting), mine)
+                yield _rows(join(waiting), mine)
                 waiting, missing = [], batch_size
     if waiting:
-        yield _rows(_join(waiting), mine)
-
-
-def _take(videos: Videos, rows: np.ndarray) -> Batch:
-    features = {name: values.take(rows, axis=0) for name, values in videos.features.items()}
-    return features | {"labels": _padded(videos, rows), "id": videos.ids[rows]}
-
-
-def _padded(videos: Videos, rows: np.ndarray) -> np.ndarray:
-    starts = videos.splits[rows]
-    counts = videos.splits[rows + 1] - starts
-    width = max(int(counts.max(initial=0)), 1)
-    places = np.arange(width)
-    inside = places < counts[:, None]
-    ids = np.full(inside.shape, LABEL_PADDING, np.int32)  # (B, L)
-    ids[inside] = videos.labels[(starts[:, None] + places)[inside]]
-    return ids
-
-
-def _join(parts: list[Batch]) -> Batch:
-    if len(parts) == 1:
-        return parts[0]
-    width = max(part["labels"].shape[1] for part in parts)
-    for part in parts:
-        room = ((0, 0), (0, width - part["labels"].shape[1]))
-        part["labels"] = np.pad(part["labels"], room, constant_values=LABEL_PADDING)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        yield _rows(join(waiting), mine)
 
 
 def _rows(batch: Batch, mine: slice) -> Batch:

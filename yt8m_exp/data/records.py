@@ -1,15 +1,22 @@
-"""Serialized `tf.Example` records to arrays, and what is wrong with those that are bad."""
+"""Serialized records to arrays, and what is wrong with those that are bad.
+
+A record is a `tf.Example` at video level, a `tf.SequenceExample` at frame level.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from yt8m_exp.data import wire
-from yt8m_exp.data.tfrecord import Frames, Problem
+from yt8m_exp import spec
+from yt8m_exp.data import segments, sequences, wire
+from yt8m_exp.data.sequences import Rows
+from yt8m_exp.data.tfrecord import Problem, Spans
+from yt8m_exp.data.videos import Frames, Videos
 
 ID_KEYS = ("id", "video_id")  # since 2018, and before
+LEVELS = ("video", "frame", "segment")
 
 
 @dataclass(frozen=True)
@@ -19,65 +26,97 @@ class Schema:
     Args:
         features: the size of each feature by name; may be any subset of what the records hold.
         classes: class ids lie in [0, classes).
+        level: `video`: features are floats; `frame`: bytes, a row a frame; `segment`: the same,
+            and each rated segment of a record is taken by itself.
+        max_frames: frames of a video behind so many are left out.
+
+    Raises:
+        ValueError: the level is none of these.
     """
 
     features: Mapping[str, int]
     classes: int
+    level: Literal["video", "frame", "segment"] = "video"
+    max_frames: int = spec.MAX_FRAMES
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ValueError(f"`level` must be video, frame or segment, but got {self.level!r}.")
+        if self.max_frames < 1:
+            raise ValueError(f"`max_frames >= 1` must hold, but got {self.max_frames}.")
 
 
-class Videos(NamedTuple):
-    """Decoded records: a row a video.
-
-    Attributes:
-        ids: bytes objects (N,).
-        features: float32 (N, D) by name.
-        labels: class ids, int32, of all videos one after another.
-        splits: video n has `labels[splits[n]:splits[n + 1]]`; int64 (N + 1,).
-        labelled: whether each record has the key `labels` at all, bool (N,).
-    """
-
-    ids: np.ndarray
-    features: dict[str, np.ndarray]
-    labels: np.ndarray
-    splits: np.ndarray
-    labelled: np.ndarray
-
-
-def decode(buffer: np.ndarray, frames: Frames, schema: Schema) -> tuple[Videos, list[Problem]]:
+def decode(buffer: np.ndarray, spans: Spans, schema: Schema) -> tuple[Videos, list[Problem]]:
     """Decodes the records of a shard, or of several.
 
     Args:
         buffer: the bytes, uint8, with `wire.PADDING` to spare behind the last record.
-        frames: where its N records lie.
+        spans: where its N records lie.
         schema: what they must hold.
 
     Returns:
-        The records that hold what they must, in order, and what is wrong with each of the others.
+        The rows of the records that hold what they must, in order, and what is wrong with each of
+        the others.
     """
-    names = (*ID_KEYS, "labels", *schema.features)
-    buffer, fields = wire.fields(buffer, frames, names)
-    labels, splits, bad_varints = wire.varints(buffer, fields["labels"])
-    problems = _problems(fields, labels, splits, bad_varints, schema)
-    keep = np.ones(len(frames.starts), bool)
-    keep[[problem.record for problem in problems]] = False
+    buffer, fields = wire.fields(buffer, spans, _names(schema))
+    found: dict[int, str] = {}
+    lists: dict[str, Rows] = {}
+    if schema.level == "video":
+        _check_floats(fields, schema, found)
+    else:
+        buffer, lists = sequences.rows(buffer, spans, schema.features)
+        _check_rows(lists, schema, found)
+    labels, splits = _labels(buffer, fields["labels"], schema, found)
+    _check_ids(fields, found)
+    keep = np.ones(len(spans.starts), bool)
+    keep[list(found)] = False
     videos = Videos(
         ids=_ids(buffer, fields, keep),
-        features={
-            name: _rows(buffer, fields[name].starts[keep], size)
-            for name, size in schema.features.items()
-        },
+        features=_frames(buffer, lists, schema, keep)
+        if lists
+        else _floats(buffer, fields, schema, keep),
         labels=labels[np.repeat(keep, np.diff(splits))],
         splits=np.concatenate([[0], np.cumsum(np.diff(splits)[keep])]),
         labelled=fields["labels"].kinds[keep] == wire.INTEGERS,
+        records=np.flatnonzero(keep),
+        frames=_counts(lists, schema, keep) if lists else None,
+        most_frames=schema.max_frames,
     )
-    return videos, problems
+    if schema.level == "segment":
+        videos = segments.cut(videos, buffer, fields, classes=schema.classes, found=found)
+    return videos, [Problem(row, text) for row, text in sorted(found.items())]
 
 
-def _rows(buffer: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
-    if not starts.size:
-        return np.empty((0, size), np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(buffer, 4 * size)
-    return windows[starts].view("<f4")  # (N, D)
+def _names(schema: Schema) -> list[str]:
+    extra = {"video": list(schema.features), "frame": [], "segment": list(segments.KEYS)}
+    return [*ID_KEYS, "labels", *extra[schema.level]]
+
+
+def _floats(
+    buffer: np.ndarray, fields: Mapping[str, wire.Field], schema: Schema, keep: np.ndarray
+) -> dict[str, np.ndarray | Frames]:
+    values: dict[str, np.ndarray | Frames] = {}
+    for name, size in schema.features.items():
+        starts = fields[name].starts[keep]
+        values[name] = np.empty((0, size), np.float32)
+        if starts.size:
+            windows = np.lib.stride_tricks.sliding_window_view(buffer, 4 * size)
+            values[name] = windows[starts].view("<f4")  # (N, D)
+    return values
+
+
+def _frames(
+    buffer: np.ndarray, lists: Mapping[str, Rows], schema: Schema, keep: np.ndarray
+) -> dict[str, np.ndarray | Frames]:
+    return {
+        name: Frames(buffer, rows.starts[keep], rows.strides[keep], schema.features[name])
+        for name, rows in lists.items()
+    }
+
+
+def _counts(lists: Mapping[str, Rows], schema: Schema, keep: np.ndarray) -> np.ndarray:
+    counts = next(iter(lists.values())).counts[keep]  # `_check_rows` lets equal ones pass only
+    return np.minimum(counts, schema.max_frames).astype(np.int32)
 
 
 def _ids(buffer: np.ndarray, fields: Mapping[str, wire.Field], keep: np.ndarray) -> np.ndarray:
@@ -91,45 +130,67 @@ def _ids(buffer: np.ndarray, fields: Mapping[str, wire.Field], keep: np.ndarray)
     return ids
 
 
-def _problems(
-    fields: Mapping[str, wire.Field],
-    labels: np.ndarray,
-    splits: np.ndarray,
-    cut: np.ndarray,
-    schema: Schema,
-) -> list[Problem]:
-    found: dict[int, str] = {}
-    without_id = np.logical_and(*(fields[key].kinds != wire.BYTES for key in ID_KEYS))
-    for name, size in schema.features.items():
-        field = fields[name]
-        for row in np.flatnonzero(
-            (field.kinds != wire.FLOATS) | (field.lengths != 4 * size)
-        ).tolist():
-            found.setdefault(row, _feature_problem(name, size, field, row))
-    out_of_range = np.flatnonzero((labels < 0) | (labels >= schema.classes))
-    for position in out_of_range.tolist():
+def _labels(
+    buffer: np.ndarray, field: wire.Field, schema: Schema, found: dict[int, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    labels, splits, cut = wire.varints(buffer, field)
+    for position in np.flatnonzero((labels < 0) | (labels >= schema.classes)).tolist():
         record = int(np.searchsorted(splits, position, side="right") - 1)
-        found.setdefault(record, _label_problem(int(labels[position]), schema.classes))
-    typed = fields["labels"].kinds
-    for row in np.flatnonzero((typed != wire.INTEGERS) & (typed != 0)).tolist():
+        found.setdefault(record, label_problem(int(labels[position]), schema.classes))
+    for row in np.flatnonzero((field.kinds != wire.INTEGERS) & (field.kinds != 0)).tolist():
         found.setdefault(row, "expected `labels` to be a list of integers.")
     for row in cut.tolist():
         found.setdefault(row, "its `labels` end in the middle of a number.")
-    for row in np.flatnonzero(without_id).tolist():
+    return labels, splits
+
+
+def _check_ids(fields: Mapping[str, wire.Field], found: dict[int, str]) -> None:
+    without = np.logical_and(*(fields[key].kinds != wire.BYTES for key in ID_KEYS))
+    for row in np.flatnonzero(without).tolist():
         found.setdefault(row, f"expected one of the keys {', '.join(ID_KEYS)}.")
-    return [Problem(row, text) for row, text in sorted(found.items())]
 
 
-def _feature_problem(name: str, size: int, field: wire.Field, row: int) -> str:
-    if field.kinds[row] == 0:
-        got = f"but it has no `{name}`"
-    elif field.kinds[row] != wire.FLOATS:
-        got = "but got another type"
-    else:
-        got = f"but got {field.lengths[row] // 4}"
-    return f"expected `{name}` of {size} floats, {got}. Is this a video-level shard?"
+def _check_floats(fields: Mapping[str, wire.Field], schema: Schema, found: dict[int, str]) -> None:
+    for name, size in schema.features.items():
+        field = fields[name]
+        wrong = (field.kinds != wire.FLOATS) | (field.lengths != 4 * size)
+        for row in np.flatnonzero(wrong).tolist():
+            if field.kinds[row] == 0:
+                got = f"but it has no `{name}`"
+            elif field.kinds[row] != wire.FLOATS:
+                got = "but got another type"
+            else:
+                got = f"but got {field.lengths[row] // 4}"
+            found.setdefault(
+                row, f"expected `{name}` of {size} floats, {got}. Is this a video-level shard?"
+            )
 
 
-def _label_problem(label: int, classes: int) -> str:
+def _check_rows(lists: Mapping[str, Rows], schema: Schema, found: dict[int, str]) -> None:
+    for name, size in schema.features.items():
+        rows = lists[name]
+        wrong = (rows.kinds != wire.BYTES) | ((rows.sizes != size) & (rows.counts > 0))
+        for row in np.flatnonzero(wrong).tolist():
+            if rows.kinds[row] == 0:
+                got = f"but it has no list `{name}` of single strings"
+            elif rows.kinds[row] != wire.BYTES:
+                got = "but got numbers"
+            else:
+                got = f"but got {rows.sizes[row]}"
+            found.setdefault(
+                row, f"expected `{name}` rows of {size} bytes, {got}. Is this a frame-level shard?"
+            )
+    (first, of_first), *others = lists.items()
+    for name, rows in others:
+        for row in np.flatnonzero(rows.counts != of_first.counts).tolist():
+            found.setdefault(
+                row,
+                f"expected as many frames of every feature, but got {of_first.counts[row]} of "
+                f"`{first}` and {rows.counts[row]} of `{name}`.",
+            )
+
+
+def label_problem(label: int, classes: int) -> str:
+    """Says what is wrong with a class id."""
     value = "a label beyond 31 bits or negative" if label < 0 else f"label {label}"
     return f"expected labels in [0, {classes}), but got {value}. Set data.classes to the release's."

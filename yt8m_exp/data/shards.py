@@ -16,6 +16,7 @@ from rich.progress import track
 from yt8m_exp.data import checks, records, tfrecord, wire
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.records import Schema
+from yt8m_exp.data.videos import Videos
 
 REMEDY = "Or set data.on_bad_record=skip to leave such records out."
 
@@ -30,7 +31,7 @@ class Manifest:
 
     @cached_property
     def records(self) -> int:
-        """How many records can be used."""
+        """How many rows the usable records give: videos, or rated segments."""
         return sum(shard.records for shard in self.shards)
 
     @cached_property
@@ -76,6 +77,7 @@ class Manifest:
             "skipped": self.skipped,
             "features": dict(self.schema.features),
             "classes": self.schema.classes,
+            "level": self.schema.level,
             "shards": rows,
         }
 
@@ -130,7 +132,7 @@ def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = 
     return manifest
 
 
-def load(shards: Sequence[Shard], schema: Schema) -> records.Videos:
+def load(shards: Sequence[Shard], schema: Schema) -> Videos:
     """Reads shards that were scanned, without what was bad in them.
 
     Raises:
@@ -147,7 +149,7 @@ def load(shards: Sequence[Shard], schema: Schema) -> records.Videos:
         rows = np.delete(np.stack(found, axis=1), bad, axis=0)
         frames.append(rows + np.array([end - shard.bytes, 0]))
     table = np.concatenate(frames)
-    videos, problems = records.decode(buffer, tfrecord.Frames(*table.T), schema)
+    videos, problems = records.decode(buffer, tfrecord.Spans(*table.T), schema)
     if problems or len(videos.ids) != sum(shard.records for shard in shards):
         names = ", ".join(shard.path for shard in shards)
         raise ValueError(f"A shard changed while it was in use, one of: {names}. Start again.")

@@ -25,14 +25,14 @@ class Problem(NamedTuple):
     text: str
 
 
-class Frames(NamedTuple):
+class Spans(NamedTuple):
     """Where the records of a file lie: `starts` and `lengths` in bytes, int64 (N,)."""
 
     starts: np.ndarray
     lengths: np.ndarray
 
 
-def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Problem]]:
+def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Spans, list[Problem]]:
     """Finds the records of a file.
 
     Args:
@@ -70,7 +70,7 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Frames, list[Pr
         spans.append((offset + HEADER_BYTES, length))
         offset = end
     table = np.array(spans, np.int64).reshape(-1, 2)
-    return Frames(table[:, 0], table[:, 1]), problems
+    return Spans(table[:, 0], table[:, 1]), problems
 
 
 def masked_crc(data: bytes | memoryview) -> int:

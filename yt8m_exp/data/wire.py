@@ -6,12 +6,12 @@ through the protobuf library instead.
 Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/example/example.proto.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from yt8m_exp.data.tfrecord import Frames
+from yt8m_exp.data.tfrecord import Spans
 
 BYTES, FLOATS, INTEGERS = 0x0A, 0x12, 0x1A  # tags of the three kinds of Feature
 LENGTH_DELIMITED = 0x0A  # tag of field 1
@@ -30,22 +30,27 @@ class Field(NamedTuple):
 
 
 def fields(
-    buffer: np.ndarray, frames: Frames, names: Sequence[str]
+    buffer: np.ndarray, spans: Spans, names: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, Field]]:
     """Finds named features in serialized Examples.
 
     Args:
         buffer: the bytes, uint8, with `PADDING` to spare behind the last record.
-        frames: where the N records lie.
+        spans: where the N records lie.
         names: the features' names.
 
     Returns:
         A buffer, and where in it each record holds each feature. The buffer is the one given, or a
         longer one that begins with it.
     """
-    found, irregular = _walk(buffer, frames, names)
+    found, irregular = _walk(buffer, spans, names)
     if irregular.any():
-        buffer = _rewrite(buffer, frames, np.flatnonzero(irregular), names, found)
+        rows = np.flatnonzero(irregular)
+        buffer, plain = rewritten(buffer, spans, rows, lambda record: _plain(record, names))
+        again, _ = _walk(buffer, plain, names)
+        for name, field in found.items():
+            for old, new in zip(field, again[name], strict=True):
+                old[rows] = new
     return buffer, found
 
 
@@ -73,32 +78,32 @@ def varints(buffer: np.ndarray, field: Field) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _walk(
-    buffer: np.ndarray, frames: Frames, names: Sequence[str]
+    buffer: np.ndarray, spans: Spans, names: Sequence[str]
 ) -> tuple[dict[str, Field], np.ndarray]:
-    words = np.ndarray(max(len(buffer) - 7, 0), "<i8", buffer, strides=(1,))
-    ends = frames.starts + frames.lengths
+    words = as_words(buffer)
+    ends = spans.starts + spans.lengths
     fields = {name: Field(*np.zeros((3, len(ends)), np.int64)) for name in names}
-    cursor, body_ends, regular = _enter(words, frames.starts, ends, LENGTH_DELIMITED)
+    cursor, body_ends, regular = enter(words, spans.starts, ends, LENGTH_DELIMITED)
     # A SequenceExample read as an Example: its feature lists are an unknown field.
-    _, lists_ends, has_lists = _enter(words, body_ends, ends, VALUE)
+    _, lists_ends, has_lists = enter(words, body_ends, ends, VALUE)
     regular &= (body_ends == ends) | (has_lists & (lists_ends == ends))
     active = np.flatnonzero(regular & (cursor < body_ends))
-    regular |= frames.lengths == 0
+    regular |= spans.lengths == 0
     for _ in range(MOST_FIELDS):
         if not active.size:
             break
-        entry, entry_ends, ok = _enter(words, cursor[active], body_ends[active], LENGTH_DELIMITED)
-        key, key_ends, key_ok = _enter(words, entry, entry_ends, LENGTH_DELIMITED)
-        value, value_ends, value_ok = _enter(words, key_ends, entry_ends, VALUE)
+        entry, entry_ends, ok = enter(words, cursor[active], body_ends[active], LENGTH_DELIMITED)
+        key, key_ends, key_ok = enter(words, entry, entry_ends, LENGTH_DELIMITED)
+        value, value_ends, value_ok = enter(words, key_ends, entry_ends, VALUE)
         kinds = words[np.minimum(value, len(words) - 1)] & 0xFF
-        lists, list_ends, list_ok = _enter(words, value, value_ends, kinds)
+        lists, list_ends, list_ok = enter(words, value, value_ends, kinds)
         empty = lists == list_ends
-        payload, payload_ends, packed = _enter(words, lists, list_ends, LENGTH_DELIMITED)
+        payload, payload_ends, packed = enter(words, lists, list_ends, LENGTH_DELIMITED)
         ok &= key_ok & value_ok & list_ok & (value_ends == entry_ends) & (list_ends == value_ends)
         ok &= (kinds == BYTES) | (kinds == FLOATS) | (kinds == INTEGERS)
         ok &= empty | (packed & (payload_ends == list_ends))
         for name, field in fields.items():
-            hit = np.flatnonzero(ok & _named(words, key, key_ends - key, name.encode()))
+            hit = np.flatnonzero(ok & named(words, key, key_ends - key, name.encode()))
             rows = active[hit]
             ok[hit] &= field.kinds[rows] == 0  # a second time: the protobuf library decides
             field.kinds[rows] = kinds[hit]
@@ -111,7 +116,12 @@ def _walk(
     return fields, ~regular
 
 
-def _enter(
+def as_words(buffer: np.ndarray) -> np.ndarray:
+    """Views a buffer as words of eight bytes, one from every byte on."""
+    return np.ndarray(max(len(buffer) - 7, 0), "<i8", buffer, strides=(1,))
+
+
+def enter(
     words: np.ndarray, cursor: np.ndarray, ends: np.ndarray, tag: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Enters the length-delimited field at each cursor: its start, its end, and whether it fits."""
@@ -132,7 +142,7 @@ def _enter(
     return start, stop, ok & ~more & (stop <= ends)
 
 
-def _named(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray, name: bytes) -> np.ndarray:
+def named(words: np.ndarray, starts: np.ndarray, lengths: np.ndarray, name: bytes) -> np.ndarray:
     """Tells where a key is `name`, comparing eight bytes at a time."""
     same = lengths == len(name)
     for offset in range(0, len(name), 8):
@@ -147,27 +157,26 @@ def _signed(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
-def _rewrite(
-    buffer: np.ndarray,
-    frames: Frames,
-    rows: np.ndarray,
-    names: Sequence[str],
-    fields: Mapping[str, Field],
-) -> np.ndarray:
-    """Serializes irregular records anew, in TensorFlow's layout, behind the buffer."""
-    extra = []
-    for row in rows:
-        start, length = int(frames.starts[row]), int(frames.lengths[row])
-        extra.append(_plain(buffer[start : start + length].tobytes(), names))
-    lengths = np.array([len(record) for record in extra])
+def rewritten(
+    buffer: np.ndarray, spans: Spans, records: np.ndarray, plain: Callable[[bytes], bytes]
+) -> tuple[np.ndarray, Spans]:
+    """Puts a plainer form of some records behind a buffer.
+
+    Args:
+        buffer: the bytes, uint8.
+        spans: where the N records lie.
+        records: which of them.
+        plain: turns a record into its plainer form.
+
+    Returns:
+        The longer buffer, with `PADDING` to spare, and where the new records lie in it.
+    """
+    extra = [plain(buffer[a : a + n].tobytes()) for a, n in np.stack(spans, axis=1)[records]]
+    lengths = np.array([len(record) for record in extra], np.int64)
     starts = len(buffer) + np.cumsum(lengths) - lengths
     spare = np.zeros(PADDING, np.uint8)
     grown = np.concatenate([buffer, np.frombuffer(b"".join(extra), np.uint8), spare])
-    found, _ = _walk(grown, Frames(starts, lengths), names)
-    for name, field in fields.items():
-        for old, new in zip(field, found[name], strict=True):
-            old[rows] = new
-    return grown
+    return grown, Spans(starts, lengths)
 
 
 def _plain(record: bytes, names: Sequence[str]) -> bytes:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
+from yt8m_exp.evaluation.tensors import shared
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Batch = Mapping[str, np.ndarray]
@@ -41,8 +42,8 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
         return scores, class_ids, value
 
     def predict(batch: Batch, k: int) -> Best:
-        features = {name: tf.convert_to_tensor(batch[name]) for name in model.input}
-        labels = tf.convert_to_tensor(batch["labels"])
+        features = {name: shared(batch[name]) for name in model.input}
+        labels = shared(batch["labels"])
         scores, class_ids, value = best(features, labels, tf.constant(min(k, classes)))
         return Best(scores.numpy(), class_ids.numpy(), float(value) if loss else None)
 

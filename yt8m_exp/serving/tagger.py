@@ -81,20 +81,21 @@ class Tagger(PythonModel):
 
     def _from_records(self, serialized: list[bytes]) -> tuple[list[str], dict[str, np.ndarray]]:
         lengths = np.array([len(record) for record in serialized], np.int64)
-        frames = tfrecord.Frames(np.cumsum(lengths) - lengths, lengths)
+        spans = tfrecord.Spans(np.cumsum(lengths) - lengths, lengths)
         buffer = np.frombuffer(b"".join(serialized) + bytes(wire.PADDING), np.uint8)
-        videos, problems = records.decode(buffer, frames, self.schema)
+        videos, problems = records.decode(buffer, spans, self.schema)
         if problems:
             raise ValueError(f"Row {problems[0].record}, column `{RECORD}`: {problems[0].text}")
-        for name, values in videos.features.items():
-            finite = np.isfinite(values).all(axis=1)
+        batch = videos.batch(np.arange(len(videos.ids)))
+        for name in self.schema.features:
+            finite = np.isfinite(batch[name]).all(axis=tuple(range(1, batch[name].ndim)))
             if not finite.all():
                 raise ValueError(
                     f"Row {int(finite.argmin())}, column `{RECORD}`: expected `{name}` of finite "
                     "numbers, but it holds NaN or infinity."
                 )
         ids = [video.decode(errors="replace") for video in videos.ids]
-        return ids, videos.features | {"labels": np.full((len(ids), 1), -1, np.int32)}
+        return ids, batch | {"labels": np.full((len(ids), 1), -1, np.int32)}
 
 
 def _matrix(column: pd.Series, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from yt8m_exp.evaluation.tensors import shared
 from yt8m_exp.training import cluster
 
 
@@ -31,13 +32,13 @@ def deal(strategy: tf.distribute.Strategy, values: np.ndarray) -> tf.Tensor:
         A tensor, or one for each replica.
     """
     if not _many(strategy):
-        return tf.convert_to_tensor(values)
+        return shared(values)
     replicas = strategy.num_replicas_in_sync // cluster.place()[1]
     rows = len(values) // replicas
 
     def share(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
         place = context.replica_id_in_sync_group % replicas
-        return tf.convert_to_tensor(values[place * rows : (place + 1) * rows])
+        return shared(values[place * rows : (place + 1) * rows])
 
     return strategy.experimental_distribute_values_from_function(share)
 
