@@ -1,7 +1,6 @@
 """What every model of `conf/model/` keeps to, whatever it computes."""
 
 import inspect
-from itertools import chain, combinations
 from pathlib import Path
 
 import keras
@@ -14,16 +13,33 @@ from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 
 MODELS = sorted(path.stem for path in Path(command.CONF, "model").glob("*.yaml"))
-FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
-SUBSETS = [*chain(*(combinations(FEATURES, count) for count in range(1, len(FEATURES) + 1)))]
+OPTIONS = {name: dict(command.compose("train", [f"model={name}"]).model) for name in MODELS}
+FRAME_LEVEL = [name for name in MODELS if "max_frames" in OPTIONS[name]]
+SMALL = {"dbof": {"clusters": 64, "hidden": 32}}
+VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
+FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}
 CLASSES = 30
-pytestmark = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", MODELS)
+frame_level = pytest.mark.parametrize("name", FRAME_LEVEL)
 
 
 @pytest.fixture(scope="module")
-def videos(sample):
+def video_level(sample):
     one = shards.Manifest(sample.source, sample.shards[:1], sample.schema)
     return {key: rows[:16] for key, rows in next(ordered_batches(one, 64)).items()}
+
+
+@pytest.fixture
+def videos(name, video_level):
+    """Sixteen videos: of the sample for means, made up for frames, one of them without any."""
+    if name not in FRAME_LEVEL:
+        return video_level
+    rng = np.random.default_rng(0)
+    rows = {key: rng.integers(0, 256, (16, 12, size), "u1") for key, size in FRAME_FEATURES.items()}
+    count = np.array([12, 3, 1, 0, 7, 12, 5, 9, 2, 11, 6, 12, 4, 8, 10, 1], np.int32)
+    for key in rows:
+        rows[key] = rows[key] * (np.arange(12) < count[:, None])[:, :, None].astype("u1")
+    return rows | {"frames": count}
 
 
 @pytest.fixture
@@ -33,14 +49,26 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy(before)
 
 
-def build(name, features=FEATURES, **other):
-    """The model as its file in `conf/model/` describes it, with weights that tell videos apart."""
-    options = dict(command.compose("train", [f"model={name}"]).model) | other
-    make = get_method(options.pop("_target_"))
+def features_of(name):
+    return FRAME_FEATURES if name in FRAME_LEVEL else VIDEO_FEATURES
+
+
+def make(name, features=None, **other):
+    """The model as its file in `conf/model/` describes it, with fewer units."""
+    options = OPTIONS[name] | SMALL.get(name, {}) | other
+    return get_method(options.pop("_target_"))(
+        features=features or features_of(name), classes=CLASSES, **options
+    )
+
+
+def build(name, features=None, **other):
+    """That model with weights that tell videos apart."""
     keras.utils.set_random_seed(0)
-    model = make(features=features, classes=CLASSES, **options)
+    model = make(name, features, **other)
     rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(size=w.shape).astype(w.dtype) for w in model.get_weights()])
+    for variable in model.weights:
+        value = rng.normal(size=variable.shape)
+        variable.assign(np.abs(value) if "variance" in variable.path else value)
     return model
 
 
@@ -48,24 +76,28 @@ def predict(model, videos):
     return np.asarray(model({key: videos[key] for key in model.input}, training=False))
 
 
+@every_model
 def test_a_model_has_the_name_of_its_file(name):
     assert build(name).name == name
 
 
+@every_model
 def test_every_setting_is_in_the_file_and_every_option_is_a_setting(name):
-    options = dict(command.compose("train", [f"model={name}"]).model)
+    options = dict(OPTIONS[name])
     parameters = inspect.signature(get_method(options.pop("_target_"))).parameters
     assert set(options) == set(parameters) - {"features", "classes"}
 
 
+@every_model
 def test_inputs_are_the_features_by_name(name):
     model = build(name)
-    assert {key: tensor.shape for key, tensor in model.input.items()} == {
-        key: (None, size) for key, size in FEATURES.items()
-    }
+    rows, more = ((None, None), {"frames": (None,)}) if name in FRAME_LEVEL else ((None,), {})
+    expected = {key: (*rows, size) for key, size in features_of(name).items()} | more
+    assert {key: tensor.shape for key, tensor in model.input.items()} == expected
     assert model.output.shape == (None, CLASSES)
 
 
+@every_model
 def test_predictions_are_probabilities_that_differ(name, videos):
     predictions = predict(build(name), videos)
     assert predictions.dtype == np.float32
@@ -75,6 +107,7 @@ def test_predictions_are_probabilities_that_differ(name, videos):
     assert predictions.std(axis=0).min() > 1e-4
 
 
+@every_model
 def test_saving_changes_nothing(name, videos, tmp_path):
     model = build(name)
     model.save(tmp_path / "model.keras")
@@ -83,6 +116,7 @@ def test_saving_changes_nothing(name, videos, tmp_path):
     assert [v.path for v in model.variables] == [v.path for v in loaded.variables]
 
 
+@every_model
 def test_the_order_of_videos_changes_nothing(name, videos):
     model = build(name)
     order = np.random.default_rng(1).permutation(16)
@@ -90,33 +124,39 @@ def test_the_order_of_videos_changes_nothing(name, videos):
     np.testing.assert_allclose(moved, predict(model, videos)[order], atol=1e-6)
 
 
+@every_model
 def test_a_video_is_judged_by_itself(name, videos):
     model = build(name)
     alone = [predict(model, {k: rows[n : n + 1] for k, rows in videos.items()}) for n in range(16)]
     np.testing.assert_allclose(np.concatenate(alone), predict(model, videos), atol=1e-6)
 
 
+@every_model
 def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
     model = build(name)
     given = {key: videos[key] for key in reversed(list(model.input))}
     assert np.array_equal(np.asarray(model(given)), predict(model, videos))
 
 
+@every_model
 def test_the_order_in_which_features_are_configured_changes_nothing(name, videos):
-    one, other = build(name), build(name, dict(reversed(FEATURES.items())))
+    one, other = build(name), build(name, dict(reversed(features_of(name).items())))
     assert np.array_equal(predict(one, videos), predict(other, videos))
 
 
-@pytest.mark.parametrize("features", SUBSETS)
+@every_model
+@pytest.mark.parametrize("places", [[0], [1], [0, 1]])
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])
-def test_any_subset_of_the_features_works(name, videos, features, normalize):
-    model = build(name, {key: FEATURES[key] for key in features}, normalize=normalize)
-    assert set(model.input) == set(features)
+def test_any_subset_of_the_features_works(name, videos, places, normalize):
+    features = dict(list(features_of(name).items())[place] for place in places)
+    model = build(name, features, normalize=normalize)
+    assert set(model.input) - {"frames"} == set(features)
     predictions = predict(model, videos)
     assert np.isfinite(predictions).all()
     assert predictions.shape == (16, CLASSES)
 
 
+@every_model
 def test_half_precision_moves_probabilities_little(name, videos, mixed_bfloat16, tmp_path):
     exact = build(name)
     mixed_bfloat16()
@@ -132,23 +172,95 @@ def test_half_precision_moves_probabilities_little(name, videos, mixed_bfloat16,
     assert np.array_equal(predict(loaded, videos), predictions)
 
 
+@every_model
 def test_the_seed_decides_the_first_weights(name):
-    options = dict(command.compose("train", [f"model={name}"]).model)
-    make = get_method(options.pop("_target_"))
     weights = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
-        weights.append(make(features=FEATURES, classes=CLASSES, **options).get_weights())
+        weights.append([variable.numpy() for variable in make(name).variables])
     same, other = weights[1:]
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
 
 
+@every_model
 def test_an_unknown_way_to_normalize_is_refused(name):
     with pytest.raises(ValueError, match="`normalize` must be each, joint or none, but got 'l1'"):
         build(name, normalize="l1")
 
 
+@every_model
 def test_a_misspelt_setting_is_refused(name):
     with pytest.raises(TypeError, match="droput"):
         build(name, droput=0.5)
+
+
+@frame_level
+def test_padding_changes_nothing(name, videos):
+    longer = {
+        key: np.pad(rows, ((0, 0), (0, 5), (0, 0)), constant_values=99)
+        for key, rows in videos.items()
+        if key in FRAME_FEATURES
+    }
+    for sampling in ("none", "stride"):
+        model = build(name, sampling=sampling)
+        padded = predict(model, longer | {"frames": videos["frames"]})
+        np.testing.assert_allclose(padded, predict(model, videos), atol=1e-6)
+
+
+@frame_level
+def test_more_frames_than_the_limit_equal_the_cut_video(name, videos):
+    cut = {key: videos[key][:, :5] for key in FRAME_FEATURES}
+    cut |= {"frames": np.minimum(videos["frames"], 5)}
+    for sampling in ("none", "stride"):
+        model = build(name, sampling=sampling, max_frames=5, samples=3)
+        np.testing.assert_allclose(predict(model, videos), predict(model, cut), atol=1e-6)
+
+
+@frame_level
+def test_frames_that_are_seen_matter(name, videos):
+    model = build(name)
+    changed = videos | {"rgb": videos["rgb"] // 2}
+    seen = videos["frames"] > 0
+    difference = np.abs(predict(model, changed) - predict(model, videos)).max(axis=1)
+    assert (difference[seen] > 1e-4).all()
+    assert (difference[~seen] == 0).all()
+
+
+@frame_level
+@pytest.mark.parametrize("sampling", ["random", "run", "stride", "none"])
+def test_videos_without_frames_get_finite_predictions(name, videos, sampling):
+    empty = {key: rows[:, :1] for key, rows in videos.items() if key != "frames"}
+    empty |= {"frames": np.zeros(16, np.int32)}
+    model = build(name, sampling=sampling)
+    for batch in (empty, videos):
+        for training in (False, True):
+            assert np.isfinite(model(batch, training=training)).all()
+    assert all(np.isfinite(variable.numpy()).all() for variable in model.weights)
+
+
+@frame_level
+@pytest.mark.parametrize("head", ["logistic", "moe"])
+def test_any_head_fits(name, videos, head):
+    model = build(name, head=head)
+    assert any(("gates" in variable.path) == (head == "moe") for variable in model.weights)
+    assert predict(model, videos).shape == (16, CLASSES)
+
+
+@frame_level
+def test_an_unknown_head_is_refused(name):
+    with pytest.raises(ValueError, match="`head` must be logistic or moe, but got 'svm'"):
+        build(name, head="svm")
+
+
+@frame_level
+@pytest.mark.parametrize("sampling", ["random", "run"])
+def test_the_state_of_chance_is_among_the_variables(name, videos, sampling, tmp_path):
+    model = build(name, sampling=sampling, samples=3)
+    state = [variable.numpy() for variable in model.variables]
+    first, second = (np.asarray(model(videos, training=True)) for _ in range(2))
+    assert not np.array_equal(first, second)
+    for variable, value in zip(model.variables, state, strict=True):
+        variable.assign(value)
+    assert np.array_equal(np.asarray(model(videos, training=True)), first)
+    assert np.array_equal(predict(model, videos), predict(model, videos))

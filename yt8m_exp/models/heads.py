@@ -3,8 +3,43 @@
 The regulariser is the starter code's, `l2 * 0.5 * sum(w ** 2)` on the kernels alone.
 """
 
+from typing import Literal
+
 import keras
 from keras import ops
+
+Head = Literal["logistic", "moe"]
+
+
+def head(
+    x: keras.KerasTensor,
+    classes: int,
+    *,
+    head: Head,
+    experts: int,
+    l2: float,
+    bias: float,
+    even_start: bool,
+) -> keras.KerasTensor:
+    """Returns probabilities (B, C) of the classifier of that name on x (B, D).
+
+    Args:
+        x: the vector.
+        classes: C.
+        head: `logistic` or `moe`.
+        experts: see `moe`; nothing to `logistic`.
+        l2: weight of the regulariser.
+        bias: the logit that every class, or every expert, starts from.
+        even_start: see `moe`; nothing to `logistic`.
+
+    Raises:
+        ValueError: there is no such classifier.
+    """
+    if head == "logistic":
+        return logistic(x, classes, l2=l2, bias=bias)
+    if head == "moe":
+        return moe(x, classes, experts=experts, l2=l2, bias=bias, even_start=even_start)
+    raise ValueError(f"`head` must be logistic or moe, but got {head!r}.")
 
 
 def logistic(x: keras.KerasTensor, classes: int, *, l2: float, bias: float) -> keras.KerasTensor:

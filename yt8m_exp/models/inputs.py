@@ -1,7 +1,7 @@
 """Named inputs and what is done to them before anything is learnt."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import keras
 from keras import ops
@@ -50,12 +50,34 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
     Raises:
         ValueError: `normalize` is none of these.
     """
-    if normalize not in ("each", "joint", "none"):
-        raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
     parts = list(inputs.values())
-    if normalize == "each":
+    if require_normalize(normalize) == "each":
         parts = [
             L2Normalize(name=f"normalized_{part.name}", dtype="float32")(part) for part in parts
         ]
     x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
     return L2Normalize(name="normalized", dtype="float32")(x) if normalize == "joint" else x
+
+
+def require_normalize(normalize: Normalize) -> Normalize:
+    """Returns `normalize`, or raises ValueError where there is no such way."""
+    if normalize not in get_args(Normalize):
+        raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
+    return normalize
+
+
+def inverse_length(
+    squares: Sequence[keras.KerasTensor], normalize: Normalize, epsilon: float = 1e-12
+) -> list[keras.KerasTensor]:
+    """Returns what each feature is multiplied by to be normalised.
+
+    Args:
+        squares: the squared length of each feature, of any one shape.
+        normalize: see `joined`.
+        epsilon: see `L2Normalize`.
+    """
+    if normalize == "none":
+        return [ops.ones_like(square) for square in squares]
+    if normalize == "joint":
+        squares = [sum(squares)] * len(squares)
+    return [ops.rsqrt(ops.maximum(square, epsilon)) for square in squares]

@@ -1,0 +1,139 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from yt8m_exp.models import frames
+from yt8m_exp.models.frames import Choose, Dequantize, MeanFrame
+
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "readers" / "functions.head.npz")
+RNG = np.random.default_rng(0)
+FRAMES = np.array([7, 3, 1, 0, 5], np.int32)
+
+
+def videos(sizes=(6, 2), length=7):
+    return [RNG.integers(0, 256, (len(FRAMES), length, size), dtype=np.uint8) for size in sizes]
+
+
+def taken(x, places):
+    return np.take_along_axis(x, np.asarray(places)[:, :, None], axis=1)
+
+
+@pytest.mark.parametrize("samples", [1, 4, 9, 12])
+def test_sampled_frames_are_those_of_the_starter_code(samples):
+    count = GOLDEN["sample_num_frames"][:, 0].astype("i4")
+    x = GOLDEN["sample_in"]
+    uniforms = GOLDEN[f"sample_frames_k{samples}_u"]
+    places = frames.random_frames(uniforms, count)
+    assert np.array_equal(taken(x, places), GOLDEN[f"sample_frames_k{samples}_out"])
+    uniforms = GOLDEN[f"sample_sequence_k{samples}_u"]
+    places = frames.random_run(uniforms, count, samples)
+    assert np.array_equal(taken(x, places), GOLDEN[f"sample_sequence_k{samples}_out"])
+
+
+def test_a_stride_takes_the_middle_of_equal_parts():
+    places = np.asarray(frames.even_stride(np.array([300, 10, 5, 2, 1, 0], "i4"), 5))
+    assert places.tolist() == [
+        [30, 90, 150, 210, 270],
+        [1, 3, 5, 7, 9],
+        [0, 1, 2, 3, 4],
+        [0, 0, 1, 1, 1],
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+    ]
+
+
+def test_every_byte_becomes_the_number_of_the_starter_code():
+    x = np.arange(256, dtype=np.uint8)[None, :, None]
+    numbers = Dequantize("none")([x], np.array([256], "i4"))
+    np.testing.assert_allclose(numbers[0, :, 0], GOLDEN["dequantize_default"], atol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", ["each", "joint", "none"])
+def test_padding_is_zero_and_frames_have_length_one(normalize):
+    x = np.asarray(Dequantize(normalize)(videos(), FRAMES))
+    here = np.arange(7) < FRAMES[:, None]
+    assert x.shape == (5, 7, 8)
+    assert (x[~here] == 0).all()
+    if normalize == "joint":
+        np.testing.assert_allclose(np.linalg.norm(x, axis=-1), here, atol=1e-6)
+    if normalize == "each":
+        np.testing.assert_allclose(np.linalg.norm(x[..., :6], axis=-1), here, atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(x[..., 6:], axis=-1), here, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", ["each", "joint", "none"])
+@pytest.mark.parametrize("sizes", [(6, 2), (1024,), (1024, 128)])
+def test_the_mean_frame_is_the_mean_of_the_frames(normalize, sizes):
+    parts = videos(sizes)
+    x = np.asarray(Dequantize(normalize)(parts, FRAMES), np.float64)
+    mean = x.sum(axis=1) / np.maximum(FRAMES, 1)[:, None]
+    found = MeanFrame(normalize)(parts, FRAMES)
+    np.testing.assert_allclose(found, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("sampling", ["random", "run", "stride"])
+def test_a_sample_has_frames_of_the_video_only(sampling):
+    count = np.array([7, 3, 1], np.int32)
+    x = np.broadcast_to(np.arange(9, dtype=np.uint8)[None, :, None], (3, 9, 1))
+    choose = Choose(sampling, 4, max_frames=6)
+    for training in (False, True):
+        (found,), kept = choose([x], count, training=training)
+        assert found.shape == (3, 4, 1)
+        assert np.asarray(kept).tolist() == [4, 4, 4]
+        assert (np.asarray(found)[..., 0] < np.minimum(count, 6)[:, None]).all()
+
+
+def test_a_run_follows_on():
+    x = np.broadcast_to(np.arange(50, dtype=np.uint8)[None, :, None], (20, 50, 1))
+    (found,), _ = Choose("run", 4, max_frames=50)([x], np.full(20, 50, "i4"), training=True)
+    assert (np.diff(np.asarray(found)[..., 0].astype(int), axis=1) == 1).all()
+    assert len(set(np.asarray(found)[:, 0, 0])) > 5
+
+
+def test_chance_acts_in_training_only_and_its_seed_is_a_variable():
+    x, count = [np.arange(100, dtype=np.uint8).reshape(1, 100, 1)], np.array([100], "i4")
+    choose = Choose("random", 30, max_frames=100)
+    assert np.array_equal(choose(x, count)[0][0], choose(x, count)[0][0])
+    state = [variable.numpy() for variable in choose.variables]
+    first, second = (np.asarray(choose(x, count, training=True)[0][0]) for _ in range(2))
+    assert not np.array_equal(first, second)
+    for variable, value in zip(choose.variables, state, strict=True):
+        variable.assign(value)
+    assert np.array_equal(choose(x, count, training=True)[0][0], first)
+
+
+def test_all_videos_may_be_without_frames():
+    parts, count = [np.zeros((2, 1, 3), np.uint8)], np.zeros(2, "i4")
+    for sampling in ("random", "run", "stride", "none"):
+        for training in (False, True):
+            bytes_, kept = Choose(sampling, 4, max_frames=6)(parts, count, training=training)
+            assert not np.asarray(kept).any()
+            assert not np.asarray(Dequantize("each")(bytes_, kept)).any()
+            assert not np.asarray(MeanFrame("each")(bytes_, kept)).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("even", 4, 6), "`sampling` must be random, run, stride or none, but got 'even'"),
+        (("run", 0, 6), "`samples >= 1` and `max_frames >= 1` must hold, but got samples=0"),
+        (("run", 1, 0), "`samples >= 1` and `max_frames >= 1` must hold, but got .*max_frames=0"),
+    ],
+)
+def test_a_choice_out_of_its_range_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Choose(*arguments)
+
+
+def test_inputs_are_bytes_and_their_count():
+    inputs = frames.named({"audio": 128, "rgb": 1024})
+    assert list(inputs) == ["rgb", "audio", "frames"]
+    assert [tensor.shape for tensor in inputs.values()] == [
+        (None, None, 1024),
+        (None, None, 128),
+        (None,),
+    ]
+    assert [tensor.dtype for tensor in inputs.values()] == ["uint8", "uint8", "int32"]
+    assert isinstance(inputs["rgb"], keras.KerasTensor)

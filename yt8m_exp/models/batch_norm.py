@@ -1,0 +1,88 @@
+"""Batch normalisation as in the starter code, over frames that count and over all replicas.
+
+Source: S. Ioffe and C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03167.
+Keras' own layer has other moving variances (it averages the biased ones) and always touches every
+value, where the bag of frames (`dbof`) gets by with its largest.
+"""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+
+class Moments(NamedTuple):
+    """Mean (D,) and variance (D,), biased, of so many rows, over all replicas."""
+
+    mean: keras.KerasTensor
+    variance: keras.KerasTensor
+    rows: keras.KerasTensor
+
+
+def moments(x: keras.KerasTensor, weights: keras.KerasTensor) -> Moments:
+    """Returns the moments of the rows of x (N, D) that have the weight 1, not 0 (N,)."""
+    x, weights = ops.cast(x, "float32"), ops.cast(weights, "float32")[None]
+    sums, squares = ops.matmul(weights, x)[0], ops.matmul(weights, ops.square(x))[0]
+    rows = _over_replicas(ops.sum(weights, axis=1))
+    count = ops.maximum(rows, 1)
+    mean, square = _over_replicas(sums) / count, _over_replicas(squares) / count
+    return Moments(mean, ops.maximum(square - ops.square(mean), 0), rows)
+
+
+def _over_replicas(vector):
+    """Returns the mean of a vector over all replicas, for ratios in which their number cancels."""
+    if keras.backend.backend() != "tensorflow":
+        return vector  # JAX computes over the whole batch, however it is dealt
+    return ops.moments(vector[None], axes=[0], synchronized=True)[0]
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class BatchNorm(keras.layers.Layer):
+    """Gives each of D values mean zero and variance one over the rows of a batch, then rescales.
+
+    Args:
+        decay: weight of the past in the moving averages, which are what counts in inference.
+        epsilon: added to the variance.
+    """
+
+    def __init__(self, decay: float = 0.999, epsilon: float = 1e-3, **layer) -> None:
+        super().__init__(**layer)
+        self.decay = decay
+        self.epsilon = epsilon
+
+    def build(self, shape):
+        def weight(name, initializer, trainable):
+            return self.add_weight(
+                shape[-1:], initializer, trainable=trainable, autocast=False, name=name
+            )
+
+        self.gamma = weight("gamma", "ones", True)
+        self.beta = weight("beta", "zeros", True)
+        self.moving_mean = weight("moving_mean", "zeros", False)
+        self.moving_variance = weight("moving_variance", "ones", False)
+
+    def call(self, x, weights=None, training=False):
+        weights = ops.ones_like(x[:, 0]) if weights is None else weights
+        scale, shift = self.affine(moments(x, weights) if training else None)
+        return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
+
+    def affine(self, batch: Moments | None) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Returns the scale (D,) and the shift (D,) that normalise, and updates the averages.
+
+        Args:
+            batch: moments of the batch in training; None takes the moving averages.
+        """
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        if batch:
+            mean, variance, rows = batch
+            unbiased = variance * rows / ops.maximum(rows - 1, 1)
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, unbiased)
+        scale = self.gamma * ops.rsqrt(variance + self.epsilon)
+        return scale, self.beta - mean * scale
+
+    def _move(self, average, value):
+        average.assign(self.decay * average + (1 - self.decay) * value)
+
+    def get_config(self):
+        return super().get_config() | {"decay": self.decay, "epsilon": self.epsilon}
