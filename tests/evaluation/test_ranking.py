@@ -307,3 +307,76 @@ def test_rankings_of_other_classes_do_not_merge():
         Ranking(3).merge(Ranking(4))
     with pytest.raises(ValueError, match="classes=0"):
         Ranking(0)
+
+
+def rated_segments(seed=0, segments=50, classes=12):
+    """Scores of a few rated classes of each segment, falling and padded, and the present ones."""
+    rng = np.random.default_rng(seed)
+    scores = np.sort(rng.random((segments, 4), dtype=np.float32))[:, ::-1].copy()
+    class_ids = np.argsort(rng.random((segments, classes)), axis=1)[:, :4]
+    pads = np.arange(4) >= rng.integers(0, 5, (segments, 1))
+    scores[pads], class_ids[pads] = 0, -1
+    labels = np.where((rng.random(class_ids.shape) < scores) & ~pads, class_ids, -1)
+    return scores, class_ids, labels
+
+
+def ranked_segments(*parts, classes=12):
+    ranking = Ranking(classes, top_k=None)
+    for part in parts:
+        ranking.update(*part)
+    return ranking
+
+
+def test_rated_pairs_alone_are_ranked():
+    scores, class_ids, labels = rated_segments()
+    metrics = ranked_segments((scores, class_ids, labels)).result()
+    pairs = class_ids >= 0
+    hits = pairs & (class_ids == labels)
+    assert metrics.gap == pytest.approx(average_precision(scores[pairs], hits[pairs]), abs=1e-12)
+    for class_id in range(12):
+        rows = class_ids == class_id
+        expected = average_precision(scores[rows], hits[rows]) if hits[rows].any() else np.nan
+        assert metrics.ap[class_id] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    assert metrics.map == pytest.approx(np.nanmean(metrics.ap))
+    assert metrics.hit_at_1 == hits[:, 0].mean()
+    assert metrics.positives.sum() == hits.sum()
+
+
+def test_rated_segments_by_hand():
+    ranking = Ranking(5, top_k=None)
+    # The second segment has one rated class, absent; the third was rated for nothing.
+    scores = [[0.9, 0.8, 0.3], [0.85, 0, 0], [0, 0, 0]]
+    class_ids = [[4, 1, 2], [1, -1, -1], [-1, -1, -1]]
+    ranking.update(scores, class_ids, [[2, 4], [-1, -1], [-1, -1]])
+    metrics = ranking.result()
+    assert metrics.gap == pytest.approx((1 + 2 / 4) / 2)
+    assert metrics.hit_at_1 == pytest.approx(1 / 3)
+    assert metrics.perr == pytest.approx((1 / 2 + 0 + 0) / 3)
+    np.testing.assert_allclose(metrics.ap, [np.nan, np.nan, 1, np.nan, 1])
+    assert metrics.videos == 3
+    assert set(metrics.values()) == {"gap", "hit_at_1", "perr", "map"}
+
+
+def test_order_split_and_merge_of_segments_change_no_bit():
+    parts = rated_segments()
+    once = ranked_segments(parts).result()
+    order = np.random.default_rng(1).permutation(50)
+    shuffled = [array[order] for array in parts]
+    two = [
+        ranked_segments([array[rows] for array in shuffled])
+        for rows in (slice(0, 23), slice(23, None))
+    ]
+    total = Ranking.from_state(two[1].state())
+    total.merge(two[0])
+    assert_equal(once, total.result())
+
+
+@pytest.mark.parametrize("labels", [[[2]], [[1, 2]]])
+def test_labels_outside_the_rated_classes_are_refused(labels):
+    with pytest.raises(ValueError, match=r"row 0 has \d labels and \d of them rated"):
+        Ranking(5, top_k=None).update([[0.5, 0.0]], [[1, -1]], labels)
+
+
+def test_segments_and_videos_do_not_merge():
+    with pytest.raises(ValueError, match=r"\(5, None\) != \(5, 20\)"):
+        Ranking(5, top_k=None).merge(Ranking(5))

@@ -21,6 +21,11 @@ VALUES = {
     for case, value in json.loads((GOLDEN / "losses.head.json").read_text()).items()
     if case.split("/")[0] in LOSSES
 }
+RATED = {
+    case: value
+    for case, value in json.loads((GOLDEN / "losses.head.json").read_text()).items()
+    if "label_weights" in case
+}
 GRADIENTS = [name for name in ARRAYS if name.startswith("grad_")]
 each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
@@ -105,3 +110,61 @@ def test_softmax_by_hand():
 
 def test_softmax_of_a_video_without_labels_is_zero():
     assert softmax(ids([[0, 0, 0]]), np.ones((1, 3), "f")) == 0
+
+
+@pytest.mark.parametrize("case", RATED)
+def test_weights_of_zero_and_one_are_the_starter_codes(case):
+    predictions = ARRAYS[f"pred_{case.split('/')[1]}"]
+    value = cross_entropy(ids(ARRAYS["labels"]), predictions, rated=ids(ARRAYS["label_weights"]))
+    np.testing.assert_allclose(value, RATED[case], rtol=1e-6)
+
+
+@each_loss
+def test_all_classes_rated_is_as_none_unknown(loss):
+    labels, predictions = made_up()
+    value = loss(ids(labels), predictions, rated=ids(np.ones_like(labels)))
+    np.testing.assert_allclose(value, loss(ids(labels), predictions), rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@each_loss
+def test_only_rated_classes_have_a_gradient(loss, jit_compile):
+    labels, predictions = made_up(classes=12)
+    known = np.random.default_rng(1).random(labels.shape) < 0.4
+    known[0] = False  # a segment of which nothing is known
+    rated = ids(known)
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(ids(labels), x, rated=rated)
+        return tape.gradient(value, x)
+
+    result = gradient(tf.constant(predictions)).numpy()
+    assert (result[~known] == 0).all()
+    moved = np.where(known, predictions, 1 - predictions)
+    value = loss(ids(labels), moved, rated=rated)
+    assert value == loss(ids(labels), predictions, rated=rated)
+    if loss is cross_entropy:
+        assert (result[known] != 0).all()
+
+
+@each_loss
+def test_a_loss_over_rated_classes_is_that_of_a_data_set_of_them_alone(loss):
+    labels, predictions = made_up(classes=9)
+    value = loss(ids(labels), predictions, rated=np.tile([7, 2, 4, 4, -1], (8, 1)))
+    chosen = [2, 4, 7]
+    alone = loss(ids(labels[:, chosen]), predictions[:, chosen])
+    np.testing.assert_allclose(value, alone, rtol=1e-6)
+
+
+def test_rated_losses_by_hand():
+    # Classes 0 (present) and 2 (absent) are rated; 1 and 3 are not, though 1 is a label.
+    labels, rated = np.array([[0, 1]]), np.array([[2, 0, -1]])
+    scores = np.array([[0.25, 0.9, 0.5, 0.1]], "f")
+    value = cross_entropy(labels, scores, rated=rated, epsilon=0.0)
+    np.testing.assert_allclose(value, np.log(4) + np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(hinge(labels, scores, rated=rated), 0.75 + 1.5)
+    share = np.exp(0.25) / (np.exp(0.25) + np.exp(0.5))
+    np.testing.assert_allclose(softmax(labels, scores, rated=rated), -np.log(share), rtol=1e-6)

@@ -197,3 +197,19 @@ def test_before_the_first_step_there_is_no_average():
     before = model.get_weights()
     with step.averaged(model, optimizer):
         assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_what_was_not_rated_does_not_move_a_weight(jit_compile):
+    """Plain descent on the first three classes: all others keep their weights to the last bit."""
+    optimizer = keras.optimizers.SGD()
+    model = built(optimizer, l2=0.0)
+    before = model.get_weights()
+    batch = made_up() | {"rated": np.tile(np.array([[2, 0, 1, -1]], np.int32), (32, 1))}
+    predictions = model({"x": batch["x"]})
+    loss = make(model, optimizer, jit_compile=jit_compile)(batch, 0.5)
+    expected = cross_entropy(batch["labels"], predictions, rated=batch["rated"])
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert (old[..., :3] != new[..., :3]).all()
+        assert np.array_equal(old[..., 3:], new[..., 3:])

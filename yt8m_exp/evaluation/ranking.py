@@ -67,15 +67,23 @@ class Metrics:
 
 
 class Ranking:
-    """Gathers what the metrics need from a pass over labelled videos.
+    """Gathers what the metrics need from a pass over labelled videos, or over rated segments.
+
+    Of a segment only the rated classes are known. It is ranked by them alone, and they all count:
+    `gap` pools every rated pair, `ap` and `map` rank the segments that were rated for a class,
+    `hit_at_1` and `perr` look at the best among a segment's rated classes. A segment whose rated
+    classes are all absent counts 0 in these two, so they rise with the share of positive ratings:
+    compare them on the same segments only. None of it is the competition's number, which cuts
+    lists over all segments first: see `segments.py`.
 
     Args:
         classes: Number of classes.
-        top_k: Predictions of a video that feed GAP and mAP; labels outside count as missed.
+        top_k: Predictions of a video that feed GAP and mAP; labels outside count as missed. None
+            for rated segments: all that are given.
     """
 
-    def __init__(self, classes: int, *, top_k: int = spec.TOP_K):
-        if min(classes, top_k) < 1:
+    def __init__(self, classes: int, *, top_k: int | None = spec.TOP_K):
+        if min(classes, 1 if top_k is None else top_k) < 1:
             raise ValueError(
                 f"`classes >= 1` and `top_k >= 1` must hold, but got {classes=}, {top_k=}."
             )
@@ -93,7 +101,8 @@ class Ranking:
         Args:
             scores: The videos' best predictions, falling, float32 (B, K), not negative.
             class_ids: Their classes, int32 (B, K), distinct in a row, the lower first on ties. K is
-                at least `top_k` and the longest list of labels, or the number of classes.
+                at least `top_k` and the longest list of labels, or the number of classes. Without
+                `top_k` these are the rated classes, padded with -1, with a score of 0.
             labels: Class ids, int32 (B, L), padded with -1; a repeated id counts once.
 
         Raises:
@@ -105,17 +114,21 @@ class Ranking:
         distinct = labels >= 0
         distinct[:, 1:] &= labels[:, 1:] != labels[:, :-1]
         counts = distinct.sum(axis=1)  # (B,)
-        self._check_width(class_ids.shape[1], counts)
-
         hits = np.zeros(class_ids.shape, bool)
         for column in labels.T[..., None]:  # (B, 1)
             hits |= class_ids == column
+        if self.top_k is None:
+            kept: tuple | NDArray = class_ids >= 0
+            hits &= kept
+            _check_rated(hits, counts)
+        else:
+            kept = np.s_[:, : self.top_k]
+            self._check_width(class_ids.shape[1], counts)
         within = hits & (np.arange(class_ids.shape[1]) < counts[:, None]) & (scores > 0)
         self._counts["perr_hits"] += _count(counts, self.classes + 1, within.sum(axis=1))
         self._counts["positives"] += _count(labels[distinct], self.classes)
         self._counts["videos"] += [len(hits), np.sum(counts == 0), np.sum(hits[:, :1])]
-        k = self.top_k
-        self._keys.append(pack(scores[:, :k], class_ids[:, :k], hits[:, :k]))
+        self._keys.append(pack(scores[kept], class_ids[kept], hits[kept]))
 
     def merge(self, other: "Ranking") -> None:
         """Adds the videos of another pass over the same classes.
@@ -131,14 +144,14 @@ class Ranking:
     def state(self) -> dict[str, NDArray]:
         """Returns all that was gathered, as arrays to send to another process or to store."""
         counts = {name: count.copy() for name, count in self._counts.items()}
-        settings = np.array([self.classes, self.top_k])
+        settings = np.array([self.classes, self.top_k or 0])
         return {**counts, "settings": settings, "keys": np.concatenate(self._keys)}
 
     @classmethod
     def from_state(cls, state: dict[str, NDArray]) -> Self:
         """Rebuilds a ranking from what `state` returned."""
         classes, top_k = state["settings"].tolist()
-        ranking = cls(classes, top_k=top_k)
+        ranking = cls(classes, top_k=top_k or None)
         ranking._add(state)
         return ranking
 
@@ -193,7 +206,8 @@ class Ranking:
                 f"Scores must be at least 0, falling in each video, but got {example}. Does the "
                 "model return probabilities, and do they go through `top_predictions`?"
             )
-        for name, ids, lowest in ("Class ids", class_ids, 0), ("Labels", labels, -1):
+        least = -1 if self.top_k is None else 0
+        for name, ids, lowest in ("Class ids", class_ids, least), ("Labels", labels, -1):
             if ids.size and not (lowest <= ids.min() and ids.max() < self.classes):
                 raise ValueError(
                     f"{name} must lie in [{lowest}, {self.classes}), but got values in "
@@ -201,7 +215,7 @@ class Ranking:
                 )
 
     def _check_width(self, width: int, counts: NDArray) -> None:
-        needed = min(self.classes, max(self.top_k, counts.max(initial=0)))
+        needed = min(self.classes, max(self.top_k or 0, counts.max(initial=0)))
         if counts.size and width < needed:
             raise ValueError(
                 f"A video's predictions must reach its labels' number and top_k, here {needed}, "
@@ -255,6 +269,16 @@ def average_precision(
     taken = np.clip(length - before, 0, size)
     total = expected_sum(right, size, before, right_before, taken).sum()
     return float(total / (expected if n is None else min(expected, n)))
+
+
+def _check_rated(hits: NDArray, counts: NDArray) -> None:
+    found = hits.sum(axis=1)
+    if (found != counts).any():
+        row = int((found != counts).argmax())
+        raise ValueError(
+            "The labels of a segment must be among its rated classes, each rated once, but row "
+            f"{row} has {counts[row]} labels and {found[row]} of them rated."
+        )
 
 
 def _count(values: NDArray, size: int, weights: NDArray | None = None) -> NDArray:

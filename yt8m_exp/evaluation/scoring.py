@@ -12,16 +12,18 @@ from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
 from yt8m_exp.evaluation.tensors import shared
 
-Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Loss = Callable[..., tf.Tensor]
 Batch = Mapping[str, np.ndarray]
+KNOWN = {"labels", "rated"}  # what a batch tells of its videos beside features
 
 
 class Best(NamedTuple):
-    """The best K predictions of each video of a batch, falling.
+    """The best K predictions of each video of a batch, falling; of a rated segment, all rated ones.
 
     Attributes:
         scores: probabilities, float32 (B, K).
-        class_ids: int32 (B, K); of equal scores the lower class comes first.
+        class_ids: int32 (B, K); of equal scores the lower class comes first. Padded with -1 where
+            fewer classes are rated.
         loss: mean over the batch, or None where no loss was asked for.
     """
 
@@ -31,20 +33,26 @@ class Best(NamedTuple):
 
 
 def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, int], Best]:
-    """Compiles a function from a batch and K to the best K predictions of its videos."""
+    """Compiles a function from a batch and K to the best K predictions of its videos.
+
+    Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
+    """
     classes = model.output.shape[-1]
 
     @tf.function(reduce_retracing=True)
-    def best(features, labels, k):
+    def best(features, known, k):
         predictions = model(features, training=False)
-        scores, class_ids = tf.math.top_k(predictions, k)
-        value = loss(labels, predictions) if loss else tf.constant(0.0)
+        if "rated" in known:
+            scores, class_ids = _rated_first(predictions, known["rated"])
+        else:
+            scores, class_ids = tf.math.top_k(predictions, k)
+        value = loss(predictions=predictions, **known) if loss else tf.constant(0.0)
         return scores, class_ids, value
 
     def predict(batch: Batch, k: int) -> Best:
         features = {name: shared(batch[name]) for name in model.input}
-        labels = shared(batch["labels"])
-        scores, class_ids, value = best(features, labels, tf.constant(min(k, classes)))
+        known = {name: shared(batch[name]) for name in KNOWN & batch.keys()}
+        scores, class_ids, value = best(features, known, tf.constant(min(k, classes)))
         return Best(scores.numpy(), class_ids.numpy(), float(value) if loss else None)
 
     return predict
@@ -62,7 +70,8 @@ def evaluate(
 
     Args:
         predict: see `predictor`, with a loss.
-        batches: batches with labels, each video once.
+        batches: batches with labels, each video once; or all with `rated` classes, each segment
+            once, see `Ranking`.
         classes: C.
         top_k: predictions of a video that count in GAP and mAP.
         advance: is told how many videos are done.
@@ -74,8 +83,21 @@ def evaluate(
     losses, videos = 0.0, 0
     predicted = ((b, predict(b, max(top_k, b["labels"].shape[1]))) for b in batches)
     for batch, best in ahead(predicted):
+        if "rated" in batch and not videos:
+            ranking = Ranking(classes, top_k=None)
         ranking.update(best.scores, best.class_ids, batch["labels"])
         losses += (best.loss or 0.0) * len(batch["labels"])
         videos += len(batch["labels"])
         advance(videos)
     return ranking.result(), losses / max(videos, 1)
+
+
+def _rated_first(predictions: tf.Tensor, rated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the scores of the rated classes (B, R), falling, and these, padded with 0 and -1."""
+    rated = tf.sort(rated, axis=1)
+    again = tf.pad(rated[:, 1:] == rated[:, :-1], ((0, 0), (1, 0)))
+    known = (rated >= 0) & ~again
+    scores = tf.gather(predictions, tf.maximum(rated, 0), batch_dims=1)
+    scores, order = tf.math.top_k(tf.where(known, scores, -1.0), tf.shape(rated)[1])
+    class_ids = tf.gather(tf.where(known, rated, -1), order, batch_dims=1)
+    return tf.maximum(scores, 0.0), class_ids

@@ -9,15 +9,14 @@ Source: google/youtube-8m, `inference.py`, whose lines these are character by ch
 
 import csv
 import gzip
-import os
-import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from yt8m_exp.serving.whole_file import WholeFile
 
 HEADER = ["VideoId", "LabelConfidencePairs"]
 
@@ -25,37 +24,20 @@ HEADER = ["VideoId", "LabelConfidencePairs"]
 class PredictionsWriter:
     """Writes predictions batch by batch; the file appears under its name when it is complete.
 
-    A context manager. Lines go to a temporary file in the same folder, which takes the final name
-    at the end and is removed if the block fails, so that a cut run leaves no partial result.
+    A context manager; a cut run leaves no partial result.
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
 
     Raises:
-        FileNotFoundError: The folder does not exist.
-        NotADirectoryError: What should be the folder is a file.
-        PermissionError: The folder cannot be written to.
-        IsADirectoryError: The path is a folder.
-        FileExistsError: The path is something else that is no file, as a device.
+        OSError: There is no place to write it; see `WholeFile`.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self._target = self.path.resolve()  # a link stays a link
-        _check_writable(self._target)
-        name = f".{self.path.name}.{secrets.token_hex(4)}.part"
-        self._temporary = self._target.with_name(name)
+        self._whole = WholeFile(path, HEADER)
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.callback(self._temporary.unlink, missing_ok=True)
-            self._file = stack.enter_context(self._temporary.open("xb"))
-            self._lines: BinaryIO | gzip.GzipFile = self._file
-            if self.path.suffix == ".gz":  # no name and no time inside: equal runs, equal bytes
-                self._lines = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1: the fastest
-                stack.callback(self._lines.close)
-            self._lines.write((",".join(HEADER) + "\n").encode())
-            self._cleanup = stack.pop_all()
+        self._lines = self._whole.__enter__()
         return self
 
     def write(self, ids: Sequence[str], class_ids: ArrayLike, scores: ArrayLike) -> None:
@@ -79,15 +61,8 @@ class PredictionsWriter:
         line = "%s," + " ".join(["%d %g"] * k) + "\n"
         self._lines.write((line * videos % tuple(fields.ravel())).encode())
 
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        with self._cleanup:
-            if kind is not None:
-                return
-            if self._lines is not self._file:
-                self._lines.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._temporary.replace(self._target)
+    def __exit__(self, *ending) -> None:
+        self._whole.__exit__(*ending)
 
 
 def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
@@ -122,20 +97,6 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
         f"{where}: expected `id,class score class score ...`, but got {','.join(line)[:80]!r}. "
         "Is the file cut, or of another kind?"
     )
-
-
-def _check_writable(path: Path) -> None:
-    folder = path.parent
-    if not folder.exists():
-        raise FileNotFoundError(f"The folder {folder} of {path} does not exist. Create it first.")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder, so {path} cannot be written.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Name a file in it, as {path}/out.csv.gz.")
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is not a regular file. Name another file.")
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        raise PermissionError(f"The folder {folder} cannot be written to. Name another for {path}.")
 
 
 def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> None:

@@ -3,63 +3,117 @@
 Labels are class ids (B, L), padded with -1; a repeated id counts once. A video has few of them
 among thousands of classes, so each loss is that of a video without labels, put right where the
 labels are: no matrix of zeros and ones is ever made.
+
+Of a segment only the `rated` classes (B, R) are known, present or not; padded as labels are. They
+alone count then, and all others have a gradient of exactly zero. The starter code knows this for
+the cross entropy, as `label_weights` of zero and one.
 Source: https://github.com/google/youtube-8m/blob/master/losses.py.
 """
 
-import keras
-from keras import ops
+from collections.abc import Callable
+
+from keras import KerasTensor, ops
+
+_EXCLUDED = -1e9  # a logit that leaves a class out of a softmax
 
 
 def cross_entropy(
-    labels: keras.KerasTensor, predictions: keras.KerasTensor, *, epsilon: float = 1e-5
-) -> keras.KerasTensor:
+    labels: KerasTensor,
+    predictions: KerasTensor,
+    *,
+    rated: KerasTensor | None = None,
+    epsilon: float = 1e-5,
+) -> KerasTensor:
     """Returns the cross entropy of each class by itself, summed over classes, mean over videos.
 
     Args:
         labels: class ids (B, L).
         predictions: probabilities (B, C).
+        rated: the classes that are known, (B, R); None where all are.
         epsilon: added inside the logarithms, so that a certain mistake costs -log(epsilon).
     """
-    present, likely = _at_labels(labels, predictions)
-    without = ops.sum(ops.log(1 - predictions + epsilon), axis=-1)
-    change = ops.log(likely + epsilon) - ops.log(1 - likely + epsilon)
-    return -ops.mean(without + ops.sum(present * change, axis=-1))
+    return _mean_sum(
+        labels,
+        predictions,
+        rated,
+        absent=lambda p: -ops.log(1 - p + epsilon),
+        present=lambda p: -ops.log(p + epsilon),
+    )
 
 
 def hinge(
-    labels: keras.KerasTensor, predictions: keras.KerasTensor, *, margin: float = 1.0
-) -> keras.KerasTensor:
+    labels: KerasTensor,
+    predictions: KerasTensor,
+    *,
+    rated: KerasTensor | None = None,
+    margin: float = 1.0,
+) -> KerasTensor:
     """Returns `max(0, margin - y * p)` with y = -1 or 1, summed over classes, mean over videos.
 
     Args:
         labels: class ids (B, L).
         predictions: scores (B, C).
+        rated: the classes that are known, (B, R); None where all are.
         margin: b of the starter code.
     """
-    present, likely = _at_labels(labels, predictions)
-    without = ops.sum(ops.relu(margin + predictions), axis=-1)
-    change = ops.relu(margin - likely) - ops.relu(margin + likely)
-    return ops.mean(without + ops.sum(present * change, axis=-1))
+    return _mean_sum(
+        labels,
+        predictions,
+        rated,
+        absent=lambda p: ops.relu(margin + p),
+        present=lambda p: ops.relu(margin - p),
+    )
 
 
-def softmax(labels: keras.KerasTensor, predictions: keras.KerasTensor) -> keras.KerasTensor:
+def softmax(
+    labels: KerasTensor, predictions: KerasTensor, *, rated: KerasTensor | None = None
+) -> KerasTensor:
     """Returns the cross entropy between the labels' shares and a softmax over the predictions.
 
     Args:
         labels: class ids (B, L); a video's labels share one equally, one without counts nothing.
         predictions: scores (B, C); the softmax is taken over them as they are.
+        rated: the classes that are known, (B, R), and over which the softmax is taken; None: all.
     """
-    present, logs = _at_labels(labels, ops.log_softmax(predictions, axis=-1))
+    if rated is None:
+        present, logs = _at(labels, ops.log_softmax(predictions, axis=-1))
+    else:
+        known, scores = _at(rated, predictions)
+        logs = ops.log_softmax(ops.where(known > 0, scores, _EXCLUDED), axis=-1)
+        present = known * _among(rated, labels, scores.dtype)
     shares = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1e-7)
     return -ops.mean(ops.sum(shares * logs, axis=-1))
 
 
-def _at_labels(
-    labels: keras.KerasTensor, values: keras.KerasTensor
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Returns which labels count, as zeros and ones (B, L), and the values of their classes."""
-    same = labels[:, :, None] == labels[:, None, :]  # (B, L, L)
-    places = ops.arange(ops.shape(labels)[1])
+def _mean_sum(
+    labels: KerasTensor,
+    predictions: KerasTensor,
+    rated: KerasTensor | None,
+    *,
+    absent: Callable[[KerasTensor], KerasTensor],
+    present: Callable[[KerasTensor], KerasTensor],
+) -> KerasTensor:
+    """Returns the sum over classes of what a prediction costs by its label, mean over videos."""
+    if rated is None:
+        is_label, likely = _at(labels, predictions)
+        without = ops.sum(absent(predictions), axis=-1)
+        change = present(likely) - absent(likely)
+        return ops.mean(without + ops.sum(is_label * change, axis=-1))
+    known, likely = _at(rated, predictions)  # (B, R)
+    is_label = _among(rated, labels, likely.dtype)
+    cost = is_label * present(likely) + (1 - is_label) * absent(likely)
+    return ops.mean(ops.sum(known * cost, axis=-1))
+
+
+def _at(class_ids: KerasTensor, values: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    """Returns which ids count, as zeros and ones (B, L), and the values of their classes."""
+    same = class_ids[:, :, None] == class_ids[:, None, :]  # (B, L, L)
+    places = ops.arange(ops.shape(class_ids)[1])
     repeated = ops.any(same & (places[None, :] < places[:, None]), axis=-1)
-    present = ops.cast((labels >= 0) & ~repeated, values.dtype)
-    return present, ops.take_along_axis(values, ops.maximum(labels, 0), axis=1)
+    counted = ops.cast((class_ids >= 0) & ~repeated, values.dtype)
+    return counted, ops.take_along_axis(values, ops.maximum(class_ids, 0), axis=1)
+
+
+def _among(class_ids: KerasTensor, labels: KerasTensor, dtype: str) -> KerasTensor:
+    """Returns which ids (B, R) are labels, as zeros and ones."""
+    return ops.cast(ops.any(class_ids[:, :, None] == labels[:, None, :], axis=-1), dtype)

@@ -10,12 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp.data.videos import LABEL_PADDING
+from yt8m_exp.evaluation.scoring import KNOWN, Loss
 from yt8m_exp.training import replicas
 from yt8m_exp.training.optimizers import clip
 
-Loss = Callable[..., tf.Tensor]
 Step = Callable[[Mapping[str, np.ndarray], float], tf.Tensor]
-TARGETS = ("labels", "rated")
 LABELS_STEP = 16
 
 
@@ -42,8 +41,8 @@ def make(
 
     Args:
         model: takes features by name, returns probabilities (B, C).
-        loss: takes `labels`, class ids (B, L), and `predictions`, probabilities (B, C), and of
-            segments `rated`, the classes that count, (B, R); returns the mean over videos.
+        loss: takes `labels` (B, L), `predictions` and, where the batch has them, `rated` classes
+            by name; returns the mean over videos.
         optimizer: already built for the model's variables, both under the strategy.
         strategy: the replicas.
         clip_to: how gradients are clipped.
@@ -56,9 +55,9 @@ def make(
     count = strategy.num_replicas_in_sync
     weights = [variable.value for variable in model.trainable_variables]
 
-    def gradients(features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]):
+    def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
         with tf.GradientTape() as tape:
-            label_loss = loss(**targets, predictions=model(features, training=True))
+            label_loss = loss(predictions=model(features, training=True), **known)
             total = label_loss + tf.add_n(model.losses) if model.losses else label_loss
         return label_loss, tape.gradient(total, weights)
 
@@ -70,8 +69,8 @@ def make(
         # Keras adds gradients up over replicas: a share of each gives the mean.
         optimizer.apply([g / count for g in grads] if count > 1 else grads)
 
-    def update(features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
-        label_loss, grads = gradients(features, targets)
+    def update(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]) -> tf.Tensor:
+        label_loss, grads = gradients(features, known)
         apply(grads)
         return label_loss
 
@@ -81,19 +80,17 @@ def make(
         gradients = tf.function(gradients, jit_compile=jit_compile)
 
     @tf.function
-    def everywhere(features, targets, learning_rate):
+    def everywhere(features, known, learning_rate):
         optimizer.learning_rate.assign(learning_rate)
-        losses = strategy.run(update, args=(features, targets))
+        losses = strategy.run(update, args=(features, known))
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
         features = {name: replicas.deal(strategy, batch[name]) for name in model.input}
-        targets = {
-            name: replicas.deal(strategy, _widened(batch[name]))
-            for name in TARGETS
-            if name in batch
+        known = {
+            name: replicas.deal(strategy, _widened(batch[name])) for name in KNOWN & batch.keys()
         }
-        return everywhere(features, targets, tf.constant(learning_rate, tf.float32))
+        return everywhere(features, known, tf.constant(learning_rate, tf.float32))
 
     return step
 

@@ -1,0 +1,70 @@
+"""A CSV file that appears under its name when it is complete, or not at all."""
+
+import gzip
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+
+class WholeFile:
+    """A CSV file to write bytes to, under a temporary name in its folder until the block has ended.
+
+    A context manager. If the block fails, what was there before stays and nothing else is left.
+
+    Args:
+        path: The file to write or replace; compressed if it ends in `.gz`.
+        header: The columns of the first line.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        NotADirectoryError: What should be the folder is a file.
+        PermissionError: The folder cannot be written to.
+        IsADirectoryError: The path is a folder.
+        FileExistsError: The path is something else that is no file, as a device.
+    """
+
+    def __init__(self, path: str | Path, header: Sequence[str]):
+        self.path, self.header = Path(path), header
+        self._target = self.path.resolve()  # a link stays a link
+        _check_writable(self._target)
+        name = f".{self.path.name}.{secrets.token_hex(4)}.part"
+        self._temporary = self._target.with_name(name)
+
+    def __enter__(self) -> BinaryIO | gzip.GzipFile:
+        with ExitStack() as stack:
+            stack.callback(self._temporary.unlink, missing_ok=True)
+            self._file = stack.enter_context(self._temporary.open("xb"))
+            self._written: BinaryIO | gzip.GzipFile = self._file
+            if self.path.suffix == ".gz":  # no name and no time inside: equal runs, equal bytes
+                self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1: the fastest
+                stack.callback(self._written.close)
+            self._written.write((",".join(self.header) + "\n").encode())
+            self._cleanup = stack.pop_all()
+        return self._written
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        with self._cleanup:
+            if kind is not None:
+                return
+            if self._written is not self._file:
+                self._written.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._temporary.replace(self._target)
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"The folder {folder} of {path} does not exist. Create it first.")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder, so {path} cannot be written.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file in it, as {path}/out.csv.gz.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is not a regular file. Name another file.")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise PermissionError(f"The folder {folder} cannot be written to. Name another for {path}.")
