@@ -34,6 +34,7 @@ HYDRA = [
 BAD_INPUT = (ValueError, LookupError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 BAD_INPUT += (PermissionError,)  # type: ignore[assignment]
 CLEAR = (*BAD_INPUT, OSError, ArithmeticError, RuntimeError)
+CHOICES = ("model", "data")
 PLAIN = re.compile(r"[\w./:@*?+-]*|[\[{'\"].*", re.ASCII)
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there does Hydra take a backslash for an escape
 
@@ -54,7 +55,7 @@ def run(verb: str, work: Callable[[DictConfig], dict[str, Any]]) -> None:
         began = True
         sys.exit(_finish(work, cfg))
 
-    sys.argv[1:] = [*arguments(sys.argv[1:]), *HYDRA]
+    sys.argv[1:] = _placed(arguments(sys.argv[1:]))
     try:
         main()
     except SystemExit as ending:
@@ -84,25 +85,35 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
     """Returns what the command line sets or makes differ from the defaults, by dotted key.
 
     A group with a `_target_` counts as a whole where it is another than by default or was named.
-    Only `model` must be another: MLproject names it always.
+    Naming the model or the data is no change: their defaults are those of the choice.
     """
-    defaults = compose(verb)
+    words = _words()
+    defaults = compose(verb, [word for word in words if word.partition("=")[0] in CHOICES])
     OmegaConf.resolve(defaults)
     before, values = _leaves(defaults), _leaves(cfg)
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    given = {word.lstrip("+").partition("=")[0] for word in words}
     groups = {key.removesuffix("._target_") for key in values if key.endswith("._target_")}
     whole = {
         group
         for group in groups
-        if (group in given and group != "model")
+        if (group in given() and group not in CHOICES)
         or values[f"{group}._target_"] != before.get(f"{group}._target_")
     }
     leaves = {
-        key: value for key, value in values.items() if key in given or before.get(key, ...) != value
+        key: value
+        for key, value in values.items()
+        if key in given() or before.get(key, ...) != value
     }
     single = {key: value for key, value in leaves.items() if key.partition(".")[0] not in whole}
     return {group: cfg[group] for group in whole} | single
+
+
+def given() -> set[str]:
+    """Returns the keys and groups that the command line names."""
+    return {word.lstrip("+").partition("=")[0] for word in _words()}
+
+
+def _words() -> list[str]:
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def arguments(words: Sequence[str]) -> list[str]:
@@ -118,6 +129,15 @@ def arguments(words: Sequence[str]) -> list[str]:
     given = [word for word in words[:place] if not word.endswith("=")]
     free = shlex.split(" ".join(words[place + 1 :]))
     return [_quoted(word) for word in given] + free
+
+
+def _placed(words: list[str]) -> list[str]:
+    """Adds our overrides beside those given: argparse takes no others behind an option."""
+    overrides = [
+        n for n, word in enumerate(words) if word[0] != "-" and ("=" in word or "~" in word)
+    ]
+    place = overrides[0] if overrides else len(words)
+    return [*words[:place], *HYDRA, *words[place:]]
 
 
 def _leaves(cfg: DictConfig, prefix: str = "") -> dict[str, Any]:

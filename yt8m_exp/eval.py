@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,13 @@ def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     model = loading.load(cfg.model_uri)
     for key, value in model.tags().items():
         tracked.client.set_tag(tracked.id, key, value)
-    manifest = _scanned(cfg, tracked, model.tagger.schema)
+    schema = model.tagger.schema
+    if cfg.segments:
+        schema = replace(schema, level="segment")
+    manifest = _scanned(cfg, tracked, schema)
     metrics, values = _measured(cfg, model.tagger.model, manifest, cross_entropy)
+    if cfg.segments:
+        values |= _ranked(cfg, model.tagger.model, manifest)
     packaging.log_metrics(
         tracked.id,
         model.model_id,
@@ -117,6 +123,29 @@ def _measured(
             advance=advance,
         )
     return metrics, metrics.values() | {"loss": mean_loss}
+
+
+def _ranked(cfg: DictConfig, model: "keras.Model", rated: "Manifest") -> dict[str, float]:
+    """Ranks every segment of the videos, rated or not, as the competition does."""
+    from yt8m_exp.data import shards
+    from yt8m_exp.data.pipeline import ordered_batches
+    from yt8m_exp.evaluation import scoring, segments
+    from yt8m_exp.evaluation.lists import RankedLists
+    from yt8m_exp.terminal import progress
+
+    schema = replace(rated.schema, level="frame")
+    whole = shards.scan(rated.source, schema, on_bad_record=cfg.on_bad_record)
+    ratings = segments.gather_ratings(ordered_batches(rated))
+    lists = RankedLists(sorted(ratings))
+    score = scoring.scorer(model, lists.class_ids)
+    with progress.shown("Ranking segments", whole.records, unit="videos") as advance:
+        for videos, pieces in segments.cut_all(ordered_batches(whole)):
+            for piece in pieces:
+                lists.add(piece["id"].tolist(), lists.class_ids, score(piece))
+            advance(videos)
+    ranked = ((class_id, names.astype(str).tolist()) for class_id, names in lists.lists())
+    found = segments.evaluate_lists(ranked, ratings)
+    return {"segment_map": found.map, "segment_map_over_all_classes": found.map_over()}
 
 
 def _shown(

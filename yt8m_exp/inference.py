@@ -1,15 +1,23 @@
-"""Predicts shards with a model, into the competition's file."""
+"""Predicts shards with a model, into the competition's file of videos, or that of segments."""
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import command
 
+if TYPE_CHECKING:
+    from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.serving.predictions import PredictionsWriter
+    from yt8m_exp.serving.segment_files import SegmentsWriter
+    from yt8m_exp.serving.tagger import Tagger
+
 logger = logging.getLogger(__name__)
+Advance = Callable[[int], None]
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -23,12 +31,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         FileNotFoundError: a pattern matches no shard.
         OSError: the file cannot be written.
     """
-    from yt8m_exp.serving.predictions import PredictionsWriter
     from yt8m_exp.tracking.runs import open_run
 
     if cfg.top_k < 1:
         raise ValueError(f"`top_k >= 1` must hold, but got top_k={cfg.top_k}.")
-    writer = PredictionsWriter(cfg.output)  # refuses a place where nothing can be written
+    writer = _writer(cfg)  # refuses a place where nothing can be written
     with (
         open_run(
             "inference",
@@ -40,7 +47,6 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ) as tracked,
         writer as file,
     ):
-        from yt8m_exp.data.pipeline import ahead, ordered_batches
         from yt8m_exp.serving import loading
         from yt8m_exp.terminal import progress, summary
         from yt8m_exp.tracking import inputs
@@ -48,33 +54,78 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         model = loading.load(cfg.model_uri)
         for key, value in model.tags().items():
             tracked.client.set_tag(tracked.id, key, value)
-        patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
         manifest = inputs.scanned(
             tracked,
-            patterns,
+            OmegaConf.to_object(cfg)["shards"],  # type: ignore[index, call-overload]
             model.tagger.schema,
             context="predict",
             on_bad_record=cfg.on_bad_record,
             labelled=False,
         )
-        began, videos = time.perf_counter(), 0
+        predict = _predict_segments if cfg.segments else _predict_videos
+        began = time.perf_counter()
         with progress.shown("Predicting", manifest.records, unit="videos") as advance:
-            batches = ordered_batches(manifest, cfg.batch_size)
-            predict = model.tagger.predictor
-            for batch, best in ahead((batch, predict(batch, cfg.top_k)) for batch in batches):
-                file.write([video.decode() for video in batch["id"]], best.class_ids, best.scores)
-                videos += len(batch["id"])
-                advance(videos)
-        rate = videos / (time.perf_counter() - began)
-        tracked.writer.log({"videos": videos, "videos_per_second": rate}, 0)
+            predict(cfg, model.tagger, manifest, file, advance)
+        rate = manifest.records / (time.perf_counter() - began)
+        tracked.writer.log({"videos": manifest.records, "videos_per_second": rate}, 0)
         result = {
             "run_id": tracked.id,
             "output": str(Path(cfg.output).absolute()),
-            "videos": videos,
+            "videos": manifest.records,
             "videos_per_second": round(rate, 1),
         }
         summary.show(f"Predictions of {model.uri}", result, {})
     return result
+
+
+def _writer(cfg: DictConfig) -> Any:
+    from yt8m_exp import spec
+    from yt8m_exp.serving import predictions, segment_files
+
+    if not cfg.segments:
+        return predictions.PredictionsWriter(cfg.output)
+    listed = segment_files.read_class_ids(cfg.segment_classes, spec.CLASSES)
+    return segment_files.SegmentsWriter(cfg.output, listed)
+
+
+def _predict_videos(
+    cfg: DictConfig,
+    tagger: "Tagger",
+    manifest: "Manifest",
+    file: "PredictionsWriter",
+    advance: Advance,
+) -> None:
+    from yt8m_exp.data.pipeline import ahead, ordered_batches
+
+    batches = ordered_batches(manifest, cfg.batch_size)
+    videos = 0
+    for batch, best in ahead((batch, tagger.predictor(batch, cfg.top_k)) for batch in batches):
+        file.write([video.decode() for video in batch["id"]], best.class_ids, best.scores)
+        videos += len(batch["id"])
+        advance(videos)
+
+
+def _predict_segments(
+    cfg: DictConfig,
+    tagger: "Tagger",
+    manifest: "Manifest",
+    file: "SegmentsWriter",
+    advance: Advance,
+) -> None:
+    from yt8m_exp.data.pipeline import ordered_batches
+    from yt8m_exp.evaluation import scoring, segments
+
+    if manifest.schema.level != "frame":
+        raise ValueError(
+            "Segments are predicted by models that take frames, but the model takes features of "
+            "whole videos. Give another model_uri, or segments=false."
+        )
+    score = scoring.scorer(tagger.model, file.class_ids)
+    batches = ordered_batches(manifest, cfg.batch_size)
+    for videos, pieces in segments.cut_all(batches):
+        for piece in pieces:
+            file.write(piece["id"].tolist(), file.class_ids, score(piece))
+        advance(videos)
 
 
 if __name__ == "__main__":

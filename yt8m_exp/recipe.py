@@ -64,6 +64,7 @@ def learner(cfg: DictConfig, strategy: Any) -> "Learner":
         average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
     with strategy.scope():
         model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
+        _require_level(model, cfg.data.level)
         optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
         optimizer.build(model.trainable_variables)
     logger.info(
@@ -95,6 +96,16 @@ def schedule(cfg: DictConfig, plan: "Plan") -> Any:
     if "total_examples" in inspect.signature(schedule.func).parameters:
         return partial(schedule, total_examples=plan.examples)
     return schedule
+
+
+def _require_level(model: Any, level: str) -> None:
+    if ("frames" in model.input) != (level != "video"):
+        takes = "frames" if "frames" in model.input else "video-level features"
+        others = "lstm, dbof, frame_logistic ..." if level != "video" else "moe, logistic ..."
+        raise ValueError(
+            f"The model must fit the data, but {model.name} takes {takes} and the data's level is "
+            f"{level}. Set model={others} (the files of conf/model), or other data."
+        )
 
 
 def _devices() -> str:

@@ -16,7 +16,6 @@ SEGMENT_FRAMES = 5
 """Frames of a rated segment: five seconds."""
 TOP_K = 20
 """Predictions of a video that count in GAP and mAP, and that the competition's file holds."""
-SEGMENT_FRAMES = 5
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that the competition of 2019 looks at."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVALUATION_BATCH = 1024
 Report = Callable[[Mapping[str, float], int], None]
 
 
@@ -85,11 +84,24 @@ def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     try:
         if tracked.resumed:
             checkpoints.fetch(tracked.client, tracked.id, keeper.folder)
+        if cfg.start_from and not keeper.started:
+            _start(cfg.start_from, tracked, keeper)
         state = keeper.restore()
         rate = _fit(cfg, keeper, (train, validate), state, replicated, report)
         return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
     finally:
         uploader.close()
+
+
+def _start(source: str, tracked: "Run", keeper: "Keeper") -> None:
+    """Takes over the weights of a model, or of the best one of a run."""
+    from yt8m_exp.serving import loading
+
+    is_run = not any(mark in source for mark in ":/")
+    found = loading.load(f"runs:/{source}/best" if is_run else source)
+    keeper.learner.take_weights(found.tagger.model)
+    for key, value in found.tags().items():
+        tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
 
 
 def _follow(cfg: DictConfig) -> dict[str, Any]:
@@ -146,7 +158,7 @@ def _fit(
         keeper.learner.require_finite()
         with keeper.learner.averaged():
             metrics, mean_loss = scoring.evaluate(
-                predict, ordered_batches(validate, EVALUATION_BATCH), cfg.data.classes
+                predict, ordered_batches(validate), cfg.data.classes
             )
         return metrics.values() | {"loss": mean_loss}
 
@@ -195,7 +207,7 @@ def _finish(
     best = keras.saving.load_model(keeper.best, compile=False)
     metrics, mean_loss = scoring.evaluate(
         scoring.predictor(best, instantiate(cfg.loss)),
-        ordered_batches(validate, EVALUATION_BATCH),
+        ordered_batches(validate),
         cfg.data.classes,
     )
     values = metrics.values() | {"loss": mean_loss}
@@ -262,6 +274,7 @@ def _resumed(cfg: DictConfig) -> DictConfig:
     from yt8m_exp.tracking import configuration, inputs
 
     before = OmegaConf.create(configuration.read_config(cfg.resume))
+    _require_same_choices(cfg, before)
     resumed = before.copy()
     for key, value in command.changes("train", cfg).items():
         OmegaConf.update(resumed, key, value, merge=False, force_add=True)
@@ -274,6 +287,16 @@ def _resumed(cfg: DictConfig) -> DictConfig:
         manifest = shards.scan(**recipe.shards(resumed, context))
         inputs.require_same(cfg.resume, manifest, context=context)
     return resumed  # type: ignore[return-value]
+
+
+def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
+    for group, key in ("model", "model._target_"), ("data", "data.level"):
+        now, then = OmegaConf.select(cfg, key), OmegaConf.select(before, key)
+        if group in command.given() and now != then:
+            raise ValueError(
+                f"A run must go on with the {group} it began with ({then}), but the command line "
+                f"asks for {now}. Leave {group} out, or start a new run."
+            )
 
 
 def _check(cfg: DictConfig) -> None:

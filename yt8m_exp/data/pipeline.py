@@ -22,6 +22,7 @@ from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.data.videos import Batch, Videos, join
 
+BATCH = {"video": 1024, "frame": 128, "segment": 1024}
 Item = TypeVar("Item")
 
 
@@ -69,8 +70,14 @@ def training_batches(
     return ahead(_cut(groups, batch_size, mine))
 
 
-def ordered_batches(manifest: Manifest, batch_size: int) -> Iterator[Batch]:
-    """Yields each video once, in the order of the shards; the last batch may be smaller."""
+def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[Batch]:
+    """Yields each video once, in the order of the shards.
+
+    Args:
+        manifest: the shards.
+        batch_size: videos in a batch, but for the last; by default what a model's memory bears.
+    """
+    batch_size = batch_size or BATCH[manifest.schema.level]
     groups = _groups(manifest.shards, Shuffle(0).group_bytes)
     ordered = ((group, np.arange(sum(shard.records for shard in group))) for group in groups)
     return ahead(_cut(_load_ahead(ordered, manifest.schema), batch_size, slice(None)))

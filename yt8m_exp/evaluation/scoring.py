@@ -58,6 +58,19 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
     return predict
 
 
+def scorer(model: keras.Model, class_ids: np.ndarray) -> Callable[[Batch], np.ndarray]:
+    """Compiles a function from a batch to its probabilities of some classes, float32 (B, K)."""
+
+    @tf.function(reduce_retracing=True)
+    def scores(features):
+        return tf.gather(model(features, training=False), class_ids, axis=1)
+
+    def score(batch: Batch) -> np.ndarray:
+        return scores({name: shared(batch[name]) for name in model.input}).numpy()
+
+    return score
+
+
 def evaluate(
     predict: Callable[[Batch, int], Best],
     batches: Iterable[Batch],

@@ -8,7 +8,7 @@ https://www.kaggle.com/c/youtube8m-2019, evaluation.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 
@@ -85,6 +85,22 @@ def gather_ratings(batches: Iterable[Mapping[str, NDArray]]) -> Ratings:
             for class_id in rated[rated >= 0].tolist():
                 ratings[class_id][name.decode()] = class_id in labels
     return ratings
+
+
+def cut_all(
+    batches: Iterable[Mapping[str, NDArray]], batch_size: int = 256
+) -> Iterator[tuple[int, list[dict[str, NDArray]]]]:
+    """Cuts batches of videos into batches of segments.
+
+    Yields:
+        The videos done when these are, and batches of their segments; see `cut`.
+    """
+    videos = 0
+    for batch in batches:
+        videos += len(batch["id"])
+        pieces = cut(batch)
+        starts = range(0, len(pieces["id"]), batch_size)
+        yield videos, [{k: v[a : a + batch_size] for k, v in pieces.items()} for a in starts]
 
 
 def cut(batch: Mapping[str, NDArray], length: int = spec.SEGMENT_FRAMES) -> dict[str, NDArray]:

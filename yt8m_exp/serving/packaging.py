@@ -17,11 +17,12 @@ from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from mlflow.types.schema import Array
+from mlflow.types.schema import AnyType, Array
 
 from yt8m_exp import spec
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.serving.tagger import RECORD
+from yt8m_exp.serving import tagger
+from yt8m_exp.serving.requests import RECORD
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "google-crc32c")
@@ -98,10 +99,10 @@ def register(model_uri: str, name: str) -> int:
 
 def signature(model: keras.Model) -> ModelSignature:
     """Returns what the model takes and gives, for MLflow to check requests against."""
-    features = [
-        ColSpec(Array(DataType.double), name, required=False)  # which takes float32 as well
-        for name in model.input
-    ]  # fmt: skip
+    schema = tagger.schema(model)
+    # Floats of any width at video level; bytes, base64 or arrays of frames at the other.
+    value = Array(DataType.double) if schema.level == "video" else AnyType()
+    features = [ColSpec(value, name, required=False) for name in schema.features]
     columns: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "id", required=False),
         ColSpec(DataType.binary, RECORD, required=False),

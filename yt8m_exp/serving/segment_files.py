@@ -44,6 +44,7 @@ class SegmentsWriter:
     """
 
     def __init__(self, path: str | Path, class_ids: ArrayLike, *, most: int = spec.SEGMENTS_LISTED):
+        self.class_ids = np.asarray(class_ids)
         self._whole = WholeFile(path, HEADER)
         self._lists = RankedLists(class_ids, most=most)
 

@@ -11,10 +11,12 @@ from yt8m_exp.tracking.runs import Run, log_data
 
 logger = logging.getLogger(__name__)
 
+SAMPLE = "sample/{level}/validate/*.tfrecord"
+
 
 def scanned(
     run: Run,
-    patterns: str | Sequence[str],
+    patterns: str | Sequence[str] | None,
     schema: Schema,
     *,
     context: str,
@@ -25,7 +27,7 @@ def scanned(
 
     Args:
         run: the run that reads them.
-        patterns: see `shards.find`.
+        patterns: see `shards.find`; None stands for the sample.
         schema: what each record must hold.
         context: what they are read for: train, validate, ...
         on_bad_record: stop or skip.
@@ -35,6 +37,7 @@ def scanned(
         FileNotFoundError: a pattern matches nothing.
         ValueError: a record is bad, or has no labels where it must.
     """
+    patterns = patterns or SAMPLE.format(level=schema.level)
     manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
     if labelled:
         manifest.require_labels()

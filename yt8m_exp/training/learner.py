@@ -55,6 +55,27 @@ class Learner:
             variable.assign(value)
         return facts
 
+    def take_weights(self, model: keras.Model) -> None:
+        """Takes over the weights of another model with the same layers, as to fine-tune it.
+
+        Raises:
+            ValueError: the models differ.
+        """
+        theirs = {variable.path: variable for variable in model.weights}
+        shapes = {path: tuple(variable.shape) for path, variable in theirs.items()}
+        ours = {variable.path: tuple(variable.shape) for variable in self.model.weights}
+        different = sorted(path for path in ours | shapes if ours.get(path) != shapes.get(path))
+        if different:
+            path = different[0]
+            raise ValueError(
+                f"Training must start from a model with the same weights, but `{path}` has the "
+                f"shape {shapes.get(path)} there and {ours.get(path)} here (None: it is missing; "
+                f"{len(different)} weights differ). Configure {self.model.name} as {model.name} "
+                "was when it was trained."
+            )
+        for variable in self.model.weights:
+            variable.assign(theirs[variable.path])
+
     def save_model(self, path: Path) -> None:
         """Writes the model with its averaged weights, where there are any, as a `.keras` file.
 
@@ -114,6 +135,11 @@ class Keeper:
     def best(self) -> Path:
         """The file of the best model so far."""
         return self.folder / "best.keras"
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return bool(checkpoints.find(self.folder))
 
     def save(self, state: State, is_best: bool) -> None:
         """Writes a checkpoint, after the model if it is the best so far.
