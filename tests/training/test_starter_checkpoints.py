@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
+from tests.models.starter_code import Golden, as_bytes, behind
 from yt8m_exp.training.starter_checkpoints import load, read
 
 FEATURES = {"x": 10}
@@ -23,6 +24,33 @@ def test_predictions_are_those_of_the_starter_code(kind, prefix):
     assert model.name == kind
     predictions = model({"x": golden["input_raw"]}, training=False)
     np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dbof_bn", "dbof_nobn"])
+def test_predictions_of_a_bag_of_frames_are_those_of_the_starter_code(name, prefix):
+    golden = Golden(name)
+    write_checkpoint(prefix, golden_weights(name))
+    model = load(prefix, "dbof", features=FEATURES, options={"samples": 5})
+    frames = np.full(6, 5, np.int32)
+    predictions = behind(model, "features")(golden["sampled_frames"], frames, False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def test_predictions_of_the_mean_frame_are_those_of_the_starter_code(prefix):
+    golden = Golden("frame_logistic")
+    write_checkpoint(prefix, golden_weights("frame_logistic"))
+    model = load(prefix, "frame_logistic", features=FEATURES)
+    whole = as_bytes(golden["input_raw"]), golden["num_frames"]
+    mean = model.get_layer("mean")([whole[0]], whole[1])
+    predictions = behind(model, "mean")(mean, whole[1], False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def test_features_of_frames_are_known_by_their_size(prefix):
+    weights = golden_weights("dbof_nobn")
+    weights["tower/cluster_weights"] = np.zeros((1152, 9), "f")
+    write_checkpoint(prefix, weights)
+    assert list(load(prefix, "dbof").input) == ["rgb", "audio", "frames"]
 
 
 def test_what_training_needed_is_left(prefix):

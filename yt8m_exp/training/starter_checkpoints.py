@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.models import logistic, moe
+from yt8m_exp.models import dbof, frame_logistic, logistic, moe
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,18 @@ NAMES = {
     "gates/kernel": "gates/weights",
     "experts/kernel": "experts/weights",
     "experts/bias": "experts/biases",
+    "bag/kernel": "cluster_weights",
+    "bag/bias": "cluster_biases",
+    "hidden/kernel": "hidden1_weights",
+    "hidden/bias": "hidden1_biases",
+} | {
+    f"{ours}/{part}": f"{theirs}/{part}"
+    for ours, theirs in (
+        ("bag/input_norm", "input_bn"),
+        ("bag/cluster_norm", "cluster_bn"),
+        ("hidden_norm", "hidden1_bn"),
+    )
+    for part in ("gamma", "beta", "moving_mean", "moving_variance")
 }
 """The starter code's name of each of our variables."""
 
@@ -121,6 +133,8 @@ def _kinds() -> dict[str, Kind]:
     return {
         "logistic": Kind(logistic.build, "fully_connected/weights", _logistic, "mean_"),
         "moe": Kind(moe.build, "experts/weights", _moe, "mean_"),
+        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", _logistic),
+        "dbof": Kind(dbof.build, "cluster_weights", _dbof),
     }
 
 
@@ -137,6 +151,18 @@ def _moe(weights: Weights) -> dict[str, Any]:
             f"the checkpoint has {gates} and {experts}."
         )
     return {"classes": classes, "experts": experts // classes}
+
+
+def _head(weights: Weights) -> dict[str, Any]:
+    if "fully_connected/weights" in weights:
+        return _logistic(weights) | {"head": "logistic"}
+    return _moe(weights) | {"head": "moe"}
+
+
+def _dbof(weights: Weights) -> dict[str, Any]:
+    clusters, hidden = weights["hidden1_weights"].shape
+    batch_norm = "cluster_bn/gamma" in weights
+    return _head(weights) | {"clusters": clusters, "hidden": hidden, "batch_norm": batch_norm}
 
 
 def _features(size: int, prefix: str) -> dict[str, int]:
