@@ -1,0 +1,56 @@
+import json
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
+
+QUICK = "tracking.system_metrics=false"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("starter") / "model.ckpt-1000"
+    write_checkpoint(prefix, golden_weights("moe2"))
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def imported(store, checkpoint):
+    words = (f"checkpoint={checkpoint}", "kind=moe", "features={mean_rgb: 10}", "register=starter")
+    return store.done("import_checkpoint", *words, QUICK)
+
+
+def test_the_registered_model_predicts_as_the_starter_code(store, imported):
+    assert (imported["registered"], imported["version"]) == ("starter", 1)
+    model = mlflow.pyfunc.load_model(str(store.model(imported["model_uri"])))
+    golden = np.load(GOLDEN / "moe2.head.npz")
+    answers = model.predict(pd.DataFrame({"mean_rgb": list(golden["input_raw"])}))
+    for row, ids, scores in zip(
+        golden["infer_predictions"], answers["class_ids"], answers["probabilities"], strict=True
+    ):
+        assert sorted(ids) == list(range(7))
+        np.testing.assert_allclose(scores, row[ids], atol=1e-5)
+
+
+def test_the_run_tells_where_the_model_comes_from(store, imported, checkpoint):
+    run = store.get(imported["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["verb"] == "import_checkpoint"
+    assert run.data.params["cfg.checkpoint"] == str(checkpoint)
+    facts = json.loads((store.model(imported["model_uri"]) / "artifacts/about.json").read_text())
+    assert facts == {"run_id": run.info.run_id, "examples": 0, "checkpoint": str(checkpoint)}
+
+
+def test_a_checkpoint_that_does_not_fit_is_bad_input(store, checkpoint):
+    outcome = store.run("import_checkpoint", f"checkpoint={checkpoint}", "kind=logistic", QUICK)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "does not fit `logistic`" in outcome.sentence
+    outcome = store.run("import_checkpoint", "checkpoint=nowhere/model.ckpt", "kind=moe", QUICK)
+    assert outcome.status == 2
+    assert "No checkpoint at 'nowhere/model.ckpt'." in outcome.sentence
+    outcome = store.run("import_checkpoint", "kind=moe", QUICK)
+    assert outcome.status == 2
+    assert "checkpoint must be given" in outcome.sentence

@@ -1,0 +1,140 @@
+import os
+
+import numpy as np
+import pytest
+
+from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
+from tests.models.starter_code import Golden, as_bytes, behind
+from yt8m_exp.training.starter_checkpoints import load, read
+
+FEATURES = {"x": 10}
+VIDEO = {"logistic": "logistic", "moe": "moe2"}
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    return tmp_path / "model.ckpt-7"
+
+
+@pytest.mark.parametrize("kind", VIDEO)
+def test_predictions_are_those_of_the_starter_code(kind, prefix):
+    golden = np.load(GOLDEN / f"{VIDEO[kind]}.head.npz")
+    write_checkpoint(prefix, golden_weights(VIDEO[kind]))
+    model = load(prefix, kind, features=FEATURES)
+    assert model.name == kind
+    predictions = model({"x": golden["input_raw"]}, training=False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dbof_bn", "dbof_nobn"])
+def test_predictions_of_a_bag_of_frames_are_those_of_the_starter_code(name, prefix):
+    golden = Golden(name)
+    write_checkpoint(prefix, golden_weights(name))
+    model = load(prefix, "dbof", features=FEATURES, options={"samples": 5})
+    frames = np.full(6, 5, np.int32)
+    predictions = behind(model, "features")(golden["sampled_frames"], frames, False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def test_predictions_of_the_mean_frame_are_those_of_the_starter_code(prefix):
+    golden = Golden("frame_logistic")
+    write_checkpoint(prefix, golden_weights("frame_logistic"))
+    model = load(prefix, "frame_logistic", features=FEATURES)
+    whole = as_bytes(golden["input_raw"]), golden["num_frames"]
+    mean = model.get_layer("mean")([whole[0]], whole[1])
+    predictions = behind(model, "mean")(mean, whole[1], False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def test_features_of_frames_are_known_by_their_size(prefix):
+    weights = golden_weights("dbof_nobn")
+    weights["tower/cluster_weights"] = np.zeros((1152, 9), "f")
+    write_checkpoint(prefix, weights)
+    assert list(load(prefix, "dbof").input) == ["rgb", "audio", "frames"]
+
+
+def test_what_training_needed_is_left(prefix):
+    weights = golden_weights("moe2")
+    slots = {f"{name}/{slot}": values for name, values in weights.items() for slot in SLOTS}
+    others = {"global_step": np.int64(7), "beta1_power": np.float32(0.5)}
+    write_checkpoint(prefix, weights | slots | others)
+    assert {f"tower/{name}" for name in read(prefix)} == set(weights)
+
+
+SLOTS = ("Adam", "Adam_1", "RMSProp", "Momentum", "Adagrad", "ExponentialMovingAverage")
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [(1152, ["mean_rgb", "mean_audio"]), (1024, ["mean_rgb"]), (128, ["mean_audio"])],
+)
+def test_features_are_known_by_their_size(size, names, prefix):
+    weights = {
+        "tower/fully_connected/weights": np.zeros((size, 3), "f"),
+        "tower/fully_connected/biases": np.zeros(3, "f"),
+    }
+    write_checkpoint(prefix, weights)
+    model = load(prefix, "logistic")
+    assert list(model.input) == names
+    assert sum(tensor.shape[1] for tensor in model.input.values()) == size
+
+
+def test_features_of_another_size_must_be_named(prefix):
+    write_checkpoint(prefix, golden_weights("logistic"))
+    with pytest.raises(ValueError, match=r"has 10. Name them: features={mean_rgb: 10}"):
+        load(prefix, "logistic")
+    with pytest.raises(ValueError, match=r"weights is \(10, 7\) where \(12, 7\) must be"):
+        load(prefix, "logistic", features={"x": 12})
+
+
+def test_a_folder_stands_for_its_last_checkpoint(prefix):
+    write_checkpoint(prefix, golden_weights("logistic"))
+    (prefix.parent / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
+    assert load(prefix.parent, "logistic", features=FEATURES).name == "logistic"
+
+
+def test_options_that_left_no_weight_are_given(prefix):
+    write_checkpoint(prefix, golden_weights("logistic"))
+    model = load(prefix, "logistic", features=FEATURES, options={"normalize": "none"})
+    assert "normalized" not in [layer.name for layer in model.layers]
+    with pytest.raises(ValueError, match=r"must be among classes, normalize, .* \{'clusters': 3\}"):
+        load(prefix, "logistic", features=FEATURES, options={"clusters": 3})
+
+
+def test_missing_and_unknown_variables_are_named_with_their_shapes(prefix):
+    weights = golden_weights("logistic")
+    write_checkpoint(prefix, weights | {"tower/more": np.zeros((2, 3), "f")})
+    with pytest.raises(ValueError, match=r"does not fit `logistic`: more \(2, 3\) is unknown"):
+        load(prefix, "logistic", features=FEATURES)
+    weights.pop("tower/fully_connected/biases")
+    write_checkpoint(prefix, weights)
+    with pytest.raises(ValueError, match=r"fully_connected/biases is missing. .*weights \(10, 7\)"):
+        load(prefix, "logistic", features=FEATURES)
+
+
+def test_a_checkpoint_of_another_model_is_refused(prefix):
+    write_checkpoint(prefix, golden_weights("moe2"))
+    with pytest.raises(ValueError, match=r"fully_connected/.* is missing. Is it of another"):
+        load(prefix, "logistic", features=FEATURES)
+    with pytest.raises(ValueError, match=r"must be one of logistic, moe.* but got 'mo'"):
+        load(prefix, "mo")
+
+
+def test_gates_that_do_not_fit_experts_are_refused(prefix):
+    weights = golden_weights("moe2")
+    weights["tower/gates/weights"] = weights["tower/gates/weights"][:, :17]
+    write_checkpoint(prefix, weights)
+    with pytest.raises(ValueError, match="but the checkpoint has 17 and 14"):
+        load(prefix, "moe", features=FEATURES)
+
+
+def test_a_damaged_or_absent_checkpoint_is_refused(prefix, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No checkpoint at .*ckpt-7"):
+        read(prefix)
+    with pytest.raises(FileNotFoundError, match="No checkpoint at"):
+        read(tmp_path)
+    write_checkpoint(prefix, golden_weights("logistic"))
+    for name in (".data-00000-of-00001", ".index"):
+        os.truncate(f"{prefix}{name}", 10)
+        with pytest.raises(ValueError, match="ckpt-7: the checkpoint cannot be read"):
+            read(prefix)

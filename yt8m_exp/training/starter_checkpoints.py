@@ -1,0 +1,200 @@
+"""Checkpoints of Google's starter code (TensorFlow 1 format), read into our models.
+
+Source: google/youtube-8m, `video_level_models.py` and `frame_level_models.py`. A checkpoint holds
+the weights under `tower/`, and beside them what training needed, which is left. What was set by
+flags and left no weight, as the activation of `dbof`, is taken as the flags' defaults of 2019.
+"""
+
+import inspect
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from yt8m_exp import spec
+from yt8m_exp.models import dbof, frame_logistic, logistic, moe
+
+logger = logging.getLogger(__name__)
+
+Weights = Mapping[str, NDArray]
+
+SCOPE = "tower/"
+LEFT = re.compile(
+    r"(.*/)?(global_step|beta[12]_power|Adam(_1)?|RMSProp(_1)?|Adagrad|Momentum|Ftrl(_1)?|"
+    r"ExponentialMovingAverage)"
+)
+NAMES = {
+    "classifier/kernel": "fully_connected/weights",
+    "classifier/bias": "fully_connected/biases",
+    "gates/kernel": "gates/weights",
+    "experts/kernel": "experts/weights",
+    "experts/bias": "experts/biases",
+    "bag/kernel": "cluster_weights",
+    "bag/bias": "cluster_biases",
+    "hidden/kernel": "hidden1_weights",
+    "hidden/bias": "hidden1_biases",
+} | {
+    f"{ours}/{part}": f"{theirs}/{part}"
+    for ours, theirs in (
+        ("bag/input_norm", "input_bn"),
+        ("bag/cluster_norm", "cluster_bn"),
+        ("hidden_norm", "hidden1_bn"),
+    )
+    for part in ("gamma", "beta", "moving_mean", "moving_variance")
+}
+"""The starter code's name of each of our variables."""
+
+
+class Kind(NamedTuple):
+    """How a model of the starter code is built here.
+
+    Attributes:
+        build: makes the model.
+        first: the variable that has a row for each value of the joined features.
+        options: what the weights tell of the builder's options, the number of classes among them.
+        prefix: what the features' names begin with.
+    """
+
+    build: Callable[..., keras.Model]
+    first: str
+    options: Callable[[Weights], dict[str, Any]]
+    prefix: str = ""
+
+
+def load(
+    path: str | Path,
+    kind: str,
+    *,
+    features: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] = {},
+) -> keras.Model:
+    """Builds a model with the weights of a checkpoint; all sizes are those of the weights.
+
+    Args:
+        path: the checkpoint's prefix, as `train/model.ckpt-1000`, or its folder for the last one.
+        kind: our name of the model.
+        features: sizes of the features by name; None where their sum tells which they are.
+        options: of the model's builder, where flags were not the starter code's defaults.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: the checkpoint is damaged, or does not fit the model or the features.
+    """
+    kinds = _kinds()
+    if kind not in kinds:
+        raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
+    build, first, told, prefix = kinds[kind]
+    weights = read(path)
+    try:
+        sizes = told(weights)
+        features = features or _features(len(weights[first]), prefix)
+    except KeyError as missing:
+        raise ValueError(_misfit(path, kind, weights, f"{missing.args[0]} is missing")) from None
+    _require_known(options, build)
+    model = build(features, **{"normalize": "joint"} | sizes | dict(options))
+    problems = _problems(model, weights)
+    if problems:
+        raise ValueError(_misfit(path, kind, weights, "; ".join(problems)))
+    for variable in model.weights:
+        variable.assign(weights[NAMES[variable.path]])
+    logger.info("%s of %s: %s parameters", kind, path, f"{model.count_params():,}")
+    return model
+
+
+def read(path: str | Path) -> Weights:
+    """Reads the weights of a checkpoint by name, without those of optimizers and averages.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: the checkpoint is damaged.
+    """
+    prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
+    if not prefix or not Path(f"{prefix}.index").is_file():
+        raise FileNotFoundError(
+            f"No checkpoint at {str(path)!r}. Name the part before `.index`, as "
+            "train/model.ckpt-1000, or a folder with a file `checkpoint`."
+        )
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        names = [name for name in reader.get_variable_to_shape_map() if not LEFT.fullmatch(name)]
+        return {name.removeprefix(SCOPE): reader.get_tensor(name) for name in sorted(names)}
+    except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
+        raise ValueError(
+            f"{prefix}: the checkpoint cannot be read ({error}). Copy it anew."
+        ) from error
+
+
+def _kinds() -> dict[str, Kind]:
+    return {
+        "logistic": Kind(logistic.build, "fully_connected/weights", _logistic, "mean_"),
+        "moe": Kind(moe.build, "experts/weights", _moe, "mean_"),
+        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", _logistic),
+        "dbof": Kind(dbof.build, "cluster_weights", _dbof),
+    }
+
+
+def _logistic(weights: Weights) -> dict[str, Any]:
+    return {"classes": weights["fully_connected/biases"].size}
+
+
+def _moe(weights: Weights) -> dict[str, Any]:
+    gates, experts = weights["gates/weights"].shape[1], weights["experts/weights"].shape[1]
+    classes = gates - experts  # there is one more gate for each class than there are experts
+    if classes < 1 or experts % classes:
+        raise ValueError(
+            "A mixture must have classes * (experts + 1) gates and classes * experts experts, but "
+            f"the checkpoint has {gates} and {experts}."
+        )
+    return {"classes": classes, "experts": experts // classes}
+
+
+def _head(weights: Weights) -> dict[str, Any]:
+    if "fully_connected/weights" in weights:
+        return _logistic(weights) | {"head": "logistic"}
+    return _moe(weights) | {"head": "moe"}
+
+
+def _dbof(weights: Weights) -> dict[str, Any]:
+    clusters, hidden = weights["hidden1_weights"].shape
+    batch_norm = "cluster_bn/gamma" in weights
+    return _head(weights) | {"clusters": clusters, "hidden": hidden, "batch_norm": batch_norm}
+
+
+def _features(size: int, prefix: str) -> dict[str, int]:
+    sizes = {"rgb": spec.RGB, "audio": spec.AUDIO}
+    for names in (["rgb", "audio"], ["rgb"], ["audio"]):
+        if sum(sizes[name] for name in names) == size:
+            return {prefix + name: sizes[name] for name in names}
+    raise ValueError(
+        f"Features of {spec.RGB}, {spec.AUDIO} or {spec.RGB + spec.AUDIO} values are known by "
+        f"their size, but the checkpoint has {size}. Name them: features={{{prefix}rgb: {size}}}."
+    )
+
+
+def _require_known(options: Mapping[str, Any], build: Callable) -> None:
+    known = [name for name in inspect.signature(build).parameters if name != "features"]
+    if not set(options) <= set(known):
+        raise ValueError(f"`options` must be among {', '.join(known)}, but got {dict(options)}.")
+
+
+def _problems(model: keras.Model, weights: Weights) -> list[str]:
+    """Returns where the weights are not those of the model, in words."""
+    shapes = {NAMES[variable.path]: tuple(variable.shape) for variable in model.weights}
+    missing = [f"{name} {shapes[name]} is missing" for name in shapes.keys() - weights.keys()]
+    extra = [f"{name} {weights[name].shape} is unknown" for name in weights.keys() - shapes.keys()]
+    other = [
+        f"{name} is {weights[name].shape} where {shape} must be"
+        for name, shape in shapes.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    return sorted(missing + extra + other)
+
+
+def _misfit(path: str | Path, kind: str, weights: Weights, problem: str) -> str:
+    found = ", ".join(f"{name} {values.shape}" for name, values in weights.items())
+    return f"{path} does not fit `{kind}`: {problem}. Is it of another model? It holds {found}."
