@@ -1,8 +1,9 @@
-"""Batch normalisation as in the starter code, over frames that count and over all replicas.
+"""Batch normalisation as in the starter code, over the frames that count.
 
 Source: S. Ioffe and C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03167.
 Keras' own layer has other moving variances (it averages the biased ones) and always touches every
-value, where the bag of frames (`dbof`) gets by with its largest.
+value, where the bag of frames (`dbof`) gets by with its largest. As there and in the starter code,
+each replica normalises by its own rows, and the averages kept are those of the first one.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from keras import ops
 
 
 class Moments(NamedTuple):
-    """Mean (D,) and variance (D,), biased, of so many rows, over all replicas."""
+    """Mean (D,) and variance (D,), biased, of so many rows."""
 
     mean: keras.KerasTensor
     variance: keras.KerasTensor
@@ -21,19 +22,24 @@ class Moments(NamedTuple):
 
 def moments(x: keras.KerasTensor, weights: keras.KerasTensor) -> Moments:
     """Returns the moments of the rows of x (N, D) that have the weight 1, not 0 (N,)."""
-    x, weights = ops.cast(x, "float32"), ops.cast(weights, "float32")[None]
-    sums, squares = ops.matmul(weights, x)[0], ops.matmul(weights, ops.square(x))[0]
-    rows = _over_replicas(ops.sum(weights, axis=1))
-    count = ops.maximum(rows, 1)
-    mean, square = _over_replicas(sums) / count, _over_replicas(squares) / count
-    return Moments(mean, ops.maximum(square - ops.square(mean), 0), rows)
+    weights = ops.cast(weights, "float32")
+    rows = ops.sum(weights)
+    means = _sums(ops.cast(x, "float32"), weights) / ops.maximum(rows, 1)
+    return Moments(means[0], ops.maximum(means[1] - ops.square(means[0]), 0), rows)
 
 
-def _over_replicas(vector):
-    """Returns the mean of a vector over all replicas, for ratios in which their number cancels."""
-    if keras.backend.backend() != "tensorflow":
-        return vector  # JAX computes over the whole batch, however it is dealt
-    return ops.moments(vector[None], axes=[0], synchronized=True)[0]
+@ops.custom_gradient
+def _sums(x, weights):
+    """Returns the weighted sums over rows of x and of its squares (2, D).
+
+    The gradient of both is made at once: x may be the largest tensor of a model.
+    """
+    sums = ops.concatenate([ops.matmul(weights[None], y) for y in (x, ops.square(x))])
+
+    def gradient(upstream):
+        return (x * (2 * upstream[1]) + upstream[0]) * weights[:, None], ops.zeros_like(weights)
+
+    return sums, gradient
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")

@@ -157,7 +157,8 @@ class Bag(keras.layers.Layer):
         scale, shift = self._second(products, counted, sign, bias, training)
         products = ops.reshape(products, (videos, length, self.clusters))
         if self.pooling == "max":
-            pooled = self._activate(_largest(products, here if self.padded else None), scale, shift)
+            products = ops.where(here[:, :, None], products, -1e30) if self.padded else products
+            pooled = self._activate(_largest(products), scale, shift)
         else:
             votes = self._activate(products, scale, shift)
             share = (
@@ -201,10 +202,17 @@ class Bag(keras.layers.Layer):
         }
 
 
-def _largest(products, here):
-    if here is not None:
-        products = ops.where(here[:, :, None], products, -1e30)
-    return ops.max(products, axis=1)
+@ops.custom_gradient
+def _largest(products):
+    """Returns the largest of the products (B, T, K) over frames; equals share its gradient."""
+    found = ops.max(products, axis=1)
+
+    def gradient(upstream):
+        is_largest = products == found[:, None]
+        share = upstream / ops.sum(ops.cast(is_largest, upstream.dtype), axis=1)
+        return ops.where(is_largest, share[:, None], 0)
+
+    return found, gradient
 
 
 def _initializer(inputs: int) -> keras.initializers.Initializer:

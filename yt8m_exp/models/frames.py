@@ -210,7 +210,9 @@ class MeanFrame(keras.layers.Layer):
     """Averages what `Dequantize` gives over the frames of a video, without ever making it.
 
     The length of a frame follows from sums over its bytes, and a mean of normalised frames is a
-    weighted mean of bytes. A video without frames has the mean zero.
+    weighted mean of bytes. On CPUs it goes video by video, each cut to its own frames: the numbers
+    of one stay in the cache, where those of a batch fill the memory. A video without frames has the
+    mean zero.
 
     Args:
         normalize: see `Dequantize`.
@@ -221,27 +223,39 @@ class MeanFrame(keras.layers.Layer):
         self.normalize = require_normalize(normalize)
 
     def call(self, parts, frames):
-        here = mask(parts[0], frames)
-        share = ops.cast(here, "float32") / ops.maximum(ops.cast(frames, "float32"), 1)[:, None]
+        if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
+            return ops.map(lambda video: self._of_its_own(*video), (parts, frames))
+        return self._mean(parts, frames)
+
+    def compute_output_spec(self, parts, frames):
+        size = sum(part.shape[-1] for part in parts)
+        return keras.KerasTensor((frames.shape[0], size), dtype="float32")
+
+    def _of_its_own(self, parts, frames):
+        return self._mean([part[:frames] for part in parts], frames)
+
+    def _mean(self, parts, frames):
+        here = ops.arange(ops.shape(parts[0])[-2]) < frames[..., None]
+        share = ops.cast(here, "float32") / ops.maximum(ops.cast(frames, "float32"), 1)[..., None]
         parts = [ops.cast(part, "float32") - MIDDLE for part in parts]
         scales = inverse_length([_squared_length(part) for part in parts], self.normalize)
         means = [_weighted(x, share * scale) for x, scale in zip(parts, scales, strict=True)]
-        return ops.concatenate(means, axis=-1) if len(means) > 1 else means[0]  # (B, D)
+        return ops.concatenate(means, axis=-1) if len(means) > 1 else means[0]  # (..., D)
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}
 
 
 def _squared_length(x):
-    """Returns sums over D of `(SCALE * x + REST) ** 2` (B, T)."""
+    """Returns sums over D of `(SCALE * x + REST) ** 2` (..., T)."""
     squares, sums = ops.sum(ops.square(x), axis=-1), ops.sum(x, axis=-1)
     return SCALE**2 * squares + 2 * SCALE * REST * sums + REST**2 * x.shape[-1]
 
 
 def _weighted(x, weights):
-    """Returns sums over T of `weights * (SCALE * x + REST)` (B, D)."""
-    total = ops.matmul(weights[:, None, :], x)[:, 0]
-    return SCALE * total + REST * ops.sum(weights, axis=1, keepdims=True)
+    """Returns sums over T of `weights * (SCALE * x + REST)` (..., D)."""
+    total = ops.matmul(weights[..., None, :], x)[..., 0, :]
+    return SCALE * total + REST * ops.sum(weights, axis=-1, keepdims=True)
 
 
 def _rows(x, places):

@@ -1,0 +1,37 @@
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models import replicas_of_models
+
+
+@pytest.fixture(scope="module")
+def trained(cache, tmp_path_factory):
+    """Weights of all models that one device trained, and that two with half the batch did."""
+    output = tmp_path_factory.mktemp("replicas") / "weights.npz"
+    multiprocessing.set_forkserver_preload(["keras"])  # only if nothing has started it before
+    environment = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "CUDA_VISIBLE_DEVICES": "-1"}
+    process = multiprocessing.get_context("forkserver").Process(
+        target=replicas_of_models.run_here, args=(output, environment), daemon=True
+    )
+    process.start()
+    try:
+        alone = replicas_of_models.all_models(tf.distribute.get_strategy())
+        process.join(200)
+        errors = output.with_suffix(".txt")
+        assert process.exitcode == 0, errors.read_text() if errors.exists() else "no answer"
+        return alone, dict(np.load(output))
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("name", replicas_of_models.MODELS)
+def test_two_devices_with_half_the_batch_are_one(trained, name):
+    alone, two = trained
+    keys = [key for key in alone if key.startswith(f"{name}/")]
+    assert keys
+    for key in keys:
+        np.testing.assert_allclose(two[key], alone[key], atol=1e-5, rtol=1e-4)
