@@ -15,7 +15,11 @@ from yt8m_exp.data.pipeline import ordered_batches
 MODELS = sorted(path.stem for path in Path(command.CONF, "model").glob("*.yaml"))
 OPTIONS = {name: dict(command.compose("train", [f"model={name}"]).model) for name in MODELS}
 FRAME_LEVEL = [name for name in MODELS if "max_frames" in OPTIONS[name]]
-SMALL = {"dbof": {"clusters": 64, "hidden": 32}}
+SMALL = {
+    "dbof": {"clusters": 64, "hidden": 32},
+    "lstm": {"cells": 24, "samples": 8},
+    "gru": {"cells": 24, "samples": 8},
+}
 VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}
 CLASSES = 30
@@ -67,6 +71,8 @@ def build(name, features=None, **other):
     model = make(name, features, **other)
     rng = np.random.default_rng(0)
     for variable in model.weights:
+        if "recurrent_kernel" in variable.path:
+            continue  # at random, states would be chaos: the least rounding changes them
         value = rng.normal(size=variable.shape)
         variable.assign(np.abs(value) if "variance" in variable.path else value)
     return model
@@ -113,7 +119,9 @@ def test_saving_changes_nothing(name, videos, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     assert np.array_equal(predict(model, videos), predict(loaded, videos))
-    assert [v.path for v in model.variables] == [v.path for v in loaded.variables]
+    assert [v.path for v in model.weights] == [v.path for v in loaded.weights]
+    for one, other in zip(model.weights, loaded.weights, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
 
 
 @every_model

@@ -1,0 +1,126 @@
+"""How close do frame-level models train to the matrix products they contain?
+
+    python -m benchmarks.frame_models [model ...] [overrides ...]
+
+The step is that of training, on random bytes in memory: nothing is read. The limit is the bare
+products of the same sizes, in the same run and in turns: forward, for the kernels' gradients and,
+where a gradient goes further back, for the inputs'. Products over time are made frame after frame.
+"""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from benchmarks import turns
+from yt8m_exp import command, recipe, spec
+from yt8m_exp.training import step
+
+ROUNDS = 3
+LABELS = 3
+
+
+@dataclass(frozen=True)
+class Product:
+    """A kernel (inputs, outputs) that `rows` rows are multiplied by, `steps` times in a row."""
+
+    rows: int
+    inputs: int
+    outputs: int
+    steps: int = 1
+    goes_back: bool = True
+
+
+def main() -> None:
+    """Prints the table."""
+    words = sys.argv[1:]
+    names = [word for word in words if "=" not in word] or ["frame_logistic", "dbof", "lstm", "gru"]
+    overrides = [word for word in words if "=" in word]
+    print(f"{'':16}{'batch':>7}{'videos/s':>12}{'of products':>14}{'GiB at peak':>14}")
+    for name in names:
+        cfg = command.compose("train", [f"model={name}", *overrides])
+        OmegaConf.resolve(cfg)
+        run, products = _step(cfg), _bare(_products(cfg))
+        took = turns.seconds({"step": run, "products": products}, times=1, rounds=ROUNDS)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        rate, share = cfg.batch_size / took["step"], took["products"] / took["step"]
+        print(f"{name:16}{cfg.batch_size:7}{rate:12,.1f}{share:14.2f}{peak:14.2f}", flush=True)
+
+
+def _step(cfg) -> Callable[[], object]:
+    strategy = recipe.strategy(cfg)
+    cfg.data.features = {"rgb": spec.RGB, "audio": spec.AUDIO}
+    learner = recipe.learner(cfg, strategy)
+    run = step.make(
+        learner.model,
+        instantiate(cfg.loss),
+        learner.optimizer,
+        strategy=strategy,
+        clip_to=instantiate(cfg.clip, _target_="yt8m_exp.training.step.Clip"),
+        jit_compile=cfg.jit_compile,
+    )
+    rng = np.random.default_rng(0)
+    shape = cfg.batch_size, cfg.model.max_frames
+    batch = {
+        name: rng.integers(0, 256, (*shape, size), np.uint8)
+        for name, size in cfg.data.features.items()
+    }
+    batch["frames"] = np.full(cfg.batch_size, cfg.model.max_frames, np.int32)
+    batch["labels"] = rng.integers(0, spec.CLASSES, (cfg.batch_size, LABELS), np.int32)
+    return lambda: run(batch, 0.001)
+
+
+def _products(cfg) -> list[Product]:
+    model, videos, size = cfg.model, cfg.batch_size, spec.RGB + spec.AUDIO
+    seen = model.max_frames if model.sampling == "none" else model.samples
+    found, width = [], size
+    if "clusters" in model:
+        found.append(Product(videos * seen, size, model.clusters, goes_back=False))
+        found.append(Product(videos, model.clusters, model.hidden))
+        width = model.hidden
+    if "cells" in model:
+        width = model.cells
+        gates = width * (4 if model._target_.endswith("lstm.build") else 3)
+        for place in range(model.layers):
+            first = place == 0
+            found.append(Product(videos * seen, size if first else width, gates, 1, not first))
+            found.append(Product(videos, width, gates, steps=seen))
+    outputs = [spec.CLASSES]
+    if model.head == "moe":
+        outputs = [spec.CLASSES * (model.experts + 1), spec.CLASSES * model.experts]
+    return found + [Product(videos, width, count, goes_back=width != size) for count in outputs]
+
+
+def _bare(products: list[Product]) -> Callable[[], object]:
+    """The products of a step, and nothing else."""
+    works = [_one(product) for product in products]
+    return lambda: [float(work()) for work in works][-1]
+
+
+def _one(product: Product) -> Callable[[], tf.Tensor]:
+    kernel = tf.random.normal([product.inputs, product.outputs])
+    x = tf.random.normal([product.rows, product.inputs])
+    all_rows = tf.random.normal([product.rows * product.steps, product.inputs])
+    all_outputs = tf.random.normal([product.rows * product.steps, product.outputs])
+
+    @tf.function
+    def work() -> tf.Tensor:
+        y = tf.zeros([product.rows, product.outputs])
+        total = tf.constant(0.0)
+        for _ in tf.range(product.steps):
+            y = tf.matmul(x + total, kernel)
+            total = y[0, 0] * 0
+            if product.goes_back:
+                total += tf.matmul(y, kernel, transpose_b=True)[0, 0] * 0
+        return total + tf.matmul(all_rows, all_outputs, transpose_a=True)[0, 0]
+
+    return work
+
+
+if __name__ == "__main__":
+    main()
