@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
+from yt8m_exp.training.starter_checkpoints import load
 
 QUICK = "tracking.system_metrics=false"
 
@@ -42,6 +43,22 @@ def test_the_run_tells_where_the_model_comes_from(store, imported, checkpoint):
     assert run.data.params["cfg.checkpoint"] == str(checkpoint)
     facts = json.loads((store.model(imported["model_uri"]) / "artifacts/about.json").read_text())
     assert facts == {"run_id": run.info.run_id, "examples": 0, "checkpoint": str(checkpoint)}
+
+
+def test_an_imported_model_of_frames_is_served(store, tmp_path):
+    write_checkpoint(tmp_path / "model.ckpt-9", golden_weights("lstm2"))
+    words = (f"checkpoint={tmp_path}/model.ckpt-9", "kind=lstm", "features={rgb: 10}")
+    model_uri = store.done("import_checkpoint", *words, QUICK)["model_uri"]
+    model = mlflow.pyfunc.load_model(str(store.model(model_uri)))
+    rng = np.random.default_rng(0)
+    videos = [rng.integers(0, 256, (frames, 10), np.uint8) for frames in (8, 3)]
+    answers = model.predict(pd.DataFrame({"rgb": [video.tobytes() for video in videos]}))
+    direct = load(tmp_path / "model.ckpt-9", "lstm", features={"rgb": 10})
+    for video, ids, scores in zip(
+        videos, answers["class_ids"], answers["probabilities"], strict=True
+    ):
+        expected = direct({"rgb": video[None], "frames": np.array([len(video)], np.int32)})
+        np.testing.assert_allclose(scores, np.asarray(expected)[0, ids], atol=1e-6)
 
 
 def test_a_checkpoint_that_does_not_fit_is_bad_input(store, checkpoint):

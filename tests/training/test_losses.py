@@ -64,6 +64,27 @@ def test_gradients_are_the_starter_codes(case):
     np.testing.assert_allclose(tape.gradient(value, predictions), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("loss", [cross_entropy, hinge])
+def test_the_gradient_is_what_a_small_step_changes(loss, jit_compile):
+    labels, predictions = made_up()
+    ids_of, direction = ids(labels), np.random.default_rng(2).normal(size=labels.shape)
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = 3 * loss(ids_of, x) ** 2  # so that what comes from above is not one
+        return tape.gradient(value, x)
+
+    def value(step):
+        return 3 * float(loss(ids_of, (0.1 + 0.8 * predictions + step * direction))) ** 2
+
+    expected = (value(1e-4) - value(-1e-4)) / 2e-4
+    found = np.sum(gradient(tf.constant(0.1 + 0.8 * predictions)) * direction)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 @each_loss
 def test_a_loss_is_the_mean_over_videos(loss):
     labels, predictions = made_up()

@@ -36,6 +36,29 @@ def test_predictions_of_a_bag_of_frames_are_those_of_the_starter_code(name, pref
     np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
 
 
+def test_predictions_of_an_lstm_are_those_of_the_starter_code(prefix):
+    golden = Golden("lstm2")
+    write_checkpoint(prefix, golden_weights("lstm2"))
+    model = load(prefix, "lstm", features=FEATURES)
+    assert [layer.units for layer in model.layers if "layer_" in layer.name] == [6, 6]
+    predict = behind(model, "features")
+    predictions = predict(golden["input_l2_normalized"], golden["num_frames"], False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def test_an_lstm_without_one_of_its_variables_is_refused(prefix):
+    cell = "rnn/multi_rnn_cell/cell_1/basic_lstm_cell"
+    weights = golden_weights("lstm2")
+    bias = weights.pop(f"tower/{cell}/bias")
+    write_checkpoint(prefix, weights)
+    with pytest.raises(ValueError, match=rf"{cell}/bias \(24,\) is missing"):
+        load(prefix, "lstm", features=FEATURES)
+    weights.pop(f"tower/{cell}/kernel")
+    write_checkpoint(prefix, weights | {f"tower/{cell}/bias": bias})
+    with pytest.raises(ValueError, match=rf"{cell}/bias \(24,\) is unknown"):
+        load(prefix, "lstm", features=FEATURES)
+
+
 def test_predictions_of_the_mean_frame_are_those_of_the_starter_code(prefix):
     golden = Golden("frame_logistic")
     write_checkpoint(prefix, golden_weights("frame_logistic"))

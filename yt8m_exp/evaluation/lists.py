@@ -15,8 +15,8 @@ class RankedLists:
     """Keeps the best segments of each class.
 
     An entry is the 64-bit key `score bits << 32 | segment`, and a list has room for a quarter more
-    of them than it keeps: 1 GB for the competition's 1,000 classes of 100,000 segments, whatever
-    the number of segments that were added, and beside it their names. Of equal scores the name
+    of them than it keeps: at most 1 GB for the competition's 1,000 classes of 100,000 segments,
+    however many segments were added, and beside it their names. Of equal scores the name
     comes first that is the first in the alphabet, so no list depends on the order of segments.
 
     Args:
@@ -32,7 +32,7 @@ class RankedLists:
                 f"{self.class_ids.size} classes and {most=}."
             )
         self._room = max(most // 4, _LEAST_ROOM)
-        self._keys = np.empty((self.class_ids.size, most + self._room), np.uint64)
+        self._keys = np.empty((self.class_ids.size, self._room), np.uint64)  # grows
         self._sizes = np.zeros(self.class_ids.size, np.int64)
         self._floors = np.zeros(self.class_ids.size, np.float32)  # what is below cannot be kept
         self._names = [np.empty(0, "S1")]
@@ -74,8 +74,8 @@ class RankedLists:
         return np.where(found, rows, -1)
 
     def _insert(self, rows: NDArray, scores: NDArray) -> None:
-        if self._sizes.max() + len(scores) > self._keys.shape[1]:
-            self._cut()
+        while self._sizes.max() + len(scores) > self._keys.shape[1]:
+            self._make_room()
         segment, column = np.nonzero((rows >= 0) & (scores >= self._floors[rows]))
         row = rows[segment, column]
         bits = np.ascontiguousarray(scores[segment, column]).view(np.uint32).astype(np.uint64)
@@ -87,6 +87,15 @@ class RankedLists:
         row = row[order]
         self._keys[row, self._sizes[row] + within] = keys[order]
         self._sizes += added
+
+    def _make_room(self) -> None:
+        """Makes the lists longer, or once they are as long as they may be, cuts them."""
+        length, longest = self._keys.shape[1], self.most + self._room
+        if length < longest:
+            more = min(length, longest - length)
+            self._keys = np.pad(self._keys, ((0, 0), (0, more)))
+        else:
+            self._cut()
 
     def _cut(self) -> None:
         """Cuts each list to the best that it keeps."""

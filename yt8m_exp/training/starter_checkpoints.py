@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.models import dbof, frame_logistic, logistic, moe
+from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ NAMES = {
     )
     for part in ("gamma", "beta", "moving_mean", "moving_variance")
 }
-"""The starter code's name of each of our variables."""
+"""The starter code's name of each of our variables, but for the cells of an LSTM."""
+CELL = "rnn/multi_rnn_cell/cell_{}/basic_lstm_cell"
 
 
 class Kind(NamedTuple):
@@ -89,7 +90,7 @@ def load(
     if kind not in kinds:
         raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
     build, first, told, prefix = kinds[kind]
-    weights = read(path)
+    weights = _split_cells(read(path))
     try:
         sizes = told(weights)
         features = features or _features(len(weights[first]), prefix)
@@ -101,7 +102,7 @@ def load(
     if problems:
         raise ValueError(_misfit(path, kind, weights, "; ".join(problems)))
     for variable in model.weights:
-        variable.assign(weights[NAMES[variable.path]])
+        variable.assign(weights[_name(variable.path)])
     logger.info("%s of %s: %s parameters", kind, path, f"{model.count_params():,}")
     return model
 
@@ -135,6 +136,7 @@ def _kinds() -> dict[str, Kind]:
         "moe": Kind(moe.build, "experts/weights", _moe, "mean_"),
         "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", _logistic),
         "dbof": Kind(dbof.build, "cluster_weights", _dbof),
+        "lstm": Kind(lstm.build, f"{CELL.format(0)}/kernel", _lstm),
     }
 
 
@@ -165,6 +167,30 @@ def _dbof(weights: Weights) -> dict[str, Any]:
     return _head(weights) | {"clusters": clusters, "hidden": hidden, "batch_norm": batch_norm}
 
 
+def _lstm(weights: Weights) -> dict[str, Any]:
+    layers = sum(name.endswith("basic_lstm_cell/kernel") for name in weights)
+    cells = weights[f"{CELL.format(0)}/recurrent_kernel"].shape[0]
+    return _head(weights) | {"cells": cells, "layers": layers}
+
+
+def _split_cells(weights: Weights) -> Weights:
+    """Returns the weights with what a cell of an LSTM has in one kernel as the two of ours."""
+    split: dict[str, NDArray] = {}
+    for name in weights:
+        cell, _, part = name.rpartition("/")
+        if part == "kernel" and f"{cell}/bias" in weights and cell.endswith("basic_lstm_cell"):
+            ours = lstm.from_basic_cell(weights[name], weights[f"{cell}/bias"])
+            parts = ("kernel", "recurrent_kernel", "bias")
+            split |= {f"{cell}/{part}": values for part, values in zip(parts, ours, strict=True)}
+    return {**weights, **split}
+
+
+def _name(path: str) -> str:
+    """Returns the starter code's name of one of our variables."""
+    cell = re.fullmatch(r"layer_(\d+)/lstm_cell/(\w+)", path)
+    return f"{CELL.format(cell[1])}/{cell[2]}" if cell else NAMES[path]
+
+
 def _features(size: int, prefix: str) -> dict[str, int]:
     sizes = {"rgb": spec.RGB, "audio": spec.AUDIO}
     for names in (["rgb", "audio"], ["rgb"], ["audio"]):
@@ -184,7 +210,7 @@ def _require_known(options: Mapping[str, Any], build: Callable) -> None:
 
 def _problems(model: keras.Model, weights: Weights) -> list[str]:
     """Returns where the weights are not those of the model, in words."""
-    shapes = {NAMES[variable.path]: tuple(variable.shape) for variable in model.weights}
+    shapes = {_name(variable.path): tuple(variable.shape) for variable in model.weights}
     missing = [f"{name} {shapes[name]} is missing" for name in shapes.keys() - weights.keys()]
     extra = [f"{name} {weights[name].shape} is unknown" for name in weights.keys() - shapes.keys()]
     other = [
