@@ -15,7 +15,7 @@ from yt8m_exp.data.pipeline import ordered_batches
 MODELS = sorted(path.stem for path in Path(command.CONF, "model").glob("*.yaml"))
 OPTIONS = {name: dict(command.compose("train", [f"model={name}"]).model) for name in MODELS}
 FRAME_LEVEL = [name for name in MODELS if "max_frames" in OPTIONS[name]]
-SMALL = {"dbof": {"clusters": 64, "hidden": 32}}
+SMALL = {"dbof": {"clusters": 64, "hidden": 32}, "resnet_mlp": {"width": 16}}
 VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}
 CLASSES = 30
@@ -113,7 +113,7 @@ def test_saving_changes_nothing(name, videos, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     assert np.array_equal(predict(model, videos), predict(loaded, videos))
-    assert [v.path for v in model.variables] == [v.path for v in loaded.variables]
+    assert [v.path for v in model.weights] == [v.path for v in loaded.weights]
 
 
 @every_model

@@ -91,7 +91,7 @@ def _settle(task: Mapping[str, Any]) -> None:
 
 
 def _limit_memory(size: int, environment: Mapping[str, str]) -> None:
-    if not environment.get("CUDA_VISIBLE_DEVICES", "").strip("-1"):
+    if environment.get("CUDA_VISIBLE_DEVICES", "-1") in ("", "-1"):
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         return
     import tensorflow as tf
