@@ -4,6 +4,7 @@ Both ends of the connection write JSON. The trial sends `values` and `examples`,
 waits for an answer, and at last `result` or `error`; the driver sends `go`, or `interrupt`.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
 
 
@@ -28,9 +30,9 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
         task: `work`, a function by `module:name`; its `arguments`; the `environment`; the file that
             takes its `output`; and `megabytes` of memory that it may have, or None.
     """
-    _settle(task)
     line = Line(connection)
     try:
+        _settle(task)
         module, _, name = task["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
         line.send({"result": work(**task["arguments"], reported=line.reported)})
@@ -38,6 +40,11 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
         line.send({"error": _described(error)})
         sys.stderr.flush()
         raise SystemExit(1) from error
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends, whatever it does then."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Line:

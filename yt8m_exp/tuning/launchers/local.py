@@ -51,7 +51,7 @@ class Local:
         environment = task["environment"] | self._environments[slot]
         given = {"environment": environment, "megabytes": self._megabytes}
         process = self._context.Process(
-            target=child.serve, args=(theirs, {**task, **given}), daemon=True
+            target=_serve, args=(theirs, {**task, **given}), daemon=True
         )
         process.start()
         theirs.close()
@@ -59,6 +59,13 @@ class Local:
 
     def close(self) -> None:
         """Leaves the server to end with this process."""
+
+
+def _serve(connection: Connection, task: Mapping[str, Any]) -> None:
+    # The server ends once nobody holds this; a child that did would outlive the driver with it.
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
+    child.end_with_parent()
+    child.serve(connection, task)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Trials as new interpreters of this machine: slower to start, and right everywhere."""
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -20,7 +19,6 @@ from yt8m_exp.tuning.launchers.children import exit_in_words
 
 PROJECT = Path(__file__).parents[3]
 EXIT_SECONDS = 10.0
-PR_SET_PDEATHSIG = 1
 
 
 class Subprocess:
@@ -95,7 +93,7 @@ def main() -> None:
     """Works in the process that `start` has started."""
     descriptor, parent = map(int, sys.argv[1:])
     os.set_inheritable(descriptor, False)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    child.end_with_parent()
     if os.getppid() != parent:
         return  # it died before the kernel was told
     connection = Connection(descriptor)
