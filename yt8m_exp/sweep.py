@@ -47,10 +47,12 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         SystemExit: a signal stopped it; trials have their checkpoints, and the study goes on from
             there.
     """
+    from yt8m_exp.terminal import board
     from yt8m_exp.training import interrupts
     from yt8m_exp.tuning.driver import Driver
     from yt8m_exp.tuning.judge import Judge
     from yt8m_exp.tuning.leases import Leases
+    from yt8m_exp.tuning.status import COLUMNS, Status
     from yt8m_exp.tuning.storage import open_storage
     from yt8m_exp.tuning.study import Trials
 
@@ -66,14 +68,20 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
         judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
         runs = _runs(cfg, definition, study, tracked, work)
-        with interrupts.noted() as interrupt:
+
+        def plan(params: Mapping[str, Any]) -> float:
+            return space.lookup(params)("epochs") * data[0].records
+
+        title = f"Study {definition.name}: {definition.trials} trials"
+        with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
             driver = Driver(
                 *(space, trials, judge, launcher, runs),
                 budget=_budget(definition),
                 stopping=lambda: bool(interrupt),
+                show=Status(trials, plan, show).show,
             )
             driver.run()
-        result = _finish(cfg, study, tracked)
+        result = _finish(cfg, definition, study, tracked)
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:
@@ -196,8 +204,7 @@ def _runs(
 
     def note() -> None:
         if tracked:
-            metrics, finished = results.progress(study)
-            tracked.writer.log(metrics, finished)
+            tracked.writer.log(results.progress(study), results.finished(study))
 
     parent = study.user_attrs["run_id"]
     kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
@@ -222,14 +229,15 @@ def _budget(definition: "Definition") -> "Budget":
     )
 
 
-def _finish(cfg: DictConfig, study: "Study", tracked: "Run | None") -> dict[str, Any]:
-    """Says what the study has found, and registers its best model where that is asked for."""
+def _finish(
+    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None"
+) -> dict[str, Any]:
+    """Logs what the study has found, and registers its best model where that is asked for."""
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import store, studies
-    from yt8m_exp.tuning import results
+    from yt8m_exp.tuning import figures, results
 
-    found = results.best(study)
-    counts = results.tally(study)
+    found, counts = results.best(study), results.tally(study)
     result = {
         "run_id": study.user_attrs["run_id"],
         "study": study.study_name,
@@ -238,10 +246,20 @@ def _finish(cfg: DictConfig, study: "Study", tracked: "Run | None") -> dict[str,
     }
     if len(study.directions) > 1:
         result["front"] = found
+    if tracked:
+        studies.log_findings(
+            tracked,
+            page=figures.page(study),
+            pictures=figures.pictures(study),
+            note=results.note(study, definition.description),
+        )
     if cfg.register and found:
         version = studies.register(store.connect(), found[0]["model_uri"], cfg.register)
         result |= {"registered": cfg.register, "version": version}
-    summary.show(f"Study {study.study_name}", {**counts, **(result["best"] or {})}, {})
+    shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
+    rows = {**counts, **(found[0] if found else {}), **shares}
+    title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
+    summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
     return result
 
 

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 from yt8m_exp.tracking import configuration, owners
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from mlflow import MlflowClient
+
+    from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "trial."
 PARENT = "mlflow.parentRunId"
+DOTS_PER_INCH = 150
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,23 @@ class StudyRuns:
             if run.info.run_id not in known:
                 self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def log_findings(run: Run, *, page: str, pictures: Mapping[str, Figure], note: str) -> None:
+    """Logs the figures of a study, and its description.
+
+    Args:
+        run: the run of the study.
+        page: all figures, as HTML; empty where there are none.
+        pictures: figures by name.
+        note: the description, in Markdown.
+    """
+    if page:
+        run.client.log_text(run.id, page, "figures/study.html")
+    for name, figure in pictures.items():
+        shown = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight"}
+        run.client.log_figure(run.id, figure, f"figures/{name}.png", save_kwargs=shown)
+    run.client.set_tag(run.id, "mlflow.note.content", note)
 
 
 def register(client: MlflowClient, model_uri: str, name: str) -> int:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Protocol
@@ -194,7 +194,11 @@ class Driver:
         elif not self._trials.fail(trial.number, reason, AGAIN.get(state, "never")):
             state = "failed"
             self.failures.append(f"was trial {trial.number}: {reason}")
-        if reason:
-            logger.info("Trial %d %s. %s", trial.number, state, reason)
+        logger.info("Trial %d %s. %s", trial.number, state, reason or _in_words(working, names))
         self._next_claim = 0.0
         self._runs.end(working, state, reason)
+
+
+def _in_words(working: Working, names: Sequence[str]) -> str:
+    values = zip(names, working.objectives(names), strict=True)
+    return ", ".join(f"{name} {value:.5g}" for name, value in values)

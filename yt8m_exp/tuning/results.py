@@ -1,5 +1,6 @@
 """What a study has found: its best trials, and its state as plain data."""
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -7,6 +8,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from yt8m_exp.tuning.study import counts, is_infeasible
+
+MOST_ROWS = 10
 
 
 def best(study: optuna.Study) -> list[dict[str, Any]]:
@@ -30,13 +33,13 @@ def importances(study: optuna.Study) -> dict[str, float]:
     By PED-ANOVA (Watanabe et al., "PED-ANOVA", 2023, https://arxiv.org/abs/2304.10255). Nothing,
     where too few trials are complete to tell.
     """
-    several = len(study.directions) > 1
-    try:
-        found = optuna.importance.get_param_importances(
-            study, target=(lambda trial: trial.values[0]) if several else None
-        )
-    except (ValueError, RuntimeError):
-        return {}
+    target = (lambda trial: trial.values[0]) if len(study.directions) > 1 else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # how Optuna says that it cannot tell
+        try:
+            found = optuna.importance.get_param_importances(study, target=target)
+        except (ValueError, RuntimeError, UserWarning):
+            return {}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -51,17 +54,36 @@ def tally(study: optuna.Study) -> dict[str, int]:
     return dict(sorted(Counter(map(state, study.get_trials(deepcopy=False))).items()))
 
 
-def progress(study: optuna.Study) -> tuple[dict[str, float], int]:
-    """Returns metrics of where a study stands, and how many trials have been finished.
+def finished(study: optuna.Study) -> int:
+    """Returns how many trials count to a study's total."""
+    return sum(map(counts, study.get_trials(deepcopy=False)))
 
-    The metrics are the best value, as `best/...`, and the examples that all trials have seen.
-    """
+
+def progress(study: optuna.Study) -> dict[str, float]:
+    """Returns the best value, as `best/...`, and the examples that all trials have seen."""
     trials = study.get_trials(deepcopy=False)
     examples = sum(trial.user_attrs.get("examples", 0) for trial in trials if not _repeated(trial))
     metrics, found = {"study/examples": float(examples)}, best(study)
     if found and len(study.directions) == 1:
         metrics[f"best/{study.metric_names[0]}"] = found[0]["value"]  # type: ignore[index]
-    return metrics, sum(map(counts, trials))
+    return metrics
+
+
+def note(study: optuna.Study, description: str) -> str:
+    """Returns what a study was for, and what it found, in Markdown."""
+    names = study.metric_names or ["value"]
+    states = ", ".join(f"{count} {state}" for state, count in tally(study).items())
+    text = f"{description.strip()}\n\nTrials: {states}.\n\n"
+    found = best(study)[:MOST_ROWS]
+    if not found:
+        return text
+    params = list(dict.fromkeys(key for trial in found for key in trial["params"]))
+    rows = [["trial", *names, *params], ["---"] * (1 + len(names) + len(params))]
+    for trial in found:
+        values = trial["value"] if len(names) > 1 else [trial["value"]]
+        shown = [f"`{trial['params'][key]}`" if key in trial["params"] else "" for key in params]
+        rows.append([str(trial["trial"]), *(f"{value:.5g}" for value in values), *shown])
+    return text + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _repeated(trial: FrozenTrial) -> bool:
