@@ -87,7 +87,7 @@ def test_a_value_of_a_group_changes_alone():
     assert command.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
 
 
-@pytest.mark.parametrize("verb", ["train", "eval", "inference"])
+@pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])
 def test_every_configuration_composes_and_resolves(verb):
     cfg = command.compose(verb)
     OmegaConf.resolve(cfg)
@@ -133,7 +133,7 @@ def test_a_result_is_one_line_of_json_and_all_else_is_on_standard_error(store):
     assert json.loads(line)["run_id"] in outcome.err
 
 
-@pytest.mark.parametrize("verb", ["train", "eval", "inference"])
+@pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])
 @pytest.mark.parametrize(("word", "status"), [("--help", 0), ("--cfg=job", 0), ("wrong=1", 2)])
 def test_help_and_mistakes_answer_without_tensorflow_or_mlflow(verb, word, status):
     outcome = subprocess.run(

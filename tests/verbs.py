@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,10 +75,14 @@ class Running:
         words: Sequence[str],
         environment: Mapping[str, str],
         most_bytes: int | None,
+        **options: Any,
     ):
         self.folder = folder
         self.process = multiprocessing.get_context("forkserver").Process(
-            target=run_here, args=(verb, words, folder, environment, most_bytes), daemon=True
+            target=run_here,
+            args=(verb, words, folder, environment, most_bytes),
+            kwargs=options,
+            daemon=verb != "sweep",  # which has children
         )
         self.process.start()
 
@@ -118,12 +123,14 @@ class Store:
         }
         self.started = 0
 
-    def start(self, verb: str, *words: str, most_bytes: int | None = None) -> Running:
+    def start(
+        self, verb: str, *words: str, most_bytes: int | None = None, **options: Any
+    ) -> Running:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
         words = (*words, f"tracking.runs={self.runs}")
-        return Running(folder, verb, words, self.environment, most_bytes)
+        return Running(folder, verb, words, self.environment, most_bytes, **options)
 
     def run(self, verb: str, *words: str, most_bytes: int | None = None) -> Outcome:
         return self.start(verb, *words, most_bytes=most_bytes).wait()
@@ -184,8 +191,12 @@ def run_here(
     folder: Path,
     environment: Mapping[str, str],
     most_bytes: int | None,
+    **options: Any,
 ) -> None:
-    """Becomes the verb: its arguments, its output into files, and its exit status."""
+    """Becomes the verb: its arguments, its output into files, and its exit status.
+
+    Options go to its `run`.
+    """
     from yt8m_exp import command
 
     os.chdir(PROJECT)
@@ -196,7 +207,7 @@ def run_here(
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     sys.argv = [f"{verb}.py", *words]
-    command.run(verb, importlib.import_module(f"yt8m_exp.{verb}").run)
+    command.run(verb, partial(importlib.import_module(f"yt8m_exp.{verb}").run, **options))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import spec
@@ -88,13 +88,45 @@ def _keep_freed_memory() -> None:
             getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)(option, value)
 
 
-def compose(verb: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """Composes the configuration of a verb as its command line does."""
+def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:
+    """Composes the configuration of a verb as its command line does.
+
+    Args:
+        verb: the name of its file in `conf/`.
+        overrides: as on the command line.
+        choices: whether Hydra's own configuration, with the choice of each group, is in it too.
+    """
     prepare()
     if GlobalHydra.instance().is_initialized():
-        return hydra.compose(verb, list(overrides))
+        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return hydra.compose(verb, list(overrides))
+        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+
+
+def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Composes the configuration of a verb; returns its values by dotted key.
+
+    The choice of a group stands under the group's name: `model` beside `model.dropout`.
+
+    Raises:
+        ValueError: an override is not of this configuration.
+    """
+    try:
+        cfg = compose(verb, overrides, choices=True)
+    except HydraException as error:
+        raise ValueError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
+    groups = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    OmegaConf.resolve(plain)
+    return groups | {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        for key, value in _leaves(plain).items()
+    }
+
+
+def override(key: str, value: Any) -> str:
+    """Returns the override that sets a key to a value, quoted where Hydra's grammar needs it."""
+    return _quoted(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
 
 
 def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Report = Callable[[Mapping[str, float], int], None]
+Reported = Callable[[Mapping[str, float], int], bool]
 
 
-def run(cfg: DictConfig) -> dict[str, Any]:
+def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True) -> dict[str, Any]:
     """Trains as a configuration of `conf/train.yaml` says.
+
+    Args:
+        cfg: the configuration.
+        reported: is given what the run reports at examples seen, first the model's size at 0, and
+            answers whether to go on.
 
     Returns:
         The run's id, the URI of the best model, and its metrics on the validation shards.
@@ -35,6 +41,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         FileNotFoundError: a pattern matches no shard.
         FloatingPointError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
+        Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
     """
     from yt8m_exp.tracking.runs import open_run
     from yt8m_exp.training import cluster
@@ -58,12 +65,13 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         name=cfg.tracking.run_name or cfg.model._target_.split(".")[-2],
         system_metrics=cfg.tracking.system_metrics,
     ) as tracked:
-        return _train(cfg, tracked)
+        return _train(cfg, tracked, reported)
 
 
-def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
+def _train(cfg: DictConfig, tracked: "Run", reported: Reported) -> dict[str, Any]:
     from yt8m_exp.data import vocabulary
     from yt8m_exp.tracking import checkpoints, inputs, tensorboard
+    from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.tracking.uploads import Uploader
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
@@ -73,6 +81,8 @@ def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     )
     replicated = recipe.strategy(cfg)
     learning = recipe.learner(cfg, replicated)
+    if not reported(learning.size(), 0):
+        raise Stopped("Stopped before training, for the size of its model.")
 
     from yt8m_exp.training.learner import Keeper
 
@@ -87,7 +97,7 @@ def _train(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
         if cfg.start_from and not keeper.started:
             _start(cfg.start_from, tracked, keeper)
         state = keeper.restore()
-        rate = _fit(cfg, keeper, (train, validate), state, replicated, report)
+        rate = _fit(cfg, keeper, (train, validate), state, replicated, report, reported)
         return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
     finally:
         uploader.close()
@@ -129,11 +139,18 @@ def _fit(
     state: "State",
     strategy: Any,
     report: Report,
+    reported: Reported = lambda metrics, examples: True,
 ) -> float:
-    """Trains to the end of the plan; returns examples per second."""
+    """Trains to the end of the plan; returns examples per second.
+
+    Raises:
+        SystemExit: a signal stopped it.
+        Stopped: `reported` did.
+    """
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
     from yt8m_exp.evaluation import scoring
     from yt8m_exp.terminal import progress
+    from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.training import cluster, interrupts, step
     from yt8m_exp.training.fit import Calls, fit
 
@@ -171,10 +188,22 @@ def _fit(
             gap = state.best_gap if math.isfinite(state.best_gap) else None
             advance(state.examples, loss=loss, gap=gap)
 
-        calls = Calls(evaluate, keeper.save, report, show, lambda: bool(interrupt))
+        goes_on = True
+
+        def tell(metrics: Mapping[str, float], examples: int) -> None:
+            nonlocal goes_on
+            report(metrics, examples)
+            goes_on = reported(metrics, examples) and goes_on
+
+        def stop() -> bool:
+            return bool(interrupt) or not goes_on
+
+        calls = Calls(evaluate, keeper.save, tell, show, stop)
         ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
     batches.close()  # type: ignore[attr-defined]
-    if interrupt or ending.why == "interrupted":
+    if ending.why == "interrupted" and not interrupt:
+        raise Stopped(f"Stopped at {state.examples:,} examples, by what its evaluations promise.")
+    if interrupt:
         logger.warning(
             "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", keeper.folder.parent.name),
@@ -248,6 +277,7 @@ def _finish(
         **values,
         "examples": state.examples,
         "examples_per_second": round(rate, 1),
+        **{name.removeprefix("model/"): value for name, value in keeper.learner.size().items()},
     }
     if cfg.register:
         version = packaging.register(info.model_uri, cfg.register)

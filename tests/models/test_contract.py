@@ -19,6 +19,7 @@ SMALL = {
     "dbof": {"clusters": 64, "hidden": 32},
     "lstm": {"cells": 24, "samples": 8},
     "gru": {"cells": 24, "samples": 8},
+    "resnet_mlp": {"width": 16},
 }
 VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+
+class Stopped(Exception):
+    """A run was ended on purpose, with a checkpoint and before its plan was done."""
+
+
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 LAST_WORDS_SECONDS = 10.0
 TAG_CHARACTERS = 8000
@@ -60,7 +65,7 @@ def signals_raise() -> Iterator[None]:
 
 def status_of(error: BaseException) -> str:
     """Returns MLflow's status of a run that this exception ended."""
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | Stopped):
         return "KILLED"
     if isinstance(error, SystemExit):
         if error.code in (0, None):
@@ -107,6 +112,8 @@ def _sentence(error: BaseException) -> str:
         return f"Stopped by {signal.Signals(int(str(error.code)) - 128).name}."
     if isinstance(error, KeyboardInterrupt):
         return "Stopped by Ctrl-C (SIGINT)."
+    if isinstance(error, Stopped):
+        return str(error)
     return f"{type(error).__name__}: {error}"
 
 

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+MADE = "mlflow.project.entryPoint"
+"""The tag by which a run that `mlflow run` made is known."""
 WATCH_SECONDS = 30.0
 POLL_SECONDS = 0.2
 

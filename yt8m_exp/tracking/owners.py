@@ -33,13 +33,23 @@ def tags(root: Path) -> dict[str, str]:
     Args:
         root: The folder that holds the folder of the run, and in it the lock.
     """
+    return process() | {"root": str(root)}
+
+
+def process() -> dict[str, str]:
+    """Returns what tells this process from all others, of other machines too."""
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
         "pid_namespace": _pid_namespace(),
         "process_start": f"{psutil.Process().create_time():.2f}",
-        "root": str(root),
     }
+
+
+def is_of_this_machine(process: Mapping[str, str]) -> bool:
+    """Tells whether a process, as `process` describes it, could be seen from here."""
+    ours = {"host": socket.gethostname(), "pid_namespace": _pid_namespace()}
+    return ours.items() <= process.items()
 
 
 @contextmanager
@@ -107,7 +117,7 @@ def _mark(client: MlflowClient, run: Run) -> bool:
 
 def _is_gone(run: Run) -> bool:
     tags = run.data.tags
-    if not {"pid", "process_start", "root"} <= tags.keys() or _lives(tags):
+    if not {"pid", "process_start", "root"} <= tags.keys() or lives(tags):
         return False
     # Another container may share the host's name but not its processes: there only a lock tells.
     return tags.get("pid_namespace") == _pid_namespace() or _exists(_lock(run))
@@ -124,13 +134,13 @@ def _lock(run: Run) -> Path:
     return Path(run.data.tags["root"], run.info.run_id, "lock")
 
 
-def _lives(tags: Mapping[str, str]) -> bool:
+def lives(process: Mapping[str, str]) -> bool:
+    """Tells whether a process of this machine, as `process` describes it, still lives."""
     try:
-        process = psutil.Process(int(tags["pid"]))
-        started = process.create_time()
+        found = psutil.Process(int(process["pid"]))
         return (
-            abs(started - float(tags["process_start"])) < CLOCK_SECONDS
-            and process.status() != psutil.STATUS_ZOMBIE
+            abs(found.create_time() - float(process["process_start"])) < CLOCK_SECONDS
+            and found.status() != psutil.STATUS_ZOMBIE
         )
     except psutil.NoSuchProcess:
         return False
@@ -147,7 +157,7 @@ def _refuse_foreign(run: Run) -> None:
             f'mark the run ended: python -c "from mlflow import MlflowClient; '
             f"MlflowClient().set_terminated('{run.info.run_id}', 'KILLED')\""
         )
-    if "process_start" in tags and int(tags["pid"]) != os.getpid() and _lives(tags):
+    if "process_start" in tags and int(tags["pid"]) != os.getpid() and lives(tags):
         raise RuntimeError(_held(run))
 
 

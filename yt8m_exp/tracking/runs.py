@@ -63,9 +63,10 @@ def open_run(
 ) -> Iterator[Run]:
     """Opens a run, logs where it comes from, and gives it a true status at the end.
 
-    Under `mlflow run` the run that MLflow made is joined; otherwise one is created. A run ends
-    FINISHED, FAILED (tag `error`, artifact `error.txt`), or KILLED by Ctrl-C, SIGTERM or SIGHUP;
-    a kill -9 is recorded by the next run of this host (`close_dead_runs`).
+    The run that MLFLOW_RUN_ID names, made by `mlflow run` or for a trial, is joined; otherwise one
+    is created. A run ends FINISHED, FAILED (tag `error`, artifact `error.txt`), or KILLED: by
+    Ctrl-C, SIGTERM or SIGHUP, or because the verb raised `endings.Stopped`; a kill -9 is recorded
+    by the next run of this host (`close_dead_runs`).
 
     Args:
         verb: What runs: train, eval, ...
@@ -104,7 +105,8 @@ def open_run(
             _finish(run)
         except BaseException as error:
             endings.record(run, error)
-            if run.id == wrapper and endings.status_of(error) == "KILLED":
+            made = run.id == wrapper and overruled.MADE in found.data.tags
+            if made and endings.status_of(error) == "KILLED":
                 overruled.watch(run.id)
             raise
 

@@ -82,7 +82,7 @@ class Calls:
         save: writes a checkpoint; told whether the evaluation just made is the best.
         report: takes metrics by name at a number of examples seen.
         progress: takes the state after each step, and the last loss known.
-        stop: whether training is to end after this step.
+        stop: whether training is to end after this step, or after the evaluation just reported.
     """
 
     evaluate: Callable[[], Mapping[str, float]]
@@ -135,6 +135,7 @@ def fit(
                 calls.report(points, state.examples)
                 calls.save(state, _note(state, metrics["gap"]))
             saved = time.monotonic()
+            stopping = stopping or calls.stop()  # the report may have decided it
         elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
             with window.aside():
                 calls.save(state, False)

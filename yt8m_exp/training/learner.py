@@ -1,5 +1,6 @@
 """What learns in a run, and what of it is kept on disk."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ class Learner:
     def optimizer_name(self) -> str:
         """The kind of optimizer: equal shapes do not make equal moments."""
         return type(self.optimizer).__name__
+
+    def size(self) -> dict[str, int]:
+        """Returns the parameters of the model, and the bytes that they take."""
+        values = [variable.value for variable in self.model.variables]
+        size = sum(math.prod(value.shape) * value.dtype.size for value in values)
+        return {"model/parameters": self.model.count_params(), "model/bytes": size}
 
     def values(self) -> list[np.ndarray]:
         """Returns all that training changes: weights, random states, moments, averages."""

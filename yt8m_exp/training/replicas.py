@@ -15,7 +15,8 @@ def strategy() -> tf.distribute.Strategy:
     if cluster.place()[1] > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+        if not tf.config.get_logical_device_configuration(gpu):  # no limit was set, see tuning
+            tf.config.experimental.set_memory_growth(gpu, True)
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -1,0 +1,69 @@
+import keras
+import numpy as np
+import pytest
+
+from yt8m_exp.models import resnet_mlp
+
+FEATURES = {"rgb": 3, "audio": 2}
+RNG = np.random.default_rng(0)
+VIDEOS = {"rgb": RNG.normal(size=(4, 3)), "audio": RNG.normal(size=(4, 2))}
+
+
+def build(**options):
+    given = {"width": 4, "dropout": 0.0} | options
+    return resnet_mlp.build(FEATURES, 5, **given)
+
+
+def prepared(x, weights):
+    """relu(norm(x)), https://arxiv.org/abs/1607.06450, eq. 3."""
+    gamma, beta = weights
+    centered = x - x.mean(axis=1, keepdims=True)
+    scale = np.sqrt((centered**2).mean(axis=1, keepdims=True) + 1e-3)
+    return np.maximum(centered / scale * gamma + beta, 0)
+
+
+def test_the_probabilities_are_those_of_the_formula():
+    keras.utils.set_random_seed(0)
+    model = build(layers=2)
+    for variable in model.weights:
+        variable.assign(RNG.normal(size=variable.shape))
+    weights = {layer.name: [np.asarray(w) for w in layer.weights] for layer in model.layers}
+    parts = [
+        VIDEOS[name] / np.linalg.norm(VIDEOS[name], axis=1, keepdims=True) for name in FEATURES
+    ]
+    kernel, bias = weights["stem"]
+    h = np.concatenate(parts, axis=1) @ kernel + bias
+    for number in (1, 2):
+        kernel, bias = weights[f"layer_{number}"]
+        h = h + prepared(h, weights[f"norm_{number}"]) @ kernel + bias
+    kernel, bias = weights["classifier"]
+    logits = prepared(h, weights["norm_3"]) @ kernel + bias
+    np.testing.assert_allclose(model.predict_on_batch(VIDEOS), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_gradients_reach_the_first_layer_past_the_others():
+    model = build(layers=6)
+    for number in range(1, 7):
+        for weight in model.get_layer(f"layer_{number}").weights:
+            weight.assign(np.zeros(weight.shape))
+    before = model.predict_on_batch(VIDEOS)
+    stem = model.get_layer("stem")
+    stem.kernel.assign(2 * RNG.normal(size=stem.kernel.shape))
+    assert np.abs(model.predict_on_batch(VIDEOS) - before).max() > 1e-5
+
+
+def test_dropout_is_for_training_alone():
+    model = build(dropout=0.9)
+    calls = [np.asarray(model(VIDEOS, training=training)) for training in (False, False, True)]
+    assert np.array_equal(calls[0], calls[1])
+    assert not np.allclose(calls[0], calls[2])
+
+
+def test_the_head_may_be_a_mixture():
+    assert build(head="moe", experts=3).get_layer("experts").units == 15
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"width": 0}])
+def test_a_network_without_units_is_refused(wrong):
+    with pytest.raises(ValueError, match="`layers >= 1` and `width >= 1` must hold"):
+        build(**wrong)

@@ -1,0 +1,87 @@
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.verbs import CURVES, SMALL
+
+BIN = Path(sys.executable).parent
+TRAINED = ("epochs=6", "batch_size=32", "log_every=64", "checkpoint_seconds=0.02")
+STUDY = {
+    "overrides": [*SMALL, *TRAINED],
+    "objectives": {"val/gap": "maximize"},
+    "trials": 2,
+    "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 0.05, "log": True}},
+    "sampler": {"_target_": "optuna.samplers.RandomSampler", "seed": 1},
+}
+
+
+def words(folder, name, **changes):
+    folder.mkdir(exist_ok=True)
+    (folder / "study.yaml").write_text(yaml.safe_dump({"name": name} | STUDY | changes))
+    return (
+        f"sweep={folder}/study.yaml",
+        f"storage={folder}/journal",
+        "tracking.system_metrics=false",
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sweep")
+
+
+@pytest.fixture(scope="module")
+def disturbed(store, folder):
+    """A study of real trainings, one of which is killed, and which is then stopped and resumed."""
+    given = words(folder, "disturbed")
+    first = store.start("sweep", *given, "slots=2")
+
+    def of_trials():
+        return {run.info.run_id for run in store.search() if "mlflow.parentRunId" in run.data.tags}
+
+    first.until(lambda: any(len(store.checkpoints(run_id)) > 1 for run_id in of_trials()))
+    victim = next(run_id for run_id in of_trials() if store.checkpoints(run_id))
+    os.kill(int(store.get(victim).data.tags["pid"]), signal.SIGKILL)
+    first.until(lambda: "was killed by SIGKILL" in first.read("err"))
+    first.send(signal.SIGINT)
+    stopped = first.wait()
+    between = {run_id: store.status(run_id) for run_id in of_trials()}
+    result = store.done("sweep", *given, "slots=2", "register=swept")
+    return {"stopped": stopped, "between": between, "victim": victim, "result": result}
+
+
+def test_a_study_that_was_disturbed_ends_at_its_total(disturbed):
+    assert disturbed["stopped"].status == 128 + signal.SIGINT
+    assert set(disturbed["between"].values()) <= {"KILLED", "FINISHED", "SCHEDULED"}
+    assert disturbed["result"]["counts"]["complete"] == 2
+
+
+def test_its_trials_are_runs_below_the_studys(store, disturbed):
+    parent = disturbed["result"]["run_id"]
+    assert store.status(parent) == "FINISHED"
+    runs = [r for r in store.search() if r.data.tags.get("mlflow.parentRunId") == parent]
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    for run in runs:
+        assert run.data.tags["trial.state"] == "complete"
+        assert float(run.data.params["learning_rate"]) == float(
+            run.data.params["cfg.learning_rate"]
+        )
+
+
+def test_a_trial_that_was_killed_ends_as_if_it_were_not(store, disturbed):
+    run = store.get(disturbed["victim"])
+    rate = run.data.params["learning_rate"]
+    straight = store.done("train", *SMALL, *TRAINED, f"learning_rate={rate}")
+    assert run.data.metrics["val/gap"] == store.get(straight["run_id"]).data.metrics["val/gap"]
+    for key in CURVES:
+        assert store.curve(run.info.run_id, key) == store.curve(straight["run_id"], key)
+
+
+def test_the_best_model_is_registered_as_a_challenger(store, disturbed):
+    version = store.client.get_model_version_by_alias("swept", "challenger")
+    assert version.run_id == disturbed["result"]["best"]["run_id"]
+    assert disturbed["result"]["version"] == int(version.version)

@@ -1,0 +1,142 @@
+import signal
+
+import pytest
+
+
+def test_a_study_ends_at_its_total_with_the_default_as_its_first_trial(studies):
+    result = studies.done("slots=2")
+    assert result["counts"] == {"complete": 4}
+    first, *others = studies.trials
+    assert first.params == {"learning_rate": 0.02}
+    assert all(0.001 <= trial.params["learning_rate"] <= 0.05 for trial in others)
+    assert result["best"]["trial"] == 0
+    assert result["best"]["value"] == pytest.approx(0.8)
+    assert result["study"] == studies.name
+
+
+def test_going_on_counts_what_is_there(studies):
+    first = studies.done("trials=2")
+    assert studies.done("trials=2")["counts"] == {"complete": 2}
+    again = studies.done("trials=5", "slots=3")
+    assert again["counts"] == {"complete": 5}
+    assert again["run_id"] == first["run_id"]
+
+
+def test_values_are_reported_at_examples_seen(studies):
+    studies.done("trials=1")
+    (trial,) = studies.trials
+    assert trial.intermediate_values == pytest.approx({256: 0.8 / 3, 512: 1.6 / 3, 768: 0.8})
+    assert trial.user_attrs["examples"] == 768
+
+
+def test_a_trial_that_promises_little_is_pruned_and_its_run_says_why(studies):
+    pruner = {"_target_": "optuna.pruners.ThresholdPruner", "lower": 0.2656}
+    result = studies.done("trials=6", pruner=pruner)
+    pruned = [trial for trial in studies.trials if trial.state.name == "PRUNED"]
+    assert result["counts"] == {"complete": 6 - len(pruned), "pruned": len(pruned)}
+    assert pruned
+    for trial in pruned:
+        assert list(trial.intermediate_values) == [256]
+        run = studies.run(trial)
+        assert run.info.status == "KILLED"
+        assert run.data.tags["trial.state"] == "pruned"
+        assert "ThresholdPruner stopped it at 256 examples" in run.data.tags["trial.reason"]
+
+
+def test_a_model_beyond_the_budget_is_not_trained_and_does_not_count(studies):
+    constraints = ["parameters <= 999 or learning_rate > 0.01"]
+    result = studies.done("trials=4", constraints=constraints)
+    assert result["counts"]["complete"] == 4
+    infeasible = [trial for trial in studies.trials if trial.user_attrs.get("infeasible")]
+    assert len(infeasible) == result["counts"]["infeasible"] > 0
+    for trial in infeasible:
+        assert trial.params["learning_rate"] <= 0.01
+        assert not trial.intermediate_values
+        assert "with 1,000 parameters" in trial.user_attrs["reason"]
+        assert studies.run(trial).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(
+    ("work", "reason", "words"),
+    [
+        ("raises", "ArithmeticError: these numbers do not add up", ()),
+        (
+            "wants_memory",
+            "Out of memory. MemoryError",
+            ("launcher.megabytes=2000", "launcher.preload=[]"),
+        ),
+        ("not_a_number", "val/gap is not a number.", ()),
+        ("hangs", "Did not end within 1 s (trial_hours).", ()),
+    ],
+)
+def test_failures_stop_the_study_which_says_why(studies, work, reason, words):
+    hours = 1 / 3600 if work == "hangs" else None
+    outcome = studies.drive(*words, work=work, max_failures=2, trial_hours=hours)
+    assert outcome.status == 1
+    assert "2 trials failed (max_failures)" in outcome.sentence
+    assert reason in outcome.sentence
+    assert studies.states() == ["FAIL", "FAIL"]
+    for trial in studies.trials:
+        assert reason in trial.user_attrs["reason"]
+        run = studies.run(trial)
+        assert run.info.status == "FAILED"
+        assert reason in run.data.tags["trial.reason"]
+    assert studies.store.status(studies.parent) == "FAILED"
+
+
+def test_a_trial_fails_alone(studies):
+    outcome = studies.drive("trials=1", work="fails_unless_default", max_failures=9)
+    assert outcome.result["counts"] == {"complete": 1}
+
+
+def test_a_trial_that_is_killed_is_tried_again_with_its_parameters_and_its_values(studies):
+    result = studies.done("trials=2", work="dies_once")
+    assert result["counts"] == {"complete": 2, "requeued": 2}
+    trials = studies.trials
+    for trial in trials:
+        if trial.state.name == "COMPLETE":
+            before = trials[trial.user_attrs["retry_of"]]
+            assert trial.params == before.params
+            assert trial.user_attrs["run_id"] == before.user_attrs["run_id"]
+            assert "was killed by SIGKILL" in before.user_attrs["reason"]
+            assert trial.intermediate_values[256] == before.intermediate_values[256] == 0.1
+            assert studies.run(trial).info.status == "FINISHED"
+
+
+def test_a_trial_that_dies_each_time_fails_in_the_end(studies):
+    outcome = studies.drive("trials=1", work="dies", retries=1, max_failures=1)
+    assert outcome.status == 1
+    assert studies.states() == ["FAIL", "FAIL"]
+    assert [trial.user_attrs["requeued"] for trial in studies.trials] == [True, False]
+
+
+PLACES = {
+    "local": "slots=8 launcher.megabytes=100 launcher.preload=[yt8m_exp.tuning.launchers.preload]",
+    "subprocess": "slots=4 launcher=subprocess",
+}
+
+
+@pytest.mark.parametrize("launcher", PLACES)
+def test_each_trial_sees_the_device_of_its_slot_alone(studies, launcher):
+    words = [*PLACES[launcher].split(), "launcher.devices=[0,1,2,3]", "trials=8"]
+    studies.done(*words, work="shows_its_place")
+    seen = [studies.output(trial).partition("device ")[2].split()[0] for trial in studies.trials]
+    assert set(seen) == {"0", "1", "2", "3"}
+
+
+def test_a_signal_leaves_a_study_that_goes_on_where_it_was(studies):
+    driver = studies.start("trials=2", "slots=2", work="hangs")
+    driver.until(
+        lambda: (
+            studies.states() == ["RUNNING"] * 2
+            and all("run_id" in t.user_attrs for t in studies.trials)
+        )
+    )
+    driver.send(signal.SIGINT)
+    outcome = driver.wait()
+    assert outcome.status == 128 + signal.SIGINT
+    assert sorted(studies.states()) == ["FAIL", "FAIL", "WAITING", "WAITING"]
+    assert studies.store.status(studies.parent) == "KILLED"
+    result = studies.done("trials=2")
+    assert result["counts"] == {"complete": 2, "requeued": 2}
+    assert studies.trials[2].params == {"learning_rate": 0.02}

@@ -1,0 +1,79 @@
+"""What trials of tests work on: quick stand-ins for training, and ways to go wrong."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+EVALUATIONS = 3
+RECORDS = 256
+"""Of the shard that studies of tests name: a rung."""
+Reported = Callable[[dict[str, float], int], bool]
+
+
+class Stopped(Exception):
+    """As training raises where its driver says stop."""
+
+
+def parameters(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in overrides if "=" in word)
+
+
+def curve(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """Rises to a GAP that depends on `learning_rate`, best at 0.02."""
+    rate = float(parameters(overrides)["learning_rate"])
+    best = 0.8 - abs(rate - 0.02)
+    if not reported({"model/parameters": 1000, "model/bytes": 4000}, 0):
+        raise Stopped
+    for step in range(1, EVALUATIONS + 1):
+        gap = best * step / EVALUATIONS
+        if not reported({"val/gap": gap}, step * RECORDS) and step < EVALUATIONS:
+            raise Stopped
+    return {"gap": best, "parameters": 1000, "model_uri": "models:/m-0"}
+
+
+def raises(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    raise ArithmeticError("these numbers do not add up")
+
+
+def wants_memory(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    return {"gap": float(len(bytearray(4 << 30)))}
+
+
+def hangs(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    threading.Event().wait()
+    return {}
+
+
+def not_a_number(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    return {"gap": float("nan")}
+
+
+def shows_its_place(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """Prints the device and the threads that it sees."""
+    print("device", os.environ["CUDA_VISIBLE_DEVICES"], os.environ["TF_NUM_INTRAOP_THREADS"])
+    return curve(overrides, reported)
+
+
+def dies_once(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """Is killed after its first evaluation, the first time that a trial with this rate runs."""
+    given = parameters(overrides)
+    mark = Path(given["tracking.runs"], f"died-{given['learning_rate']}")
+    if not mark.exists():
+        mark.touch()
+        reported({"val/gap": 0.1}, RECORDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return curve(overrides, reported)
+
+
+def fails_unless_default(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    if parameters(overrides)["learning_rate"] != "0.02":
+        raise ValueError("only the default is good")
+    return curve(overrides, reported)
+
+
+def dies(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}

@@ -1,0 +1,267 @@
+"""Tunes a model: trials of a study in parallel slots, until the study's total is reached."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import command, recipe
+
+if TYPE_CHECKING:
+    from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.tracking.runs import Run
+    from yt8m_exp.tuning.definition import Definition
+    from yt8m_exp.tuning.driver import Budget
+    from yt8m_exp.tuning.runs import TrialRuns
+    from yt8m_exp.tuning.storage import Storage
+    from yt8m_exp.tuning.study import Study
+
+logger = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parents[1] / "sweeps"
+HOUR_SECONDS = 3600.0
+Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any]:
+    """Works on a study as a configuration of `conf/sweep.yaml` says.
+
+    Args:
+        cfg: the configuration.
+        work: the function that a trial's process calls, as `module:name`; see `trial`.
+
+    Returns:
+        The study's run, its name, its best trial, and how many trials it has by state.
+
+    Raises:
+        ValueError: the study's file is wrong, or the study that is there is another.
+        FileNotFoundError: there is no such file, or a pattern matches no shard.
+        RuntimeError: too many trials failed.
+        SystemExit: a signal stopped it; trials have their checkpoints, and the study goes on from
+            there.
+    """
+    from yt8m_exp.terminal import board
+    from yt8m_exp.training import interrupts
+    from yt8m_exp.tuning.driver import Driver
+    from yt8m_exp.tuning.judge import Judge
+    from yt8m_exp.tuning.leases import Leases
+    from yt8m_exp.tuning.status import COLUMNS, Status
+    from yt8m_exp.tuning.storage import open_storage
+    from yt8m_exp.tuning.study import Trials
+
+    definition = _definition(cfg)
+    settings = partial(_settings, definition)
+    space = definition.searched(settings)
+    data = _scanned(definition)
+    launcher = instantiate(cfg.launcher, slots=cfg.slots)
+    storage = open_storage(cfg.storage)
+    study = _study(cfg, definition, storage, space.default(), data)
+    leases = Leases(study)
+    with leases.renewed(), _parent(cfg, definition, storage, study) as tracked:
+        trials = Trials(storage, study, leases, definition.trials, definition.retries)
+        judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
+        runs = _runs(cfg, definition, study, tracked, work)
+
+        def plan(params: Mapping[str, Any]) -> float:
+            return space.lookup(params)("epochs") * data[0].records
+
+        title = f"Study {definition.name}: {definition.trials} trials"
+        with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
+            driver = Driver(
+                *(space, trials, judge, launcher, runs),
+                budget=_budget(definition),
+                stopping=lambda: bool(interrupt),
+                show=Status(trials, plan, show).show,
+            )
+            driver.run()
+        result = _finish(cfg, definition, study, tracked)
+        if interrupt:
+            raise SystemExit(128 + (interrupt.signal or 0))
+        if len(driver.failures) >= definition.max_failures:
+            raise RuntimeError(driver.why)
+        return result
+
+
+def trial(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
+    """Trains as the overrides of a trial say; this is what its process works on."""
+    from yt8m_exp import train
+
+    return train.run(command.compose("train", overrides), reported=reported)
+
+
+def _definition(cfg: DictConfig) -> "Definition":
+    """Reads the study's file, with what the command line adds."""
+    from yt8m_exp.tuning.definition import Definition
+
+    path = Path(cfg.sweep) if Path(cfg.sweep).suffix else FOLDER / f"{cfg.sweep}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise FileNotFoundError(f"There is no study '{cfg.sweep}'. Take {names}, or a file.")
+    entries: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path} must hold the fields of a study by name.")
+    given = OmegaConf.to_object(cfg)
+    added = [
+        command.override(f"data.{name}", given[name])  # type: ignore[index, call-overload]
+        for name in ("train", "validate")
+        if cfg[name] is not None
+    ]
+    entries["overrides"] = [*(entries.get("overrides") or ()), *added, *cfg.fixed]
+    entries |= {key: cfg[key] for key in ("trials", "name") if cfg[key] is not None}
+    return Definition.parse(entries)
+
+
+def _words(definition: "Definition", params: Mapping[str, Any]) -> list[str]:
+    return [*definition.overrides, *(command.override(*item) for item in params.items())]
+
+
+def _settings(definition: "Definition", params: Mapping[str, Any]) -> dict[str, Any]:
+    return command.settings("train", _words(definition, params))
+
+
+def _scanned(definition: "Definition") -> tuple["Manifest", "Manifest"]:
+    """Checks the shards once; trials find them checked."""
+    from yt8m_exp.data import shards
+
+    cfg = command.compose("train", definition.overrides)
+    return (
+        shards.scan(**recipe.shards(cfg, "train")),
+        shards.scan(**recipe.shards(cfg, "validate")),
+    )
+
+
+def _study(
+    cfg: DictConfig,
+    definition: "Definition",
+    storage: "Storage",
+    first: Mapping[str, Any],
+    data: tuple["Manifest", "Manifest"],
+) -> "Study":
+    from yt8m_exp.tuning.study import open_study
+
+    return open_study(
+        storage,
+        definition,
+        data={"train": data[0].digest, "validate": data[1].digest},
+        first=first,
+        sampler=instantiate(definition.sampler),
+        pruner=instantiate(definition.pruner),
+        accept_changes=cfg.accept_changes,
+    )
+
+
+@contextmanager
+def _parent(
+    cfg: DictConfig, definition: "Definition", storage: "Storage", study: "Study"
+) -> Iterator["Run | None"]:
+    """Opens the study's run; None where another driver of the study holds it."""
+    from yt8m_exp.tracking.runs import open_run
+
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    with ExitStack() as stack:
+        with storage.claiming(definition.name):
+            run_id = study.user_attrs.get("run_id")
+            opening = open_run(
+                "sweep",
+                experiment=cfg.tracking.experiment,
+                config=plain | {"study": asdict(definition)},
+                root=Path(cfg.tracking.runs),
+                resume=run_id,
+                name=cfg.tracking.run_name or definition.name,
+                system_metrics=cfg.tracking.system_metrics,
+            )
+            try:
+                tracked: Run | None = (opened := stack.enter_context(opening))
+                study.set_user_attr("run_id", opened.id)
+            except RuntimeError as error:
+                if run_id is None:
+                    raise
+                tracked = None
+                logger.info("This driver joins another one of the study. %s", error)
+        yield tracked
+
+
+def _runs(
+    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None", work: str
+) -> "TrialRuns":
+    from yt8m_exp.tracking import store
+    from yt8m_exp.tracking.studies import StudyRuns
+    from yt8m_exp.tuning import results
+    from yt8m_exp.tuning.runs import TrialRuns
+
+    shared = [
+        command.override("tracking.experiment", cfg.tracking.experiment),
+        command.override("tracking.runs", cfg.tracking.runs),
+        "tracking.system_metrics=false",  # of the machine, which the study's run has
+    ]
+
+    def note() -> None:
+        if tracked:
+            tracked.writer.log(results.progress(study), results.finished(study))
+
+    parent = study.user_attrs["run_id"]
+    kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
+    known = {trial.user_attrs.get("run_id") for trial in study.get_trials(deepcopy=False)}
+    kept.close_lost(known)
+    return TrialRuns(
+        kept,
+        definition.name,
+        words=lambda params: [*shared, *_words(definition, params)],
+        work=work,
+        ended=note,
+    )
+
+
+def _budget(definition: "Definition") -> "Budget":
+    from yt8m_exp.tuning.driver import Budget
+
+    return Budget(
+        definition.max_failures,
+        seconds=(definition.hours or math.inf) * HOUR_SECONDS,
+        trial_seconds=(definition.trial_hours or math.inf) * HOUR_SECONDS,
+    )
+
+
+def _finish(
+    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None"
+) -> dict[str, Any]:
+    """Logs what the study has found, and registers its best model where that is asked for."""
+    from yt8m_exp.terminal import summary
+    from yt8m_exp.tracking import store, studies
+    from yt8m_exp.tuning import figures, results
+
+    found, counts = results.best(study), results.tally(study)
+    result = {
+        "run_id": study.user_attrs["run_id"],
+        "study": study.study_name,
+        "best": found[0] if found else None,
+        "counts": counts,
+    }
+    if len(study.directions) > 1:
+        result["front"] = found
+    if tracked:
+        studies.log_findings(
+            tracked,
+            page=figures.page(study),
+            pictures=figures.pictures(study),
+            note=results.note(study, definition.description),
+        )
+    if cfg.register and found:
+        version = studies.register(store.connect(), found[0]["model_uri"], cfg.register)
+        result |= {"registered": cfg.register, "version": version}
+    shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
+    rows = {**counts, **(found[0] if found else {}), **shares}
+    title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
+    summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
+    return result
+
+
+if __name__ == "__main__":
+    command.run("sweep", run)

@@ -1,0 +1,111 @@
+"""What MLflow holds of a study's trials: a run for each, below the run of the study."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yt8m_exp.tracking import configuration, owners
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+    from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "trial."
+PARENT = "mlflow.parentRunId"
+DOTS_PER_INCH = 150
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """The runs of a study's trials.
+
+    Attributes:
+        client: a client of the tracking store.
+        parent: the run of the study.
+        root: the folder that holds a folder for each run.
+    """
+
+    client: MlflowClient
+    parent: str
+    root: Path
+
+    def create(self, name: str, params: Mapping[str, object]) -> str:
+        """Creates the run of a trial, for the trial's process to join; returns its id."""
+        from mlflow.entities import Param
+
+        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        tags = owners.tags(self.root) | {PARENT: self.parent}
+        run_id = self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        texts = configuration.flatten(params)
+        shown = [Param(key.removeprefix(configuration.PREFIX), texts[key]) for key in texts]
+        self.client.log_batch(run_id, params=shown)
+        self.client.update_run(run_id, status="SCHEDULED")  # until the process joins it
+        return run_id
+
+    def can_resume(self, run_id: str) -> bool:
+        """Tells whether the run of a trial got so far that training can go on from it."""
+        return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
+
+    def end(self, run_id: str, status: str, tags: Mapping[str, object]) -> None:
+        """Gives the run of a trial a status, and tags `trial.*` that say how it ended."""
+        from mlflow.entities import RunTag
+
+        most = configuration.TAG_CHARACTERS
+        texts = [RunTag(f"{PREFIX}{key}", str(value)[:most]) for key, value in tags.items()]
+        self.client.log_batch(run_id, tags=texts)
+        if self.client.get_run(run_id).info.status != status:
+            self.client.set_terminated(run_id, status)
+
+    def close_lost(self, known: Collection[str | None]) -> None:
+        """Ends runs that no process joined before their driver died.
+
+        Args:
+            known: the runs of trials that the study knows, and may still start.
+        """
+        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        lost = self.client.search_runs(
+            [experiment_id],
+            f"attributes.status = 'SCHEDULED' and tags.`{PARENT}` = '{self.parent}'",
+        )
+        for run in lost:
+            if run.info.run_id not in known:
+                self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def log_findings(run: Run, *, page: str, pictures: Mapping[str, Figure], note: str) -> None:
+    """Logs the figures of a study, and its description.
+
+    Args:
+        run: the run of the study.
+        page: all figures, as HTML; empty where there are none.
+        pictures: figures by name.
+        note: the description, in Markdown.
+    """
+    if page:
+        run.client.log_text(run.id, page, "figures/study.html")
+    for name, figure in pictures.items():
+        shown = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight"}
+        run.client.log_figure(run.id, figure, f"figures/{name}.png", save_kwargs=shown)
+    run.client.set_tag(run.id, "mlflow.note.content", note)
+
+
+def register(client: MlflowClient, model_uri: str, name: str) -> int:
+    """Makes a model the next version of a registered one, and its challenger.
+
+    Returns:
+        The version.
+    """
+    import mlflow
+
+    version = mlflow.register_model(model_uri, name).version
+    client.set_registered_model_alias(name, "challenger", version)
+    return int(version)

@@ -1,0 +1,1 @@
+"""Studies: what Optuna holds of them, the driver, and where trials run."""

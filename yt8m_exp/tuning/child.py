@@ -1,0 +1,120 @@
+"""A trial's own process: it works, reports to its driver, and ends with it.
+
+Both ends of the connection write JSON. The trial sends `values` and `examples`, with `ask` where it
+waits for an answer, and at last `result` or `error`; the driver sends `go`, or `interrupt`.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
+
+
+def serve(connection: Connection, task: Mapping[str, Any]) -> None:
+    """Works as a task says, and tells the driver how that ended.
+
+    Args:
+        connection: to the driver.
+        task: `work`, a function by `module:name`; its `arguments`; the `environment`; the file that
+            takes its `output`; and `megabytes` of memory that it may have, or None.
+    """
+    line = Line(connection)
+    try:
+        _settle(task)
+        module, _, name = task["work"].partition(":")
+        work = getattr(importlib.import_module(module), name)
+        line.send({"result": work(**task["arguments"], reported=line.reported)})
+    except BaseException as error:  # whatever it is, the driver is to know
+        line.send({"error": _described(error)})
+        sys.stderr.flush()
+        raise SystemExit(1) from error
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends, whatever it does then."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Line:
+    """A trial's line to its driver.
+
+    Args:
+        connection: to the driver; where it breaks, this process and its children are killed.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="driver", daemon=True).start()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Sends a message to the driver."""
+        self._connection.send_bytes(json.dumps(message).encode())
+
+    def reported(self, values: Mapping[str, float], examples: int) -> bool:
+        """Reports values at a number of examples seen; tells whether to go on.
+
+        The driver is asked before training, at 0 examples, and at each evaluation.
+        """
+        ask = examples == 0 or any(name.startswith("val/") for name in values)
+        self.send({"values": dict(values), "examples": examples, "ask": ask})
+        return self._answers.get() if ask else True
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = json.loads(self._connection.recv_bytes())
+            except (EOFError, OSError):
+                os.killpg(0, signal.SIGKILL)
+            if "interrupt" in message:
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                self._answers.put(message["go"])
+
+
+def _settle(task: Mapping[str, Any]) -> None:
+    if os.getpid() != os.getsid(0):
+        os.setsid()  # a Ctrl-C is the driver's to handle, and a kill reaches all that is started
+    os.environ.update(task["environment"])
+    output = Path(task["output"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    for descriptor in (1, 2):
+        os.dup2(file, descriptor)
+    if task["megabytes"]:
+        _limit_memory(task["megabytes"] << 20, task["environment"])
+
+
+def _limit_memory(size: int, environment: Mapping[str, str]) -> None:
+    if environment.get("CUDA_VISIBLE_DEVICES", "-1") in ("", "-1"):
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        return
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        limit = tf.config.LogicalDeviceConfiguration(memory_limit=size >> 20)
+        tf.config.set_logical_device_configuration(gpu, [limit])
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    sentence = f"{type(error).__name__}: {error}".strip()
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return {"kind": "interrupted", "reason": sentence}
+    if any(name in sentence for name in OUT_OF_MEMORY):
+        return {"kind": "failed", "reason": f"Out of memory. {sentence}"}
+    return {
+        "kind": "stopped" if type(error).__name__ == "Stopped" else "failed",
+        "reason": sentence,
+    }

@@ -1,0 +1,125 @@
+"""A study as its file defines it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from yt8m_exp.tuning.expressions import Expression
+from yt8m_exp.tuning.space import Compose, Space
+
+Direction = Literal["maximize", "minimize"]
+MEASURED = ("parameters", "bytes")
+"""What a trial tells of its model before it trains; constraints may name them beside keys."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a study is: changing `overrides`, `objectives`, `space` or `constraints` makes another.
+
+    Attributes:
+        name: the study's name.
+        overrides: Hydra overrides of every trial.
+        objectives: `maximize` or `minimize` by metric: `val/gap`, `parameters`, ...
+        space: what is varied.
+        trials: how many trials are to be finished, over all sessions and drivers.
+        constraints: expressions over configuration keys, `parameters` and `bytes` that must hold.
+        description: what is varied, and why.
+        retries: how often a trial whose process died is tried again.
+        max_failures: failed trials of one session after which it stops.
+        hours: how long one session lasts at most; None for ever.
+        trial_hours: how long one attempt at a trial lasts at most; None for ever.
+        sampler, pruner: Optuna's, as Hydra's `_target_` and its arguments; None takes no pruner,
+            and Optuna's own choice of a sampler.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    objectives: Mapping[str, Direction]
+    space: Mapping[str, Any]
+    trials: int
+    constraints: tuple[str, ...] = ()
+    description: str = ""
+    retries: int = 2
+    max_failures: int = 5
+    hours: float | None = None
+    trial_hours: float | None = None
+    sampler: Mapping[str, Any] | None = None
+    pruner: Mapping[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, entries: Mapping[str, Any]) -> "Definition":
+        """Reads the content of a study's file.
+
+        Raises:
+            ValueError: a field is unknown, missing, or of a value that it cannot have.
+        """
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(entries.keys() - known.keys())
+        if unknown:
+            raise ValueError(f"A study has no `{unknown[0]}`, only {', '.join(known)}.")
+        needed = ("name", "overrides", "objectives", "space", "trials")
+        missing = [name for name in needed if entries.get(name) is None]
+        if missing:
+            raise ValueError(f"A study needs `{missing[0]}`.")
+        lists = {name: tuple(entries.get(name) or ()) for name in ("overrides", "constraints")}
+        definition = cls(**{**entries, **lists})
+        definition._require_values()
+        return definition
+
+    @property
+    def identity(self) -> str:
+        """What makes trials comparable, as text that is equal where that is."""
+        parts = (self.overrides, self.objectives, self.space, self.constraints)
+        return json.dumps(parts)
+
+    def searched(self, compose: Compose) -> Space:
+        """Returns its search space, checked against the configuration.
+
+        Args:
+            compose: see `space.Compose`; with the study's overrides in it.
+
+        Raises:
+            ValueError: a key, a range, a condition or a constraint cannot hold.
+        """
+        space = Space.parse(self.space, compose)
+        lookup = space.lookup(space.default())
+        for constraint in self.static:
+            if not constraint.value(lookup):
+                raise ValueError(
+                    f"The first trial is the configuration's own, but it breaks the constraint "
+                    f"`{constraint.text}`."
+                )
+        return space
+
+    @property
+    def static(self) -> list[Expression]:
+        """The constraints that a configuration alone decides."""
+        return [c for c in map(Expression, self.constraints) if not c.keys & set(MEASURED)]
+
+    @property
+    def measured(self) -> list[Expression]:
+        """The constraints that the built model decides."""
+        return [c for c in map(Expression, self.constraints) if c.keys & set(MEASURED)]
+
+    def _require_values(self) -> None:
+        for metric, direction in self.objectives.items():
+            if direction not in get_args(Direction):
+                raise ValueError(
+                    f"`{metric}` must be an objective to maximize or minimize, not {direction!r}."
+                )
+        if not self.objectives:
+            raise ValueError("A study needs an objective: objectives: {val/gap: maximize}.")
+        if len(self.objectives) > 1 and self.pruner:
+            raise ValueError(
+                "Trials are pruned by one objective, but the study has "
+                f"{', '.join(self.objectives)}. Set pruner: null."
+            )
+        for name, least in {"trials": 1, "retries": 0, "max_failures": 1}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"`{name} >= {least}` must hold, but got {value!r}.")
+        for name in ("hours", "trial_hours"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be null or above 0, but got {value!r}.")

@@ -1,0 +1,54 @@
+"""What every launcher gives the driver: a line to a trial's process, and the means to end it."""
+
+import signal
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+
+class Child(Protocol):
+    """A trial's process, here or on another machine.
+
+    Attributes:
+        connection: to the process; it breaks when that ends, however it does.
+    """
+
+    connection: Connection
+
+    def kill(self) -> None:
+        """Ends the process and all that it started, at once."""
+
+    def ended(self) -> str:
+        """Waits for the process to end; returns how it did, in words."""
+
+
+class Launcher(Protocol):
+    """Where trials run.
+
+    Attributes:
+        slots: how many run at the same time.
+    """
+
+    slots: int
+
+    def start(self, task: Mapping[str, Any], slot: int) -> Child:
+        """Starts a trial's process in a slot that is free.
+
+        Args:
+            task: see `child.serve`; the launcher adds `environment` and `megabytes`.
+            slot: from 0 on.
+        """
+
+    def close(self) -> None:
+        """Frees what the launcher holds; its children have ended."""
+
+
+def exit_in_words(code: int | None) -> str:
+    """Returns how a process ended, from its exit code."""
+    if code is None:
+        return "did not end"
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (no memory left on the machine, or somebody's kill -9)" if code == -9 else ""
+        return f"was killed by {name}{hint}"
+    return f"exited with {code}, without a word"

@@ -1,0 +1,86 @@
+"""Trials as processes of this machine, forked from one that has loaded TensorFlow already."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from yt8m_exp.tuning import child
+from yt8m_exp.tuning.launchers import slots as places
+from yt8m_exp.tuning.launchers.children import exit_in_words
+
+EXIT_SECONDS = 10.0
+
+
+class Local:
+    """Launches trials from a server that is forked for each: 0.1 s instead of an interpreter's 8 s.
+
+    The server only imports. It runs nothing of TensorFlow's, so that it holds no device and has
+    started no thread; each trial sees the device of its slot alone.
+
+    Args:
+        slots: how many trials run at the same time; None: one for each GPU.
+        devices: see `slots.environments`.
+        megabytes: memory of each trial: of its GPU, or of its process where it has none.
+        preload: modules that the server imports.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        devices: Sequence[Any] | None = None,
+        megabytes: int | None = None,
+        preload: Sequence[str] = (),
+    ) -> None:
+        self._environments = places.environments(slots, devices, megabytes=megabytes)
+        self._megabytes = megabytes
+        self.slots = len(self._environments)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([child.__name__, *preload])
+        forkserver.ensure_running()  # it imports while the driver goes on
+
+    def start(self, task: Mapping[str, Any], slot: int) -> "_Forked":
+        """Starts a trial; see `Launcher`."""
+        ours, theirs = self._context.Pipe()
+        environment = task["environment"] | self._environments[slot]
+        given = {"environment": environment, "megabytes": self._megabytes}
+        process = self._context.Process(
+            target=_serve, args=(theirs, {**task, **given}), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Forked(ours, process)
+
+    def close(self) -> None:
+        """Leaves the server to end with this process."""
+
+
+def _serve(connection: Connection, task: Mapping[str, Any]) -> None:
+    # The server ends once nobody holds this; a child that did would outlive the driver with it.
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
+    child.end_with_parent()
+    child.serve(connection, task)
+
+
+@dataclass(frozen=True)
+class _Forked:
+    connection: Connection
+    process: ForkServerProcess
+
+    def kill(self) -> None:
+        self.process.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+
+    def ended(self) -> str:
+        self.process.join(EXIT_SECONDS)
+        if self.process.exitcode is None:
+            self.kill()
+            self.process.join(EXIT_SECONDS)
+        return exit_in_words(self.process.exitcode)

@@ -1,0 +1,77 @@
+"""Which drivers of a study live: each renews a lease, and what it leaves behind is known by it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from optuna import Study
+
+from yt8m_exp.tracking import owners
+
+BEAT_SECONDS = 20.0
+LEASE_SECONDS = 180.0
+PREFIX = "driver:"
+
+
+class Leases:
+    """The leases of a study's drivers, this one's among them.
+
+    A driver of this machine lives while its process does. One of another machine lives while it
+    renews its lease; since clocks differ, what counts is how long this driver has seen no change.
+
+    Args:
+        study: the study.
+        lease_seconds: how long a lease that is not renewed holds.
+    """
+
+    def __init__(self, study: Study, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.driver = uuid.uuid4().hex[:12]
+        self._study, self._lease_seconds = study, lease_seconds
+        self._process = owners.process()
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._beat = 0
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Holds a lease of this driver until the block ends."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(BEAT_SECONDS):
+                self._write()
+
+        self._write()
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._write(ended=True)
+
+    def lives(self, driver: str | None) -> bool:
+        """Tells whether a driver holds a lease; None is one that had no time to say who it is."""
+        lease = self._study.user_attrs.get(f"{PREFIX}{driver}")
+        if lease is None or lease["ended"]:
+            return False
+        if driver == self.driver:
+            return True
+        if owners.is_of_this_machine(lease):
+            return owners.lives(lease)
+        return self._is_renewed(str(driver), lease)
+
+    def _is_renewed(self, driver: str, lease: Mapping[str, Any]) -> bool:
+        beat, since = self._seen.get(driver, (-1, 0.0))
+        if lease["beat"] != beat:
+            self._seen[driver] = lease["beat"], time.monotonic()
+            return True
+        return time.monotonic() - since < self._lease_seconds
+
+    def _write(self, *, ended: bool = False) -> None:
+        self._beat += 1
+        lease = {**self._process, "beat": self._beat, "ended": ended}
+        self._study.set_user_attr(f"{PREFIX}{self.driver}", lease)

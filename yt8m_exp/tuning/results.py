@@ -1,0 +1,101 @@
+"""What a study has found: its best trials, and its state as plain data."""
+
+import warnings
+from collections import Counter
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from yt8m_exp.tuning.study import counts, is_infeasible
+
+MOST_ROWS = 10
+
+
+def best(study: optuna.Study) -> list[dict[str, Any]]:
+    """Returns the best trial, or those of the Pareto front from the best by the first objective on.
+
+    Each has the `trial`'s number, its `value` (a list where there are several objectives), its
+    `params`, `run_id` and `model_uri`. There is none where no trial is complete.
+    """
+    if not study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+        return []
+    if len(study.directions) == 1:
+        return [_described(study.best_trial)]
+    falling = study.directions[0] == optuna.study.StudyDirection.MAXIMIZE
+    front = sorted(study.best_trials, key=lambda trial: trial.values[0], reverse=falling)
+    return [_described(trial) for trial in front]
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Returns how much each parameter mattered to the first objective, the most first.
+
+    By PED-ANOVA (Watanabe et al., "PED-ANOVA", 2023, https://arxiv.org/abs/2304.10255). Nothing,
+    where too few trials are complete to tell.
+    """
+    target = (lambda trial: trial.values[0]) if len(study.directions) > 1 else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # how Optuna says that it cannot tell
+        try:
+            found = optuna.importance.get_param_importances(study, target=target)
+        except (ValueError, RuntimeError, UserWarning):
+            return {}
+    return {name: float(value) for name, value in found.items()}
+
+
+def tally(study: optuna.Study) -> dict[str, int]:
+    """Returns how many trials a study has by state; `requeued` are those tried again as another."""
+
+    def state(trial: FrozenTrial) -> str:
+        if is_infeasible(trial):
+            return "infeasible"
+        return "requeued" if _repeated(trial) else trial.state.name.lower()
+
+    return dict(sorted(Counter(map(state, study.get_trials(deepcopy=False))).items()))
+
+
+def finished(study: optuna.Study) -> int:
+    """Returns how many trials count to a study's total."""
+    return sum(map(counts, study.get_trials(deepcopy=False)))
+
+
+def progress(study: optuna.Study) -> dict[str, float]:
+    """Returns the best value, as `best/...`, and the examples that all trials have seen."""
+    trials = study.get_trials(deepcopy=False)
+    examples = sum(trial.user_attrs.get("examples", 0) for trial in trials if not _repeated(trial))
+    metrics, found = {"study/examples": float(examples)}, best(study)
+    if found and len(study.directions) == 1:
+        metrics[f"best/{study.metric_names[0]}"] = found[0]["value"]  # type: ignore[index]
+    return metrics
+
+
+def note(study: optuna.Study, description: str) -> str:
+    """Returns what a study was for, and what it found, in Markdown."""
+    names = study.metric_names or ["value"]
+    states = ", ".join(f"{count} {state}" for state, count in tally(study).items())
+    text = f"{description.strip()}\n\nTrials: {states}.\n\n"
+    found = best(study)[:MOST_ROWS]
+    if not found:
+        return text
+    params = list(dict.fromkeys(key for trial in found for key in trial["params"]))
+    rows = [["trial", *names, *params], ["---"] * (1 + len(names) + len(params))]
+    for trial in found:
+        values = trial["value"] if len(names) > 1 else [trial["value"]]
+        shown = [f"`{trial['params'][key]}`" if key in trial["params"] else "" for key in params]
+        rows.append([str(trial["trial"]), *(f"{value:.5g}" for value in values), *shown])
+    return text + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _repeated(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get("requeued"))  # the next attempt goes on from its examples
+
+
+def _described(trial: FrozenTrial) -> dict[str, Any]:
+    attributes = trial.user_attrs
+    return {
+        "trial": trial.number,
+        "value": trial.value if len(trial.values) == 1 else trial.values,
+        "params": trial.params,
+        "run_id": attributes.get("run_id"),
+        "model_uri": attributes.get("model_uri"),
+    }

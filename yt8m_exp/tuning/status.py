@@ -1,0 +1,68 @@
+"""Where a session of a study stands, in words for a table."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from yt8m_exp.terminal.board import Show, clock
+from yt8m_exp.tuning import results
+from yt8m_exp.tuning.study import Trials
+from yt8m_exp.tuning.working import Working
+
+COLUMNS = ("slot", "trial", "parameters", "examples/s", "value", "left")
+REFRESH_SECONDS = 1.0
+
+
+class Status:
+    """Shows the slots of a driver, and what the study has found so far.
+
+    Args:
+        trials: the study's.
+        plan: how many examples a trial with these parameters sees.
+        show: takes the rows and the line below them.
+    """
+
+    def __init__(
+        self, trials: Trials, plan: Callable[[Mapping[str, Any]], float], show: Show
+    ) -> None:
+        self._trials, self._plan, self._show = trials, plan, show
+        self._began, self._shown = time.monotonic(), -math.inf
+        self._before = self._finished()
+
+    def show(self, working: Mapping[int, Working]) -> None:
+        """Shows the trials at work, at most once a second."""
+        if time.monotonic() - self._shown < REFRESH_SECONDS:
+            return
+        self._shown = time.monotonic()
+        study = self._trials.study
+        tally, best = results.tally(study), results.best(study)
+        below = {state: str(count) for state, count in tally.items()}
+        if best:
+            below["best"] = f"{_number(best[0]['value'])} (trial {best[0]['trial']})"
+        below["left"] = clock(self._left())
+        self._show([self._row(slot, working[slot]) for slot in sorted(working)], below)
+
+    def _row(self, slot: int, working: Working) -> tuple[str, ...]:
+        seen = working.examples - working.began[1]
+        rate = working.values.get("train/examples_per_second", math.nan)
+        pace = seen / working.seconds if seen > 0 else math.nan  # with evaluations and start
+        left = (self._plan(working.params) - working.examples) / pace
+        params = " ".join(f"{key}={_number(value)}" for key, value in working.params.items())
+        value = working.values.get("val/gap", math.nan)
+        return (
+            *(str(slot), str(working.trial.number), params),
+            *(f"{rate:,.0f}", f"{value:.4f}", clock(left)),
+        )
+
+    def _left(self) -> float:
+        done = self._finished() - self._before
+        each = (time.monotonic() - self._began) / done if done else math.nan
+        return each * (self._trials.total - self._finished())
+
+    def _finished(self) -> int:
+        return results.finished(self._trials.study)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

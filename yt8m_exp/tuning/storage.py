@@ -1,0 +1,98 @@
+"""Where Optuna keeps studies: a journal file, or a PostgreSQL database that many drivers share."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from yt8m_exp.tracking import locks
+
+ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Studies, and the lock under which a driver takes a trial of one.
+
+    Attributes:
+        url: as it was given.
+        optuna: Optuna's own storage.
+        claiming: holds a study's lock, by the study's name; it ends with the process that holds it.
+    """
+
+    url: str
+    optuna: BaseStorage
+    claiming: Callable[[str], AbstractContextManager[None]]
+
+
+def open_storage(url: str) -> Storage:
+    """Opens a storage of studies; a journal is created where there is none.
+
+    Args:
+        url: a file, or `postgresql+psycopg://user@host/database`.
+
+    Raises:
+        ValueError: it is a URL of something else.
+        ImportError: PostgreSQL's driver is not installed.
+    """
+    if url.startswith("postgresql"):
+        database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return Storage(url, database, lambda study: _advisory(database, study))
+    if "://" in url:
+        raise ValueError(
+            f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
+            "SQLite bears no drivers beside each other."
+        )
+    path = Path(url).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    backend = JournalFileBackend(str(path), _FileLock(path))  # type: ignore[arg-type]
+    claims = path.with_name(f"{path.name}.claims")
+    return Storage(str(path), JournalStorage(backend), lambda study: locks.hold(claims))
+
+
+@contextmanager
+def _advisory(database: RDBStorage, study: str) -> Iterator[None]:
+    # https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    number = int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], signed=True)
+    with database.engine.connect() as connection:  # whose end frees the lock
+        connection.exec_driver_sql(ADVISORY[0].format(number))
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(ADVISORY[1].format(number))
+
+
+class _FileLock:
+    """A lock that ends with its process, where Optuna's own would stand for 30 s.
+
+    What a writer that died in the middle of a line has left of it is cut off, since no reader
+    would get beyond it.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._held = ExitStack()
+
+    def acquire(self) -> bool:
+        self._held.enter_context(locks.hold(self._journal.with_name(f"{self._journal.name}.lock")))
+        if self._journal.exists():
+            _cut_partial_line(self._journal)
+        return True
+
+    def release(self) -> None:
+        self._held.close()
+
+
+def _cut_partial_line(journal: Path) -> None:
+    with journal.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        start = end
+        while start and file.seek(start - 1) >= 0 and file.read(1) != b"\n":
+            start -= 1
+        if start != end:
+            file.truncate(start)

@@ -1,0 +1,214 @@
+"""What Optuna holds of a study: trials that several drivers take, finish and leave behind."""
+
+import contextlib
+import json
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna import Trial
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from yt8m_exp.tuning.definition import Definition
+from yt8m_exp.tuning.leases import Leases
+from yt8m_exp.tuning.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+MOST_INFEASIBLE = 1000
+Again = Literal["never", "crashed", "interrupted"]
+Study = optuna.Study
+
+
+def open_study(
+    storage: Storage,
+    definition: Definition,
+    *,
+    data: Mapping[str, str],
+    first: Mapping[str, Any],
+    sampler: optuna.samplers.BaseSampler | None,
+    pruner: optuna.pruners.BasePruner | None,
+    accept_changes: bool = False,
+) -> Study:
+    """Creates a study, with its first trial in the queue, or opens the one that is there.
+
+    Args:
+        storage: where it is kept.
+        definition: what it is.
+        data: the digests of its data, by what they are for.
+        first: the parameters of the first trial.
+        sampler: proposes parameters; None takes Optuna's choice.
+        pruner: stops trials; None stops none.
+        accept_changes: whether to go on where definition or data are others than they were.
+
+    Raises:
+        ValueError: the study that is there is of another definition or of other data.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with storage.claiming(definition.name):
+        study = optuna.create_study(
+            storage=storage.optuna,
+            study_name=definition.name,
+            directions=list(definition.objectives.values()),
+            sampler=sampler,
+            pruner=pruner or optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        identity = {"definition": definition.identity, "data": json.dumps(data, sort_keys=True)}
+        attributes = study.user_attrs
+        if "definition" not in attributes:
+            with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                study.set_metric_names(list(definition.objectives))
+            study.enqueue_trial(dict(first), skip_if_exists=True)
+        elif not accept_changes:
+            _require_same(definition.name, attributes, identity)
+        for name, value in identity.items():
+            if attributes.get(name) != value:
+                study.set_user_attr(name, value)
+    return study
+
+
+class Trials:
+    """The trials of a study.
+
+    A trial counts once it is complete or pruned. One that fails by its own fault is replaced; one
+    whose process or driver died, or that was interrupted, is queued again with its parameters, the
+    run that holds its checkpoint, and the values that it had reported.
+
+    Args:
+        storage: where the study is kept.
+        study: the study.
+        leases: of its drivers; this driver must hold one.
+        total: how many trials are to count.
+        retries: how often a trial whose process died is queued again.
+    """
+
+    def __init__(
+        self, storage: Storage, study: Study, leases: Leases, total: int, retries: int
+    ) -> None:
+        self.study, self.total = study, total
+        self._storage, self._leases, self._retries = storage, leases, retries
+
+    def claim(self) -> Trial | None:
+        """Takes a trial for this driver, or None where all that are needed are taken.
+
+        Raises:
+            RuntimeError: nearly nothing of the space keeps to the constraints.
+        """
+        with self._storage.claiming(self.study.study_name):
+            self.release_abandoned()
+            trials = self.study.get_trials(deepcopy=False)
+            taken = [t for t in trials if counts(t) or t.state == TrialState.RUNNING]
+            if len(taken) >= self.total:
+                return None
+            if sum(is_infeasible(t) for t in trials) >= MOST_INFEASIBLE:
+                raise RuntimeError(
+                    f"{MOST_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
+                    "space to what the constraints allow."
+                )
+            trial = self.study.ask()
+            trial.set_user_attr("driver", self._leases.driver)
+        self._replay(trial)
+        return trial
+
+    def is_done(self) -> bool:
+        """Tells whether as many trials count as are to."""
+        return sum(map(counts, self.study.get_trials(deepcopy=False))) >= self.total
+
+    def note(self, trial: Trial, **attributes: Any) -> None:
+        """Keeps attributes with a trial, unless another driver has ended it meanwhile."""
+        for name, value in attributes.items():
+            with contextlib.suppress(UpdateFinishedTrialError):
+                trial.set_user_attr(name, value)
+
+    def finish(self, trial: Trial, values: Sequence[float]) -> bool:
+        """Tells the values of a finished trial; False where another driver has taken it over."""
+        return self._tell(trial, TrialState.COMPLETE, values)
+
+    def prune(self, trial: Trial, reason: str, *, infeasible: bool = False) -> bool:
+        """Tells that a trial was stopped; one that broke a constraint is infeasible."""
+        self.note(trial, reason=reason)
+        if infeasible:
+            self.note(trial, infeasible=True)
+            with contextlib.suppress(UpdateFinishedTrialError):
+                trial.set_constraint("constraints", 1.0)
+        return self._tell(trial, TrialState.PRUNED)
+
+    def fail(self, number: int, reason: str, again: Again = "never") -> bool:
+        """Tells that a trial failed, and queues it again where that is due.
+
+        Returns:
+            Whether it is queued again, by this driver or by another.
+        """
+        trial = self.study.get_trials(deepcopy=False)[number]
+        if trial.state.is_finished():
+            logger.warning("Trial %d was ended, and queued again, by another driver.", number)
+            return True
+        attempt = trial.user_attrs.get("attempt", 0) + (again == "crashed")
+        queued = again != "never" and attempt <= self._retries
+        if queued and not self._is_queued(number):  # first: if this process dies here, it is known
+            params = trial.system_attrs.get("fixed_params", {}) | trial.params
+            kept = {k: v for k, v in trial.user_attrs.items() if k in ("run_id", "examples")}
+            self.study.enqueue_trial(params, kept | {"retry_of": number, "attempt": attempt})
+        storage, identifier = self._storage.optuna, trial._trial_id
+        try:
+            storage.set_trial_user_attr(identifier, "reason", reason)
+            storage.set_trial_user_attr(identifier, "requeued", queued)
+            storage.set_trial_state_values(identifier, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            logger.warning("Trial %d was ended by another driver.", number)
+        return queued
+
+    def release_abandoned(self) -> None:
+        """Fails the running trials of drivers that are gone, and queues them again."""
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            driver = trial.user_attrs.get("driver")
+            if not self._leases.lives(driver):
+                self.fail(trial.number, f"Its driver {driver} is gone.", "crashed")
+
+    def _is_queued(self, number: int) -> bool:
+        trials = self.study.get_trials(deepcopy=False)
+        return any(trial.user_attrs.get("retry_of") == number for trial in trials)
+
+    def _replay(self, trial: Trial) -> None:
+        """Reports what an earlier attempt reported, since training goes on from there."""
+        before = trial.user_attrs.get("retry_of")
+        if before is None or len(self.study.directions) > 1:
+            return
+        values = self.study.get_trials(deepcopy=False)[before].intermediate_values
+        for step, value in sorted(values.items()):
+            trial.report(value, step)
+
+    def _tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        try:
+            self.study.tell(trial, list(values) if values is not None else None, state)
+        except (RuntimeError, ValueError) as error:
+            if self.study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+                raise
+            logger.warning("Trial %d was ended by another driver: %s", trial.number, error)
+            return False
+        return True
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Tells whether a trial is one of the study's total."""
+    finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    return finished and not is_infeasible(trial)
+
+
+def is_infeasible(trial: FrozenTrial) -> bool:
+    """Tells whether a trial broke a constraint."""
+    return bool(trial.user_attrs.get("infeasible"))
+
+
+def _require_same(name: str, before: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    for part, what in {"definition": "space, overrides or constraints", "data": "data"}.items():
+        if before.get(part) != now[part]:
+            raise ValueError(
+                f"The study '{name}' must go on with the {what} it began with, {before.get(part)}, "
+                f"but now has {now[part]}. Give the study another name, or set "
+                "accept_changes=true to mix them."
+            )
