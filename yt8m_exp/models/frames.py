@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
+from yt8m_exp.models import devices
 from yt8m_exp.models.inputs import Normalize, inverse_length, require_normalize
 
 Sampling = Literal["random", "run", "stride", "none"]
@@ -223,7 +224,7 @@ class MeanFrame(keras.layers.Layer):
         self.normalize = require_normalize(normalize)
 
     def call(self, parts, frames):
-        if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
+        if keras.backend.backend() == "tensorflow" and not devices.has_gpu():
             return ops.map(lambda video: self._of_its_own(*video), (parts, frames))
         return self._mean(parts, frames)
 

@@ -9,13 +9,15 @@ layers call cuDNN, which does the same.
 import keras
 from keras import ops
 
+from yt8m_exp.models import devices
+
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class LSTM(keras.layers.LSTM):
     """Returns the hidden states (B, T, H) of an LSTM over x (B, T, D)."""
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        if _has_cudnn():
+        if devices.has_gpu():
             return super().call(sequences, initial_state, mask, training)
         cell = self.cell
         inputs = _inputs(sequences, cell.kernel, cell.bias)
@@ -28,7 +30,7 @@ class GRU(keras.layers.GRU):
     """Returns the hidden states (B, T, H) of a GRU over x (B, T, D)."""
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        if _has_cudnn():
+        if devices.has_gpu():
             return super().call(sequences, initial_state, mask, training)
         cell = self.cell
         inputs = _inputs(sequences, cell.kernel, cell.bias[0])
@@ -174,10 +176,6 @@ class LastFrame(keras.layers.Layer):
         places = ops.maximum(frames - 1, 0) + length * ops.arange(videos)
         found = ops.take(ops.reshape(x, (-1, size)), places, axis=0)
         return ops.where(frames[:, None] > 0, found, 0.0)
-
-
-def _has_cudnn() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
 
 
 def _inputs(sequences, kernel, bias):

@@ -1,0 +1,8 @@
+"""What a model runs on, where the fastest way to compute depends on it."""
+
+import keras
+
+
+def has_gpu() -> bool:
+    """Returns whether this process sees a GPU, whatever Keras' backend."""
+    return any(name.lower().startswith("gpu") for name in keras.distribution.list_devices())
