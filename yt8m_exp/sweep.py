@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -146,13 +147,16 @@ def _study(
 ) -> "Study":
     from yt8m_exp.tuning.study import open_study
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
+        sampler, pruner = instantiate(definition.sampler), instantiate(definition.pruner)
     return open_study(
         storage,
         definition,
         data={"train": data[0].digest, "validate": data[1].digest},
         first=first,
-        sampler=instantiate(definition.sampler),
-        pruner=instantiate(definition.pruner),
+        sampler=sampler,
+        pruner=pruner,
         accept_changes=cfg.accept_changes,
     )
 

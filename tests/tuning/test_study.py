@@ -1,0 +1,205 @@
+import json
+import multiprocessing
+import os
+import signal
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from yt8m_exp.tracking import owners
+from yt8m_exp.tuning import leases as of_drivers
+from yt8m_exp.tuning import results
+from yt8m_exp.tuning.definition import Definition
+from yt8m_exp.tuning.leases import Leases
+from yt8m_exp.tuning.storage import open_storage
+from yt8m_exp.tuning.study import Trials, open_study
+
+DATA = {"train": "a", "validate": "b"}
+SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
+DEFINITION = Definition("study", (), {"val/gap": "maximize"}, SPACE, 4)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return open_storage(str(tmp_path / "studies.journal"))
+
+
+def opened(storage, definition=DEFINITION, data=DATA, **options):
+    given = {"first": {"x": 0.5}, "sampler": None, "pruner": None} | options
+    return open_study(storage, definition, data=data, **given)
+
+
+def trials_of(storage, total=4, retries=2, lease_seconds=60.0):
+    study = opened(storage)
+    held = Leases(study, lease_seconds)
+    held._write()
+    return Trials(storage, study, held, total, retries)
+
+
+def begin_and_die(path):
+    trials = trials_of(open_storage(path))
+    for _ in range(2):
+        trial = trials.claim()
+        trial.suggest_float("x", 0, 1)
+        trial.report(0.25, 100)
+        trial.set_user_attr("run_id", f"run-{trial.number}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_study_begins_with_its_first_trial_once(storage):
+    opened(storage)
+    study = opened(storage)
+    assert [trial.state for trial in study.trials] == [TrialState.WAITING]
+    assert study.ask().suggest_float("x", 0, 1) == 0.5
+    assert study.metric_names == ["val/gap"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "data", "what"),
+    [
+        (Definition("study", ("epochs=2",), {"val/gap": "maximize"}, SPACE, 4), DATA, "space"),
+        (DEFINITION, DATA | {"train": "c"}, "data"),
+    ],
+)
+def test_a_study_of_another_kind_is_refused_unless_that_is_meant(storage, definition, data, what):
+    opened(storage)
+    with pytest.raises(ValueError, match=f"must go on with the {what}.* accept_changes=true"):
+        opened(storage, definition, data)
+    opened(storage, definition, data, accept_changes=True)
+    opened(storage, definition, data)
+
+
+def test_no_more_trials_are_taken_than_count(storage):
+    trials = trials_of(storage)
+    taken = [trials.claim() for _ in range(4)]
+    assert trials.claim() is None
+    trials.finish(taken[0], [0.5])
+    trials.prune(taken[1], "no promise")
+    assert trials.claim() is None
+    trials.fail(taken[2].number, "its own fault")
+    taken.append(trials.claim())
+    assert taken[-1] is not None
+    assert trials.claim() is None
+    assert not trials.is_done()
+    trials.finish(taken[3], [0.5])
+    trials.finish(taken[4], [0.5])
+    assert trials.is_done()
+
+
+def test_an_infeasible_trial_does_not_count_and_is_not_the_best(storage):
+    trials = trials_of(storage, total=1)
+    trials.prune(trials.claim(), "too large", infeasible=True)
+    assert not trials.is_done()
+    trials.finish(trials.claim(), [0.1])
+    assert trials.is_done()
+    assert results.best(trials.study)[0]["value"] == 0.1
+    assert results.tally(trials.study) == {"complete": 1, "infeasible": 1}
+
+
+def test_trials_of_a_driver_that_died_are_failed_and_queued_again(storage):
+    process = multiprocessing.get_context("forkserver").Process(
+        target=begin_and_die, args=(storage.url,)
+    )
+    process.start()
+    process.join()
+    trials = trials_of(storage)
+    trial = trials.claim()
+    assert [t.state.name for t in trials.study.trials] == ["FAIL", "FAIL", "RUNNING", "WAITING"]
+    assert trial.user_attrs["retry_of"] == 0
+    assert trial.user_attrs["attempt"] == 1
+    assert trial.user_attrs["run_id"] == "run-0"
+    assert trial.suggest_float("x", 0, 1) == 0.5
+    assert trials.study.trials[2].intermediate_values == {100: 0.25}
+    assert "is gone" in trials.study.trials[0].user_attrs["reason"]
+
+
+def test_a_trial_is_queued_again_once_whoever_finds_it(storage):
+    trials = trials_of(storage)
+    trial = trials.claim()
+    assert trials.fail(trial.number, "it died", "crashed")
+    assert trials.fail(trial.number, "it died", "crashed")
+    assert trials_of(storage).fail(trial.number, "it died", "crashed")
+    assert [t.state.name for t in trials.study.trials] == ["FAIL", "WAITING"]
+
+
+def test_retries_have_a_limit_and_interruptions_have_none(storage):
+    trials = trials_of(storage, retries=1)
+    for again, queued in (
+        *[("interrupted", True)] * 3,
+        *[("crashed", True), ("interrupted", True), ("crashed", False)],
+    ):
+        assert trials.fail(trials.claim().number, "stopped", again) == queued
+    assert results.tally(trials.study) == {"fail": 1, "requeued": 5}
+
+
+def test_a_trial_that_another_driver_has_ended_is_left_as_it_is(storage):
+    trials = trials_of(storage)
+    trial = trials.claim()
+    trials_of(storage).study.tell(trial.number, state=TrialState.FAIL)
+    assert not trials.finish(trial, [0.5])
+    assert not trials.prune(trial, "late")
+    trials.note(trial, examples=3)
+    assert trials.study.trials[0].state == TrialState.FAIL
+
+
+def test_a_driver_lives_while_its_process_does(storage):
+    study = opened(storage)
+    ours, theirs = Leases(study), Leases(study)
+    assert not ours.lives(theirs.driver)
+    with theirs.renewed():
+        assert ours.lives(theirs.driver)
+    assert not ours.lives(theirs.driver)
+    assert not ours.lives(None)
+
+
+def test_a_driver_of_another_machine_lives_while_it_renews_its_lease(storage, monkeypatch):
+    study = opened(storage)
+    there = owners.process() | {"host": "elsewhere", "beat": 1, "ended": False}
+    study.set_user_attr("driver:other", there)
+    now = 1000.0
+    monkeypatch.setattr(of_drivers.time, "monotonic", lambda: now)
+    ours = Leases(study, lease_seconds=60)
+    assert ours.lives("other")
+    now += 59
+    assert ours.lives("other")
+    study.set_user_attr("driver:other", there | {"beat": 2})
+    now += 59
+    assert ours.lives("other")
+    now += 61
+    assert not ours.lives("other")
+
+
+def test_what_a_writer_left_of_a_line_is_cut_off(storage, tmp_path):
+    opened(storage)
+    journal = tmp_path / "studies.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code": 4, "worker')
+    study = opened(open_storage(storage.url))
+    study.enqueue_trial({"x": 0.25})
+    assert journal.read_bytes().startswith(whole)
+    for line in journal.read_text().splitlines():
+        json.loads(line)
+    assert len(study.trials) == 2
+
+
+def test_the_lock_of_a_journal_ends_with_its_process(storage):
+    process = multiprocessing.get_context("forkserver").Process(
+        target=hold_and_die, args=(storage.url,)
+    )
+    process.start()
+    process.join()
+    with storage.claiming("study"):
+        opened_study = optuna.create_study(storage=storage.optuna, study_name="other")
+    assert opened_study.trials == []
+
+
+def hold_and_die(path):
+    with open_storage(path).claiming("study"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///studies.db", "mysql://host/studies"])
+def test_other_databases_are_refused(url):
+    with pytest.raises(ValueError, match="must be a file for Optuna's journal or a postgresql URL"):
+        open_storage(url)
