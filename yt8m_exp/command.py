@@ -74,7 +74,8 @@ def prepare() -> None:
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("yt8m_exp").setLevel(logging.INFO)
+    for ours in "yt8m_exp", "__main__":  # a verb that python -m runs has the second name
+        logging.getLogger(ours).setLevel(logging.INFO)
 
 
 def _keep_freed_memory() -> None:

@@ -49,8 +49,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
-    from yt8m_exp.serving import loading, packaging
-    from yt8m_exp.training.losses import cross_entropy
+    from yt8m_exp.terminal import quiet
+
+    with quiet.startup():
+        from yt8m_exp.serving import loading, packaging
+        from yt8m_exp.training.losses import cross_entropy
 
     model = loading.load(cfg.model_uri)
     for key, value in model.tags().items():

@@ -47,9 +47,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ) as tracked,
         writer as file,
     ):
-        from yt8m_exp.serving import loading
-        from yt8m_exp.terminal import progress, summary
+        from yt8m_exp.terminal import progress, quiet, summary
         from yt8m_exp.tracking import inputs
+
+        with quiet.startup():
+            from yt8m_exp.serving import loading
 
         model = loading.load(cfg.model_uri)
         for key, value in model.tags().items():

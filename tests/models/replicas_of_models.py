@@ -59,7 +59,8 @@ def all_models(strategy) -> dict[str, np.ndarray]:
     """Trains all models without what differs by replica: chance, and the norm of a batch."""
     found = {}
     for name in MODELS:
-        sure = {"sampling": "stride", "batch_norm": False} if name == "dbof" else {}
+        sure = {"dropout": 0.0}
+        sure |= {"sampling": "stride", "batch_norm": False} if name == "dbof" else {}
         for place, weight in enumerate(train(strategy, name, **sure)):
             found[f"{name}/{place}"] = weight
     return found
