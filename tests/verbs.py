@@ -228,6 +228,12 @@ def trained(store: Store) -> dict[str, Any]:
     return store.done("train", f"data.train={shards}", "epochs=3", "register=tagger")
 
 
+@pytest.fixture(scope="session")
+def framed(store: Store) -> dict[str, Any]:
+    """The last line of a training on frames, registered as `framed`."""
+    return store.done("train", "data=frame", "batch_size=14", "epochs=3", "register=framed")
+
+
 def record(name: str, **other: bytes | None) -> bytes:
     """A serialized video of the 2018 release; `other` features replace its own."""
     rng = np.random.default_rng(len(name))

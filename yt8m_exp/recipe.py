@@ -65,6 +65,7 @@ def learner(cfg: DictConfig, strategy: Any) -> "Learner":
     with strategy.scope():
         model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
         _require_level(model, cfg.data.level)
+        _require_frames(cfg)
         optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
         optimizer.build(model.trainable_variables)
     logger.info(
@@ -105,6 +106,15 @@ def _require_level(model: Any, level: str) -> None:
         raise ValueError(
             f"The model must fit the data, but {model.name} takes {takes} and the data's level is "
             f"{level}. Set model={others} (the files of conf/model), or other data."
+        )
+
+
+def _require_frames(cfg: DictConfig) -> None:
+    if cfg.data.level == "frame" and cfg.data.max_frames < cfg.model.max_frames:
+        raise ValueError(
+            "`data.max_frames >= model.max_frames` must hold, as a model is served all frames that "
+            f"it takes, but got data.max_frames={cfg.data.max_frames}, model.max_frames="
+            f"{cfg.model.max_frames}. Set model.max_frames alone: the data's follows it."
         )
 
 

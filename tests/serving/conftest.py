@@ -18,13 +18,19 @@ def model_folder(store, trained) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tagger(model_folder):
+def load_model(store):
+    """Loads the model that a verb's last line names."""
     import mlflow
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         patch.setattr(sys, "path", [*sys.path])  # MLflow adds the folder of the model's code
-        yield mlflow.pyfunc.load_model(str(model_folder))
+        yield lambda result: mlflow.pyfunc.load_model(str(store.model(result["model_uri"])))
+
+
+@pytest.fixture(scope="session")
+def tagger(load_model, trained):
+    return load_model(trained)
 
 
 @pytest.fixture(scope="session")

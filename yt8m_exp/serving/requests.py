@@ -57,12 +57,20 @@ def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
         raise ValueError(f"Row {row}: expected as many frames of every feature, but got {got}.")
     kept = np.minimum(counts[0], schema.max_frames).astype(np.int32)
     width = max(-(-int(kept.max(initial=0)) // FRAMES_STEP) * FRAMES_STEP, 1)
-    return {name: _padded(column, kept, width) for name, column in videos.items()} | {
-        "frames": kept
+    padded = {
+        name: _padded(column, kept, (width, schema.features[name]))
+        for name, column in videos.items()
     }
+    return padded | {"frames": kept}
 
 
 def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list[str], Batch]:
+    for row, record in enumerate(serialized):
+        if not isinstance(record, bytes):
+            raise ValueError(
+                f"Row {row}, column `{RECORD}`: expected the bytes of a serialized record, but got "
+                f"{type(record).__name__}."
+            )
     lengths = np.array([len(record) for record in serialized], np.int64)
     spans = tfrecord.Spans(np.cumsum(lengths) - lengths, lengths)
     buffer = np.frombuffer(b"".join(serialized) + bytes(wire.PADDING), np.uint8)
@@ -114,7 +122,7 @@ def _frames(value: object, size: int, name: str, row: int) -> np.ndarray:
         raise ValueError(f"{where}: expected rows of {size} bytes, but got another type.") from None
     if array.ndim != 2 or array.shape[1] != size:
         raise ValueError(f"{where}: expected an array (T, {size}), but got {array.shape}.")
-    if ((array < 0) | (array > 255) | (array % 1 != 0)).any() or not np.isfinite(array).all():
+    if not ((array >= 0) & (array <= 255) & (array == np.floor(array))).all():
         raise ValueError(
             f"{where}: expected whole numbers in [0, 255], the bytes of the data set, but got "
             f"others. Dequantised frames are not what the model takes."
@@ -122,8 +130,8 @@ def _frames(value: object, size: int, name: str, row: int) -> np.ndarray:
     return array.astype(np.uint8)
 
 
-def _padded(videos: list[np.ndarray], counts: np.ndarray, width: int) -> np.ndarray:
-    padded = np.zeros((len(videos), width, videos[0].shape[1]), np.uint8)  # (B, T, D)
+def _padded(videos: list[np.ndarray], counts: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    padded = np.zeros((len(videos), *shape), np.uint8)  # (B, T, D)
     for row, (video, count) in enumerate(zip(videos, counts.tolist(), strict=True)):
         padded[row, :count] = video[:count]
     return padded

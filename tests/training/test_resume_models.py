@@ -1,0 +1,99 @@
+"""Each frame-level model goes on from a checkpoint as if nothing had been."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from yt8m_exp import command, recipe
+
+FRAME_LEVEL = [
+    path.stem
+    for path in sorted(Path(command.CONF, "model").glob("*.yaml"))
+    if "max_frames" in path.read_text()
+]
+SIZES = {"clusters": 16, "hidden": 8, "cells": 8}
+CHANCE = ("model.sampling=random", "model.samples=8", "model.dropout=0.5", "ema_half_life=100")
+BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
+
+
+class Trained(NamedTuple):
+    """All that training changes: where a process ended, at the end, and at that of another."""
+
+    halfway: list[np.ndarray]
+    straight: list[np.ndarray]
+    resumed: list[np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def process(store):
+    """A process of its own, as determinism cannot be taken back; forked with TensorFlow loaded."""
+    with ProcessPoolExecutor(1, get_context("forkserver")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module", params=FRAME_LEVEL)
+def trained(request, process, tmp_path_factory) -> Trained:
+    folder = tmp_path_factory.mktemp(request.param)
+    return process.submit(train_and_resume, request.param, folder).result()
+
+
+def train_and_resume(name: str, folder: Path) -> Trained:
+    from yt8m_exp.training.fit import State
+
+    keeper, go_on = begin(name, folder, seed=0)
+    go_on(State(), BEFORE)
+    keeper.save(State(examples=BEFORE * BATCH_SIZE), is_best=False)
+    halfway = keeper.learner.values()
+    go_on(State(examples=BEFORE * BATCH_SIZE), BEHIND)
+
+    fresh, go_on = begin(name, folder, seed=1)  # other weights and chances, unless restored
+    go_on(fresh.restore(), BEHIND)
+    return Trained(halfway, keeper.learner.values(), fresh.learner.values())
+
+
+def begin(name: str, folder: Path, *, seed: int):
+    """A model of small sizes as `train` begins with it, and what takes steps on the sample."""
+    from hydra.utils import instantiate
+
+    from yt8m_exp.data import shards
+    from yt8m_exp.data.pipeline import Shuffle, training_batches
+    from yt8m_exp.training import step
+    from yt8m_exp.training.learner import Keeper
+
+    words = [f"model={name}", "data=frame", "~data.features.rgb"]
+    words += [*CHANCE, f"seed={seed}"]
+    sizes = command.compose("train", words).model.keys() & SIZES.keys()
+    cfg = command.compose("train", [*words, *(f"model.{size}={SIZES[size]}" for size in sizes)])
+    strategy = recipe.strategy(cfg)
+    learner = recipe.learner(cfg, strategy)
+    manifest = shards.scan(**recipe.shards(cfg, "train"))
+    update = step.make(learner.model, instantiate(cfg.loss), learner.optimizer, strategy=strategy)
+
+    def go_on(state, steps):
+        batches = training_batches(manifest, BATCH_SIZE, Shuffle(0), start=state.examples)
+        for _ in range(steps):
+            update(next(batches), 0.01)
+        batches.close()
+
+    return Keeper(folder, learner, manifest.digest), go_on
+
+
+def test_a_resumed_training_ends_as_one_that_went_on(trained):
+    assert len(trained.resumed) == len(trained.straight)
+    for resumed, straight in zip(trained.resumed, trained.straight, strict=True):
+        np.testing.assert_array_equal(resumed, straight)
+
+
+def test_what_was_kept_is_not_yet_what_training_ends_with(trained):
+    moved = [
+        not np.array_equal(before, after)
+        for before, after in zip(trained.halfway, trained.straight, strict=True)
+    ]
+    assert sum(moved) > len(moved) / 2
+    chance = [has for has, value in zip(moved, trained.halfway, strict=True) if value.shape == (2,)]
+    assert len(chance) >= 2  # of the sample of frames and of dropout
+    assert all(chance)
