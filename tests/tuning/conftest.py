@@ -5,6 +5,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,10 @@ class Studies:
 
     @property
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        storage = open_storage(self.url).optuna
-        if self.name not in optuna.get_all_study_names(storage):
-            return []
-        return optuna.load_study(study_name=self.name, storage=storage).trials
+        with closing(open_storage(self.url)) as storage:
+            if self.name not in optuna.get_all_study_names(storage.optuna):
+                return []
+            return optuna.load_study(study_name=self.name, storage=storage.optuna).trials
 
     @property
     def parent(self) -> str:

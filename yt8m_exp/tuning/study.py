@@ -156,7 +156,9 @@ class Trials:
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
             kept = {k: v for k, v in trial.user_attrs.items() if k in ("run_id", "examples")}
             self.study.enqueue_trial(params, kept | {"retry_of": number, "attempt": attempt})
-        storage, identifier = self._storage.optuna, trial._trial_id
+        storage = self._storage.optuna
+        study_id = storage.get_study_id_from_name(self.study.study_name)
+        identifier = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         try:
             storage.set_trial_user_attr(identifier, "reason", reason)
             storage.set_trial_user_attr(identifier, "requeued", queued)
