@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.verbs import SCORED, SHARD, Outcome, Running, Store
+from yt8m_exp import command
 from yt8m_exp.tuning.storage import open_storage
 
 RATE = {"type": "float", "low": 0.001, "high": 0.05, "log": True}
@@ -41,7 +42,7 @@ class Studies:
         file.write_text(yaml.safe_dump(self.study | changes))
         given = (
             f"sweep={file}",
-            f"storage={self.url}",
+            command.override("storage", self.url),
             "tracking.system_metrics=false",
             *(
                 []

@@ -25,6 +25,8 @@ def disturbed(studies: Studies, *, drivers: int, kills: int, seed: int) -> Count
     rng, killed = random.Random(seed), Counter[str]()
     running: list[Running] = []
     while killed.total() < kills:
+        failed = [driver for driver in running if (driver.process.exitcode or 0) > 0]
+        assert not failed, failed[0].read("err")
         running = [driver for driver in running if driver.process.is_alive()]
         if len(running) < drivers:
             running.append(studies.start("slots=2", work="climbs", retries=10**6))

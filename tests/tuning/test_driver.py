@@ -59,6 +59,14 @@ def test_a_model_beyond_the_budget_is_not_trained_and_does_not_count(studies):
         assert studies.run(trial).info.status == "KILLED"
 
 
+def test_proposals_that_break_a_constraint_by_themselves_are_not_tried(studies):
+    result = studies.done("trials=3", constraints=["learning_rate > 0.01"])
+    assert result["counts"]["complete"] == 3
+    assert result["counts"]["infeasible"] > 0
+    for trial in studies.trials:
+        assert ("run_id" in trial.user_attrs) == (trial.params["learning_rate"] > 0.01)
+
+
 @pytest.mark.parametrize(
     ("work", "reason", "words"),
     [
