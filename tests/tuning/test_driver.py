@@ -1,6 +1,9 @@
 import signal
 
+import psutil
 import pytest
+
+from tests.tuning.kills import at_work, faults
 
 
 def test_a_study_ends_at_its_total_with_the_default_as_its_first_trial(studies):
@@ -54,6 +57,14 @@ def test_a_model_beyond_the_budget_is_not_trained_and_does_not_count(studies):
         assert not trial.intermediate_values
         assert "with 1,000 parameters" in trial.user_attrs["reason"]
         assert studies.run(trial).info.status == "KILLED"
+
+
+def test_proposals_that_break_a_constraint_by_themselves_are_not_tried(studies):
+    result = studies.done("trials=3", constraints=["learning_rate > 0.01"])
+    assert result["counts"]["complete"] == 3
+    assert result["counts"]["infeasible"] > 0
+    for trial in studies.trials:
+        assert ("run_id" in trial.user_attrs) == (trial.params["learning_rate"] > 0.01)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +151,15 @@ def test_a_signal_leaves_a_study_that_goes_on_where_it_was(studies):
     result = studies.done("trials=2")
     assert result["counts"] == {"complete": 2, "requeued": 2}
     assert studies.trials[2].params == {"learning_rate": 0.02}
+
+
+def test_a_cluster_that_loses_a_worker_still_ends_the_study(studies):
+    driver = studies.start("launcher=dask", "slots=2", work="climbs", trials=6, retries=9)
+    driver.until(lambda: "COMPLETE" in studies.states() and len(at_work(studies)) == 2)
+    victim = psutil.Process(at_work(studies)[0]).parent()
+    victim.kill()
+    outcome = driver.wait()
+    assert outcome.status == 0, outcome.err
+    assert outcome.result["counts"]["complete"] == 6
+    assert outcome.result["counts"]["requeued"] >= 1
+    assert faults(studies, 6) == []

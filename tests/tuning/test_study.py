@@ -26,7 +26,7 @@ def storage(tmp_path):
 
 
 def opened(storage, definition=DEFINITION, data=DATA, **options):
-    given = {"first": {"x": 0.5}, "sampler": None, "pruner": None} | options
+    given = {"first": {"x": 0.5}, "sampler": lambda session: None, "pruner": None} | options
     return open_study(storage, definition, data=data, **given)
 
 
@@ -68,6 +68,16 @@ def test_a_study_of_another_kind_is_refused_unless_that_is_meant(storage, defini
         opened(storage, definition, data)
     opened(storage, definition, data, accept_changes=True)
     opened(storage, definition, data)
+
+
+def test_no_session_proposes_what_another_has_proposed(storage):
+    def sampler(session):
+        return optuna.samplers.RandomSampler(seed=session)
+
+    sessions = [opened(storage, sampler=sampler) for _ in range(3)]
+    proposals = [study.ask().suggest_float("x", 0, 1) for study in sessions for _ in range(2)]
+    assert proposals[0] == 0.5
+    assert len(set(proposals)) == 6
 
 
 def test_no_more_trials_are_taken_than_count(storage):

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,13 @@ def fails_unless_default(overrides: Sequence[str], reported: Reported) -> dict[s
 def dies(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+def climbs(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """As `curve`, but takes its time, which is when it is killed."""
+
+    def slowly(values: dict[str, float], examples: int) -> bool:
+        time.sleep(0.1)
+        return reported(values, examples)
+
+    return curve(overrides, slowly)

@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from yt8m_exp.tuning import devices
+
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
 
@@ -94,11 +96,11 @@ def _settle(task: Mapping[str, Any]) -> None:
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
     if task["megabytes"]:
-        _limit_memory(task["megabytes"] << 20, task["environment"])
+        _limit_memory(task["megabytes"] << 20)
 
 
-def _limit_memory(size: int, environment: Mapping[str, str]) -> None:
-    if environment.get("CUDA_VISIBLE_DEVICES", "-1") in ("", "-1"):
+def _limit_memory(size: int) -> None:
+    if not devices.visible():
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         return
     import tensorflow as tf

@@ -135,14 +135,23 @@ class Driver:
         for slot in sorted(set(range(self._launcher.slots)) - self.working.keys()):
             if self.why or time.monotonic() < self._next_claim:
                 return
-            trial = self._trials.claim()
-            if trial is None:  # all are taken, but one of another driver may come back
+            claimed = self._claim()
+            if claimed is None:  # all are taken, but one of another driver may come back
                 self._next_claim = time.monotonic() + POLL_SECONDS
                 return
-            self._begin(trial, slot)
+            self._begin(*claimed, slot)
 
-    def _begin(self, trial: Trial, slot: int) -> None:
-        params = self._space.suggest(trial)
+    def _claim(self) -> tuple[Trial, dict[str, Any]] | None:
+        """Takes a trial, and proposals until one keeps to the constraints."""
+        while trial := self._trials.claim():
+            params = self._space.suggest(trial)
+            objection = self._judge.objection(params)
+            if not objection:
+                return trial, params
+            self._trials.prune(trial, objection, infeasible=True)
+        return None
+
+    def _begin(self, trial: Trial, params: dict[str, Any], slot: int) -> None:
         run_id, task = self._runs.begin(trial, params)
         trial.set_user_attr("run_id", run_id)
         child = self._launcher.start(task, slot)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 
@@ -25,10 +26,16 @@ class Judge:
         self, study: optuna.Study, definition: Definition, space: Space, rung: int
     ) -> None:
         self._study, self._space, self._rung = study, space, rung
-        self._constraints = definition.measured
+        self._static, self._measured = definition.static, definition.measured
         names = list(definition.objectives)
         self._objective = names[0] if len(names) == 1 else None
         self._sign = 1 if definition.objectives[names[0]] == "maximize" else -1
+
+    def objection(self, params: Mapping[str, Any]) -> str:
+        """Returns which constraint parameters break by themselves; empty where they break none."""
+        keys = self._space.lookup(params)
+        broken = [constraint.text for constraint in self._static if not constraint.value(keys)]
+        return f"Breaks `{broken[0]}`." if broken else ""
 
     def judge(self, working: Working, values: Mapping[str, float]) -> bool:
         """Tells whether a trial that reports these values goes on; notes the verdict where not."""
@@ -41,7 +48,7 @@ class Judge:
     def _require_constraints(self, working: Working, values: Mapping[str, float]) -> None:
         sizes = {key: values[f"model/{key}"] for key in MEASURED if f"model/{key}" in values}
         keys = self._space.lookup(working.params)
-        for constraint in self._constraints if sizes else ():
+        for constraint in self._measured if sizes else ():
             if not constraint.value(lambda key: sizes[key] if key in sizes else keys(key)):
                 told = ", ".join(f"{value:,.0f} {key}" for key, value in sizes.items())
                 working.stop("infeasible", f"Breaks `{constraint.text}` with {told}.")

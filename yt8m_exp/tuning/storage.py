@@ -29,6 +29,11 @@ class Storage:
     optuna: BaseStorage
     claiming: Callable[[str], AbstractContextManager[None]]
 
+    def close(self) -> None:
+        """Ends connections to a database."""
+        if isinstance(self.optuna, RDBStorage):
+            self.optuna.engine.dispose()
+
 
 def open_storage(url: str) -> Storage:
     """Opens a storage of studies; a journal is created where there is none.

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -29,7 +29,7 @@ def open_study(
     *,
     data: Mapping[str, str],
     first: Mapping[str, Any],
-    sampler: optuna.samplers.BaseSampler | None,
+    sampler: Callable[[int], optuna.samplers.BaseSampler | None],
     pruner: optuna.pruners.BasePruner | None,
     accept_changes: bool = False,
 ) -> Study:
@@ -40,7 +40,8 @@ def open_study(
         definition: what it is.
         data: the digests of its data, by what they are for.
         first: the parameters of the first trial.
-        sampler: proposes parameters; None takes Optuna's choice.
+        sampler: makes what proposes parameters, None for Optuna's choice, for a session's number
+            from 0 on: with one seed, all sessions and drivers would propose the same.
         pruner: stops trials; None stops none.
         accept_changes: whether to go on where definition or data are others than they were.
 
@@ -53,7 +54,6 @@ def open_study(
             storage=storage.optuna,
             study_name=definition.name,
             directions=list(definition.objectives.values()),
-            sampler=sampler,
             pruner=pruner or optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
@@ -68,6 +68,9 @@ def open_study(
         for name, value in identity.items():
             if attributes.get(name) != value:
                 study.set_user_attr(name, value)
+        session = attributes.get("sessions", 0)
+        study.set_user_attr("sessions", session + 1)
+    study.sampler = sampler(session) or study.sampler
     return study
 
 
@@ -153,7 +156,9 @@ class Trials:
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
             kept = {k: v for k, v in trial.user_attrs.items() if k in ("run_id", "examples")}
             self.study.enqueue_trial(params, kept | {"retry_of": number, "attempt": attempt})
-        storage, identifier = self._storage.optuna, trial._trial_id
+        storage = self._storage.optuna
+        study_id = storage.get_study_id_from_name(self.study.study_name)
+        identifier = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         try:
             storage.set_trial_user_attr(identifier, "reason", reason)
             storage.set_trial_user_attr(identifier, "requeued", queued)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from yt8m_exp.tuning import child
-from yt8m_exp.tuning.launchers import slots as places
+from yt8m_exp.tuning import devices as of_machine
 from yt8m_exp.tuning.launchers.children import exit_in_words
 
 PROJECT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ class Subprocess:
 
     Args:
         slots: how many trials run at the same time; None: one for each GPU.
-        devices: see `slots.environments`.
+        devices: see `devices.environments`.
         megabytes: memory of each trial: of its GPU, or of its process where it has none.
     """
 
@@ -36,7 +36,7 @@ class Subprocess:
         devices: Sequence[Any] | None = None,
         megabytes: int | None = None,
     ) -> None:
-        self._environments = places.environments(slots, devices, megabytes=megabytes)
+        self._environments = of_machine.environments(slots, devices, megabytes=megabytes)
         self._megabytes = megabytes
         self.slots = len(self._environments)
 

