@@ -198,7 +198,7 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, "Figure"]:
     lines = [(side, m.curve.recall, m.curve.precision, m.gap) for side, m in metrics.items()]
     figures = {"Precision and recall": drawn.precision_recall(lines)}
     if found := verdict.comparison:
-        figures["Gain"] = drawn.gain(found.draws, found.gain, found.interval)
+        figures["Gain"] = drawn.gain(found.draws.gap, found.gain, found.interval)
         if found.classes.size:
             figures["Classes"] = drawn.by_class(
                 found.ap_gain,

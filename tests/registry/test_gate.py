@@ -67,7 +67,7 @@ def test_the_first_champion_needs_only_what_is_absolute(challenger, policy):
     [
         ({"minimum_gap": 0.99}, "floor", "GAP must reach 0.99, and is 0."),
         ({"minimum_gain": 0.9}, "gain", "GAP must gain at least 0.9"),
-        ({"lower_bound": 0.5}, "interval", "The 95% interval of the gain must lie above 0.5"),
+        ({"lower_bound": 0.5}, "interval", "The 98% interval of the gain must lie above 0.5"),
         ({"latency_milliseconds": 0.5}, "latency", "at most 0.5 ms (99th percentile)"),
         ({"calibration_error": 0.0001}, "calibration", "within 0.0001 of the share of hits"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp.registry import bootstrap
-from yt8m_exp.registry.bootstrap import Interval
+from yt8m_exp.registry.bootstrap import Draws, Interval
 from yt8m_exp.registry.measure import Measured, calibration_error
 
 
@@ -73,7 +73,7 @@ class Comparison:
     Attributes:
         gain: GAP of the challenger less that of the champion.
         interval: where the gain lies.
-        draws: the gain of each draw of the bootstrap, (R,).
+        draws: of the bootstrap.
         classes: those of weight, (W,).
         ap_gain: what each of them gains in average precision, (W,).
         ap_bound: how much each may differ by chance alone, (W,).
@@ -81,7 +81,7 @@ class Comparison:
 
     gain: float
     interval: Interval
-    draws: NDArray
+    draws: Draws
     classes: NDArray
     ap_gain: NDArray
     ap_bound: NDArray
@@ -107,7 +107,7 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     return Comparison(
         gain=challenger.metrics.gap - champion.metrics.gap,
         interval=draws.interval(policy.confidence),
-        draws=draws.gap,
+        draws=draws,
         classes=classes,
         ap_gain=(challenger.metrics.ap - champion.metrics.ap)[classes],
         ap_bound=-NormalDist().inv_cdf(tail) * draws.ap_error,
