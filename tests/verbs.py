@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -40,6 +40,7 @@ LOADED = [
     "mlflow.store.model_registry.sqlalchemy_store",
     "matplotlib.backends.backend_agg",
 ]
+WITHOUT_RUNS = ("history",)
 DEADLINE_SECONDS = 120.0
 CURVES = (
     "train/loss",
@@ -129,7 +130,8 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        words = (*words, f"tracking.runs={self.runs}")
+        if verb not in WITHOUT_RUNS:
+            words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 
     def run(self, verb: str, *words: str, most_bytes: int | None = None) -> Outcome:
@@ -232,6 +234,18 @@ def trained(store: Store) -> dict[str, Any]:
 def framed(store: Store) -> dict[str, Any]:
     """The last line of a training on frames, registered as `framed`."""
     return store.done("train", "data=frame", "batch_size=14", "epochs=3", "register=framed")
+
+
+@pytest.fixture
+def client(store: Store, trained: dict[str, Any], monkeypatch) -> Iterator[Any]:
+    """A client of the store that holds a trained run, which is also this process's store."""
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(store.uri)
+    yield store.client
+    mlflow.set_tracking_uri(before)
 
 
 def record(name: str, **other: bytes | None) -> bytes:

@@ -36,6 +36,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         from yt8m_exp.terminal import quiet, summary
 
         with quiet.startup():
+            from yt8m_exp.registry import versions
             from yt8m_exp.serving import packaging
             from yt8m_exp.training import starter_checkpoints
 
@@ -53,7 +54,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             info = packaging.log_model(path, name="imported", step=0, words=words, about=about)
         result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri}
         if cfg.register:
-            version = packaging.register(info.model_uri, cfg.register)
+            version = versions.register(tracked.client, info.model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
         predict = f"python -m yt8m_exp.inference model_uri={info.model_uri}"
         summary.show(f"{model.name} of {cfg.checkpoint}", result, {"Predict": predict})

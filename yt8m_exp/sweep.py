@@ -243,6 +243,7 @@ def _finish(
     cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None"
 ) -> dict[str, Any]:
     """Logs what the study has found, and registers its best model where that is asked for."""
+    from yt8m_exp.registry import versions
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import store, studies
     from yt8m_exp.tuning import figures, results
@@ -264,7 +265,9 @@ def _finish(
             note=results.note(study, definition.description),
         )
     if cfg.register and found:
-        version = studies.register(store.connect(), found[0]["model_uri"], cfg.register)
+        client = store.connect()
+        version = versions.register(client, found[0]["model_uri"], cfg.register)
+        client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         result |= {"registered": cfg.register, "version": version}
     shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
     rows = {**counts, **(found[0] if found else {}), **shares}

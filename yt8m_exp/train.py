@@ -226,6 +226,7 @@ def _finish(
 
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
+    from yt8m_exp.registry import versions
     from yt8m_exp.serving import packaging
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import results
@@ -280,7 +281,7 @@ def _finish(
         **{name.removeprefix("model/"): value for name, value in keeper.learner.size().items()},
     }
     if cfg.register:
-        version = packaging.register(info.model_uri, cfg.register)
+        version = versions.register(tracked.client, info.model_uri, cfg.register)
         result |= {"registered": cfg.register, "version": version}
     summary.show(
         f"{best.name}, trained on {train.records:,} videos, measured on {metrics.videos:,} others",

@@ -1,6 +1,9 @@
 """The names of classes: the index is the key, since names repeat and some are empty."""
 
 import csv
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,3 +59,8 @@ def read(path: str | Path | None, classes: int) -> Vocabulary:
             f"ids up to {max(names)}. Set data.vocabulary and data.classes of the same release."
         )
     return Vocabulary(tuple(names[class_id] for class_id in range(classes)), path)
+
+
+def digest(names: Iterable[str]) -> str:
+    """Returns 32 hexadecimal digits of a SHA-256 over the names of classes, in order."""
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:32]

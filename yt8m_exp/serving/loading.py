@@ -8,6 +8,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
     from yt8m_exp.serving.tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,7 @@ class Loaded:
         uri: a URI that always means this model; an alias is resolved once.
         model_id: MLflow's id of the logged model, None for one that has none.
         run_id: the run that trained it.
+        signature: what it takes and gives, None where that was not logged.
         name, version: of the registered model, None where it was not asked for by name.
     """
 
@@ -29,6 +32,7 @@ class Loaded:
     uri: str
     model_id: str | None
     run_id: str | None
+    signature: "ModelSignature | None"
     name: str | None = None
     version: str | None = None
 
@@ -95,7 +99,8 @@ def load(model_uri: str) -> Loaded:
         raise ValueError(f"{model_uri} is no model of this project: {type(tagger).__name__}.")
     metadata = loaded.metadata
     logger.info("%s: %s", model_uri, uri if uri != model_uri else metadata.model_id)
-    return Loaded(tagger, uri, metadata.model_id, metadata.run_id, name, version)
+    signature = metadata.signature
+    return Loaded(tagger, uri, metadata.model_id, metadata.run_id, signature, name, version)
 
 
 def _missing(model_uri: str, error: Exception) -> str:

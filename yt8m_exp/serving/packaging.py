@@ -20,6 +20,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType, Array
 
 from yt8m_exp import spec
+from yt8m_exp.data import vocabulary
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
@@ -47,21 +48,21 @@ def log_model(
     with tempfile.TemporaryDirectory() as folder:
         facts = Path(folder) / "about.json"
         facts.write_text(json.dumps(dict(about), indent=1))
-        vocabulary = Path(folder) / "vocabulary.csv"
-        _write_vocabulary(vocabulary, words)
+        names = Path(folder) / "vocabulary.csv"
+        _write_vocabulary(names, words)
         with _without_advice():
             return mlflow.pyfunc.log_model(
                 name=name,
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
                 artifacts={
                     "model": str(path),
-                    "vocabulary": str(vocabulary),
+                    "vocabulary": str(names),
                     "about": str(facts),
                 },
                 code_paths=[str(PACKAGE)],
                 signature=signature(model),
                 pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-                params={"parameters": model.count_params(), "examples": step},
+                params=_facts(path, model, words) | {"examples": step},
                 model_type="keras",
                 step=step,
             )
@@ -92,11 +93,6 @@ def log_metrics(
     mlflow.MlflowClient().log_batch(run_id, metrics=points)
 
 
-def register(model_uri: str, name: str) -> int:
-    """Makes a logged model the next version of a registered one; returns the version."""
-    return int(mlflow.register_model(model_uri, name).version)
-
-
 def signature(model: keras.Model) -> ModelSignature:
     """Returns what the model takes and gives, for MLflow to check requests against."""
     schema = tagger.schema(model)
@@ -116,6 +112,18 @@ def signature(model: keras.Model) -> ModelSignature:
     ]
     params = ParamSchema([ParamSpec("top_k", DataType.long, spec.TOP_K)])
     return ModelSignature(Schema(columns), Schema(answers), params)
+
+
+def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
+    """What a decision on the model needs to know; a version of it takes it over."""
+    schema = tagger.schema(model)
+    return {
+        "parameters": model.count_params(),
+        "bytes": path.stat().st_size,
+        "features": json.dumps(dict(schema.features)),
+        "classes": schema.classes,
+        "vocabulary.digest": vocabulary.digest(words.names),
+    }
 
 
 @contextmanager

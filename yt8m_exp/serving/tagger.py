@@ -30,12 +30,14 @@ class Tagger(PythonModel):
         schema: sizes of the features and the number of classes.
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
+        model_bytes: size of the model's file.
     """
 
     model: keras.Model
     schema: records.Schema
     names: np.ndarray
     about: dict[str, Any]
+    model_bytes: int
 
     def load_context(self, context):
         for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
@@ -46,6 +48,7 @@ class Tagger(PythonModel):
         words = vocabulary.read(files["vocabulary"], self.schema.classes)
         self.names = np.array(words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
+        self.model_bytes = Path(files["model"]).stat().st_size
         self.predictor = predictor(self.model)
 
     def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow wants the hint

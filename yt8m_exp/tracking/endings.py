@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import traceback
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from yt8m_exp.tracking import store
 
 if TYPE_CHECKING:
     from yt8m_exp.tracking.runs import Run
@@ -85,7 +86,7 @@ def record(run: Run, error: BaseException) -> None:
     status = status_of(error)
     run.writer.close(timeout_seconds=LAST_WORDS_SECONDS)
     try:
-        with _brief_requests():
+        with store.brief_requests():  # a scheduler that sent SIGTERM kills after half a minute
             _end(run, status)
             if status != "FINISHED":
                 run.client.set_tag(run.id, "error", _sentence(error)[:TAG_CHARACTERS])
@@ -115,19 +116,3 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, Stopped):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _brief_requests() -> Iterator[None]:
-    # MLflow retries for minutes, and a scheduler that sent SIGTERM kills after half of one.
-    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in brief}
-    os.environ.update(brief)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

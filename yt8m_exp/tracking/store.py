@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -99,6 +102,39 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
+
+
+def lock_file(name: str) -> Path:
+    """Returns the file that processes lock which change a registered model.
+
+    It lies beside the database, where that is a file, for all who use it; else it is one of this
+    host and user.
+
+    Args:
+        name: of the registered model.
+    """
+    uri = tracking_uri()
+    key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
+    if database := _sqlite_file(uri):
+        return database.with_name(f"{database.name}.{key}.lock")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "yt8m_exp" / "locks" / key
+
+
+@contextmanager
+def brief_requests() -> Iterator[None]:
+    """Lets a server that does not answer be an error in seconds; MLflow retries for minutes."""
+    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in brief}
+    os.environ.update(brief)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _create(client: MlflowClient, name: str) -> str:

@@ -96,16 +96,3 @@ def log_findings(run: Run, *, page: str, pictures: Mapping[str, Figure], note: s
         shown = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight"}
         run.client.log_figure(run.id, figure, f"figures/{name}.png", save_kwargs=shown)
     run.client.set_tag(run.id, "mlflow.note.content", note)
-
-
-def register(client: MlflowClient, model_uri: str, name: str) -> int:
-    """Makes a model the next version of a registered one, and its challenger.
-
-    Returns:
-        The version.
-    """
-    import mlflow
-
-    version = mlflow.register_model(model_uri, name).version
-    client.set_registered_model_alias(name, "challenger", version)
-    return int(version)

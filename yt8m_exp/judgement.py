@@ -1,0 +1,221 @@
+"""Judges a challenger: what is measured of it and of the champion, and what the gate says."""
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from yt8m_exp.registry import eligibility, gate, measure, report
+from yt8m_exp.registry.gate import Check, Comparison, Policy
+from yt8m_exp.registry.measure import Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.registry.chain import Record
+    from yt8m_exp.serving.loading import Loaded
+    from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+Models = Mapping[str, "Loaded"]
+"""The `challenger`, and the `champion` if there is one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the gate found.
+
+    Attributes:
+        checks: all that was checked.
+        measured: of each model; empty if they were not fit to be compared.
+        comparison: of the two, None where there is no champion.
+    """
+
+    checks: list[Check]
+    measured: dict[str, Measured]
+    comparison: Comparison | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check holds."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reason(self) -> str:
+        """In sentences: every check that fails, or what the challenger gains."""
+        if not self.passed:
+            return " ".join(check.sentence for check in self.checks if not check.passed)
+        if self.comparison is None:
+            gap = self.measured["challenger"].metrics.gap
+            return f"The first champion, with a GAP of {gap:.4f}."
+        low, high = self.comparison.interval
+        return (
+            f"GAP gains {self.comparison.gain:+.4f}, between {low:+.4f} and {high:+.4f}, and all "
+            f"{len(self.checks)} checks hold."
+        )
+
+
+def judge(
+    models: Models, manifest: "Manifest", policy: Policy, *, batch_size: int | None
+) -> Verdict:
+    """Checks what can be checked, then lets both models predict the same shards.
+
+    Args:
+        models: see `Models`.
+        manifest: the evaluation shards.
+        policy: what must hold.
+        batch_size: of the predictions; None takes what suits the data.
+    """
+    candidates = {side: _candidate(model) for side, model in models.items()}
+    shards = {(shard.bytes, shard.crc32c): shard.name for shard in manifest.shards}
+    challenger, champion = candidates["challenger"], candidates.get("champion")
+    checks = eligibility.eligible(challenger, champion, shards, policy)
+    if not all(check.passed for check in checks):
+        return _told(Verdict(checks, {}, None))
+    measured = {
+        side: _measured(model, manifest, side, batch_size) for side, model in models.items()
+    }
+    comparison = None
+    if "champion" in measured:
+        logger.info("Drawing %d times from %d videos", policy.resamples, manifest.records)
+        comparison = gate.compare(measured["challenger"], measured["champion"], policy)
+    names = models["challenger"].tagger.names.tolist()
+    checks += gate.judge(measured["challenger"], comparison, policy, names)
+    return _told(Verdict(checks, measured, comparison))
+
+
+def evidence(models: Models, manifest: "Manifest", verdict: Verdict) -> dict[str, Any]:
+    """Returns as plain data what a decision rests on."""
+    comparison = verdict.comparison
+    return {side: _facts(model, manifest, verdict, side) for side, model in models.items()} | {
+        "data_digest": manifest.digest,
+        "shards": len(manifest.shards),
+        "videos": manifest.records,
+        "gain": comparison.gain if comparison else None,
+        "interval": list(comparison.interval) if comparison else None,
+        "checks": [check._asdict() for check in verdict.checks],
+    }
+
+
+def log(run: "Run", name: str, decision: "Record", verdict: Verdict, models: Models) -> None:
+    """Logs a decision to its run: the numbers, the record, and the report with its figures.
+
+    Args:
+        run: the run.
+        name: of the registered model.
+        decision: what was decided.
+        verdict: why.
+        models: see `Models`.
+    """
+    facts = {side: decision.evidence[side] for side in models}
+    numbers = {
+        f"{side}/{key}": value
+        for side, values in facts.items()
+        for key, value in values.items()
+        if isinstance(value, int | float)
+    }
+    if verdict.comparison:
+        low, high = verdict.comparison.interval
+        numbers |= {"gain": verdict.comparison.gain, "gain/low": low, "gain/high": high}
+    run.writer.log(numbers, 0)
+    names = models["challenger"].tagger.names.tolist()
+    figures = {title: _png(figure) for title, figure in _figures(verdict, names).items()}
+    checks = sorted(verdict.checks, key=lambda check: check.passed)
+    columns = {
+        side: {key.replace("_", " "): _shown(value) for key, value in values.items()}
+        for side, values in facts.items()
+    }
+    page = report.render(name, decision, checks, columns, figures)
+    run.client.log_text(run.id, page, "report.html")
+    run.client.log_text(run.id, decision.to_json(), "record.json")
+
+
+def _candidate(model: "Loaded") -> eligibility.Candidate:
+    from yt8m_exp.data import vocabulary
+
+    tagger, answers = model.tagger, None
+    if model.signature is not None and model.signature.outputs is not None:
+        params = [param.name for param in model.signature.params or []]
+        answers = frozenset([*model.signature.outputs.input_names(), *params])
+    trained = tagger.about.get("train")
+    return eligibility.Candidate(
+        version=int(model.version or 0),
+        features=tagger.schema.features,
+        classes=tagger.schema.classes,
+        vocabulary_digest=vocabulary.digest(tagger.names),
+        answers=answers,
+        trained_on=trained and {(s["bytes"], s["crc32c"]): s["name"] for s in trained["shards"]},
+        model_bytes=tagger.model_bytes,
+    )
+
+
+def _measured(model: "Loaded", manifest: "Manifest", side: str, batch_size: int | None) -> Measured:
+    from yt8m_exp.data.pipeline import ordered_batches
+    from yt8m_exp.terminal import progress
+
+    tagger = model.tagger
+    with progress.shown(f"Predicting, {side}", manifest.records, unit="videos") as advance:
+        return measure.measure(
+            tagger.predictor,
+            ordered_batches(replace(manifest, schema=tagger.schema), batch_size),
+            tagger.schema.classes,
+            advance=advance,
+        )
+
+
+def _told(verdict: Verdict) -> Verdict:
+    for check in verdict.checks:
+        logger.info("%s: %s", "Holds" if check.passed else "FAILS", check.sentence)
+    return verdict
+
+
+def _facts(model: "Loaded", manifest: "Manifest", verdict: Verdict, side: str) -> dict[str, Any]:
+    chosen = model.tagger.about.get("validate", {"shards": []})["shards"]
+    shards = {(shard.bytes, shard.crc32c) for shard in manifest.shards}
+    facts: dict[str, Any] = {
+        "version": int(model.version or 0),
+        "model_id": model.model_id,
+        "run_id": model.run_id,
+        "model_bytes": model.tagger.model_bytes,
+        "chosen_on_shards": len(shards & {(s["bytes"], s["crc32c"]) for s in chosen}),
+    }
+    if side in verdict.measured:
+        measured = verdict.measured[side]
+        latency = round(measured.latency_milliseconds, 2)
+        facts |= measured.metrics.values() | {"latency_milliseconds": latency}
+    return facts
+
+
+def _figures(verdict: Verdict, names: list[str]) -> dict[str, "Figure"]:
+    from yt8m_exp.tracking import comparison as drawn
+
+    if not verdict.measured:
+        return {}
+    metrics = {side: measured.metrics for side, measured in reversed(verdict.measured.items())}
+    lines = [(side, m.curve.recall, m.curve.precision, m.gap) for side, m in metrics.items()]
+    figures = {"Precision and recall": drawn.precision_recall(lines)}
+    if found := verdict.comparison:
+        figures["Gain"] = drawn.gain(found.draws.gap, found.gain, found.interval)
+        if found.classes.size:
+            figures["Classes"] = drawn.by_class(
+                found.ap_gain,
+                found.ap_bound,
+                metrics["champion"].positives[found.classes],
+                [f"{names[i]} ({i})".strip() for i in found.classes],
+            )
+    return figures
+
+
+def _png(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,1 @@
+"""What MLflow holds of a model: its versions, which one is the champion, and why."""

@@ -1,0 +1,210 @@
+"""Keeps the decisions on a registered model, and lets its aliases follow them.
+
+The decisions on `yt8m` are the versions of a second registered model, `yt8m.decisions`. MLflow
+moves aliases without comparing and without a trace, but its database numbers versions one after
+another, whatever the backend, and that is all the comparing that `chain` needs: a record is the
+switch, in one transaction, and nobody has to be alive for it to hold. The aliases `champion` and
+`previous` come after it. A process that ends between the two leaves a record that is not completed,
+which the next one completes, or voids if its version was deleted.
+
+To set an alias late, after others have gone on, is the one thing left to prevent. On one host the
+caller holds a file lock, which ends with its process; a switch that another host has begun is left
+to it for `GRACE_SECONDS`. What this does not cover: a process that is frozen for longer than that
+between its record and its alias, on another host, and then goes on. The next `promote` says so.
+"""
+
+import getpass
+import logging
+import socket
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from yt8m_exp.registry import versions
+from yt8m_exp.registry.chain import Chain, Kind, Record
+
+logger = logging.getLogger(__name__)
+
+CHAMPION, PREVIOUS = "champion", "previous"
+RECORD, COMPLETED = "record", "completed"
+GRACE_SECONDS = 30.0
+POLL_SECONDS = 0.5
+ATTEMPTS = 50
+"""Tries to get a number while others get theirs; MLflow itself tries three times."""
+
+
+def decisions_of(name: str) -> str:
+    """Returns the registered model whose versions are the decisions on another."""
+    return f"{name}.decisions"
+
+
+def read(client: MlflowClient, name: str) -> Chain:
+    """Reads the decisions on a registered model.
+
+    Raises:
+        ValueError: a record cannot be read.
+    """
+    return Chain.of(_parsed(version) for version in versions.find(client, decisions_of(name)))
+
+
+def record(
+    chain: Chain,
+    kind: Kind,
+    version: int | None,
+    *,
+    champion: int | None,
+    reason: str,
+    run_id: str | None = None,
+    evidence: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
+) -> Record:
+    """Makes the record of a decision that was taken when the chain was this."""
+    return Record(
+        kind=kind,
+        version=version,
+        champion=champion,
+        after=chain.last_number,
+        after_digest=chain.last.digest if chain.last else None,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        by=me(),
+        run_id=run_id,
+        reason=reason,
+        id=uuid.uuid4().hex,
+        evidence=evidence or {},
+        policy=policy or {},
+    )
+
+
+def append(client: MlflowClient, name: str, decision: Record) -> None:
+    """Writes a record behind all others. If it is a switch and first, it holds from here on."""
+    about = decision.version or decision.champion
+    source = f"models:/{name}/{about}"
+    if decision.kind == "void":  # the version is gone; the record that named it is not
+        source = f"models:/{decisions_of(name)}/{decision.after}"
+    _make(client, decisions_of(name), f"Decisions on the champion of {name}, one a version.")
+    for attempt in range(ATTEMPTS):
+        try:
+            client.create_model_version(
+                decisions_of(name),
+                source,
+                run_id=None,
+                tags={RECORD: decision.to_json(), "kind": decision.kind, "version": str(about)},
+                description=decision.reason,
+                await_creation_for=0,
+            )
+            return
+        except MlflowException as error:
+            if "Giving up after" not in str(error) or attempt == ATTEMPTS - 1:
+                raise
+
+
+def settle(client: MlflowClient, name: str) -> Chain:
+    """Lets the aliases follow the last switch, whoever wrote it.
+
+    The caller holds the lock of this host and user.
+
+    Returns:
+        The chain, whose last switch is completed.
+    """
+    chain = read(client, name)
+    while (last := chain.last) is not None and not last.completed:
+        if last.by != me() and _wait(client, name, last):
+            chain = read(client, name)
+            continue
+        if last.version is None or versions.exists(client, name, last.version):
+            _follow(client, name, chain, last)
+        else:
+            reason = f"Version {last.version} was deleted before it became champion."
+            before = chain.line[-2] if len(chain.line) > 1 else None
+            append(
+                client, name, record(chain, "void", before, champion=last.version, reason=reason)
+            )
+        chain = read(client, name)
+    return chain
+
+
+def champion(client: MlflowClient, name: str, chain: Chain) -> int | None:
+    """Returns the champion, None where there has never been one.
+
+    Raises:
+        ValueError: the alias is not where the records say, or there is no such registered model.
+    """
+    alias = versions.aliases(client, name).get(CHAMPION)
+    if chain.last is None or alias == chain.champion:
+        return alias
+    by_record = f"by record {chain.last_number} of {decisions_of(name)}"
+    if alias is None:
+        gone = (
+            "has lost its alias" if versions.exists(client, name, chain.champion) else "is deleted"
+        )
+        raise ValueError(
+            f"Version {chain.champion} of {name}, the champion {by_record}, {gone}. Restore one: "
+            f"python -m yt8m_exp.rollback name={name} version={chain.previous or '...'}"
+        )
+    raise ValueError(
+        f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "
+        f"version {chain.champion}: someone moved it without a record. Decide which it is: "
+        f"python -m yt8m_exp.rollback name={name} version={alias} (or {chain.champion})"
+    )
+
+
+def me() -> str:
+    """Returns who works here, as user@host."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _parsed(version: ModelVersion) -> Record:
+    try:
+        return Record.from_json(
+            version.tags[RECORD],
+            number=int(version.version),
+            completed=COMPLETED in version.tags,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Version {version.version} of {version.name} must hold a record of a decision, but it "
+            f"cannot be read ({type(error).__name__}: {error}). Was it written by something else?"
+        ) from error
+
+
+def _make(client: MlflowClient, name: str, description: str) -> None:
+    try:
+        client.create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _wait(client: MlflowClient, name: str, last: Record) -> bool:
+    """Leaves a switch to the host that began it; returns whether the chain has gone on."""
+    logger.info("Waiting for %s, who makes version %s champion", last.by, last.version)
+    end = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < end:
+        now = read(client, name).last
+        if now is None or now.number != last.number or now.completed:
+            return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None:
+    if last.version is not None:
+        client.set_model_version_tag(
+            name, str(last.version), f"decision.{last.number:06d}", last.to_json()
+        )
+    previous = chain.previous if versions.exists(client, name, chain.previous) else None
+    _put(client, name, PREVIOUS, previous)
+    _put(client, name, CHAMPION, last.version)
+    client.set_model_version_tag(decisions_of(name), str(last.number), COMPLETED, me())
+
+
+def _put(client: MlflowClient, name: str, alias: str, version: int | None) -> None:
+    if version is not None:
+        client.set_registered_model_alias(name, alias, str(version))
+    elif alias in versions.aliases(client, name):
+        client.delete_registered_model_alias(name, alias)

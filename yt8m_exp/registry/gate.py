@@ -1,0 +1,193 @@
+"""Whether a challenger may become the champion: what a policy asks for, and what was measured."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yt8m_exp.registry import bootstrap
+from yt8m_exp.registry.bootstrap import Draws, Interval
+from yt8m_exp.registry.measure import Measured, calibration_error
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What must hold of a challenger. None asks for nothing.
+
+    Attributes:
+        minimum_gap: GAP, the absolute floor; all that the first champion is measured by.
+        minimum_gain: GAP above the champion's.
+        lower_bound: the lower end of the interval of the gain must lie above it.
+        confidence: of the interval.
+        resamples, seed: draws of the bootstrap.
+        class_positives: a class with as many videos in the evaluation has weight.
+        class_loss: a class of weight must not lose more average precision, beyond chance.
+        model_bytes: size of the model's file (the competition's limit is 1 GB).
+        latency_milliseconds: of a request of one video, 99th percentile.
+        calibration_error: mean distance of scores from the share of hits among them.
+        known_training: whether the training shards of both must be known.
+        same_features: whether the challenger must do with the features that the champion gets.
+    """
+
+    minimum_gap: float
+    minimum_gain: float
+    lower_bound: float
+    confidence: float
+    resamples: int
+    seed: int
+    class_positives: int
+    class_loss: float | None
+    model_bytes: int | None
+    latency_milliseconds: float | None
+    calibration_error: float | None
+    known_training: bool
+    same_features: bool
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise ValueError(
+                f"`0 < confidence < 1` must hold, but got confidence={self.confidence}."
+            )
+        if self.resamples < 100:
+            raise ValueError(
+                f"`resamples >= 100` must hold, but got resamples={self.resamples}: an interval "
+                "needs draws beyond its ends."
+            )
+
+
+class Check(NamedTuple):
+    """One thing that must hold: its name, whether it does, and the rule with the evidence."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What tells two models apart.
+
+    Attributes:
+        gain: GAP of the challenger less that of the champion.
+        interval: where the gain lies.
+        draws: of the bootstrap.
+        classes: those of weight, (W,).
+        ap_gain: what each of them gains in average precision, (W,).
+        ap_bound: how much each may differ by chance alone, (W,).
+    """
+
+    gain: float
+    interval: Interval
+    draws: Draws
+    classes: NDArray
+    ap_gain: NDArray
+    ap_bound: NDArray
+
+
+def compare(challenger: Measured, champion: Measured, policy: Policy) -> Comparison:
+    """Compares two models on the videos that both predicted.
+
+    The bound of a class is that of chance over all classes of weight together (Bonferroni).
+
+    Raises:
+        ValueError: they did not predict the same labelled videos.
+    """
+    classes = np.flatnonzero(champion.metrics.positives >= policy.class_positives)
+    draws = bootstrap.draw(
+        champion.predictions,
+        challenger.predictions,
+        classes=classes,
+        resamples=policy.resamples,
+        seed=policy.seed,
+    )
+    tail = (1 - policy.confidence) / 2 / max(classes.size, 1)
+    return Comparison(
+        gain=challenger.metrics.gap - champion.metrics.gap,
+        interval=draws.interval(policy.confidence),
+        draws=draws,
+        classes=classes,
+        ap_gain=(challenger.metrics.ap - champion.metrics.ap)[classes],
+        ap_bound=-NormalDist().inv_cdf(tail) * draws.ap_error,
+    )
+
+
+def judge(
+    challenger: Measured, comparison: Comparison | None, policy: Policy, names: Sequence[str]
+) -> list[Check]:
+    """Checks what was measured.
+
+    Args:
+        challenger: what was measured of it.
+        comparison: with the champion, None where there is none yet.
+        policy: what must hold.
+        names: of the classes.
+    """
+    checks = [
+        Check(
+            "floor",
+            challenger.metrics.gap >= policy.minimum_gap,
+            f"GAP must reach {policy.minimum_gap:g}, and is {challenger.metrics.gap:.4f}.",
+        ),
+        *_absolute(challenger, policy),
+    ]
+    if comparison is None:
+        return checks
+    low, high = comparison.interval
+    return [
+        *checks,
+        Check(
+            "gain",
+            comparison.gain >= policy.minimum_gain,
+            f"GAP must gain at least {policy.minimum_gain:g}, and gains {comparison.gain:+.4f}.",
+        ),
+        Check(
+            "interval",
+            low > policy.lower_bound,
+            f"The {policy.confidence:.0%} interval of the gain must lie above "
+            f"{policy.lower_bound:g}, and is [{low:+.4f}, {high:+.4f}].",
+        ),
+        *_classes(comparison, policy, names),
+    ]
+
+
+def _absolute(challenger: Measured, policy: Policy) -> Iterator[Check]:
+    if policy.latency_milliseconds is not None:
+        measured = challenger.latency_milliseconds
+        yield Check(
+            "latency",
+            measured <= policy.latency_milliseconds,
+            f"A request of one video must take at most {policy.latency_milliseconds:g} ms (99th "
+            f"percentile), and takes {measured:.1f}.",
+        )
+    if policy.calibration_error is not None:
+        error = calibration_error(challenger.predictions)
+        yield Check(
+            "calibration",
+            error <= policy.calibration_error,
+            f"Scores must be within {policy.calibration_error:g} of the share of hits on average, "
+            f"and are within {error:.4f}.",
+        )
+
+
+def _classes(comparison: Comparison, policy: Policy, names: Sequence[str]) -> Iterator[Check]:
+    if policy.class_loss is None:
+        return
+    lost = -comparison.ap_gain
+    failed = np.flatnonzero((lost > policy.class_loss) & (lost > comparison.ap_bound))
+    failed = failed[np.argsort(-lost[failed])]
+    rule = (
+        f"None of the {comparison.classes.size} classes of {policy.class_positives} videos and "
+        f"more must lose over {policy.class_loss:g} average precision beyond chance"
+    )
+    worst = [
+        f"{names[comparison.classes[i]] or 'unnamed'} ({comparison.classes[i]}) {-lost[i]:+.3f}"
+        for i in failed[:3]
+    ]
+    more = f" and {failed.size - 3} more" if failed.size > 3 else ""
+    sentence = (
+        f"{rule}, but so do {', '.join(worst)}{more}." if worst else f"{rule}, and none does."
+    )
+    yield Check("classes", not worst, sentence)

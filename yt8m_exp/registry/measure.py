@@ -1,0 +1,114 @@
+"""What a gate needs to know of a model: its predictions of each video, its metrics, its latency."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yt8m_exp import spec
+from yt8m_exp.data.pipeline import ahead
+from yt8m_exp.data.videos import LABEL_PADDING
+from yt8m_exp.evaluation.ranking import Metrics, Ranking
+from yt8m_exp.registry.bootstrap import Predictions
+
+Batch = Mapping[str, NDArray]
+Predict = Callable[[Batch, int], Any]
+BINS = 15  # of the calibration error
+REQUESTS, WARM = 200, 10
+REQUEST_SECONDS = 5.0  # for all requests, but for the last
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of a model on the evaluation shards.
+
+    Attributes:
+        predictions: its predictions, video by video.
+        metrics: over all videos.
+        latency_milliseconds: of a request of one video, 99th percentile.
+    """
+
+    predictions: Predictions
+    metrics: Metrics
+    latency_milliseconds: float
+
+
+def measure(
+    predict: Predict,
+    batches: Iterable[Batch],
+    classes: int,
+    *,
+    advance: Callable[[int], None] = lambda videos: None,
+) -> Measured:
+    """Lets a model predict labelled batches.
+
+    Args:
+        predict: see `scoring.predictor`.
+        batches: each video once.
+        classes: C.
+        advance: is told how many videos are done.
+    """
+    ranking, parts, first = Ranking(classes), [], None
+    videos = 0
+    predicted = ((b, predict(b, max(spec.TOP_K, b["labels"].shape[1]))) for b in batches)
+    for batch, best in ahead(predicted):
+        first = first or {name: values[:1] for name, values in batch.items()}
+        ranking.update(best.scores, best.class_ids, batch["labels"])
+        k = spec.TOP_K
+        parts.append((best.scores[:, :k], best.class_ids[:, :k], batch["labels"]))
+        videos += len(batch["labels"])
+        advance(videos)
+    scores, class_ids, labels = zip(*parts, strict=True)
+    predictions = Predictions(np.concatenate(scores), np.concatenate(class_ids), distinct(labels))
+    return Measured(predictions, ranking.result(), latency(predict, first or {}))
+
+
+def distinct(parts: Iterable[NDArray]) -> NDArray:
+    """Joins padded lists of labels of several widths, and drops what a list repeats.
+
+    Args:
+        parts: class ids, int32 (B, L), padded with -1, L of any size.
+
+    Returns:
+        int32 (N, L), each row rising behind its padding.
+    """
+    parts = list(parts)
+    width = max(part.shape[1] for part in parts)
+    labels = np.full((sum(map(len, parts)), width), LABEL_PADDING, np.int32)
+    row = 0
+    for part in parts:
+        labels[row : row + len(part), : part.shape[1]] = part
+        row += len(part)
+    labels.sort(axis=1)
+    labels[:, 1:][labels[:, 1:] == labels[:, :-1]] = LABEL_PADDING
+    return np.sort(labels, axis=1)
+
+
+def latency(predict: Predict, video: Batch) -> float:
+    """Returns how long a request of one video takes, milliseconds, 99th percentile."""
+    seconds: list[float] = []
+    while len(seconds) < WARM + REQUESTS and sum(seconds) < REQUEST_SECONDS:
+        begin = time.perf_counter()
+        predict(video, spec.TOP_K)
+        seconds.append(time.perf_counter() - begin)
+    warm = seconds[min(WARM, len(seconds) // 2) :]
+    return 1000 * float(np.quantile(warm, 0.99))
+
+
+def calibration_error(predictions: Predictions) -> float:
+    """Mean distance between score and share of hits, over bins of equally many predictions.
+
+    Source: C. Guo et al., "On Calibration of Modern Neural Networks", 2017, eq. 3,
+    https://arxiv.org/abs/1706.04599, with bins of equal mass.
+    """
+    scores, hits = predictions.scores.ravel(), predictions.hits.ravel()
+    order = np.argsort(scores, kind="stable")
+    distances = [
+        abs(math.fsum(scores[rows]) - np.count_nonzero(hits[rows]))
+        for rows in np.array_split(order, BINS)
+    ]
+    return float(sum(distances) / max(order.size, 1))

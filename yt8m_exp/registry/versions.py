@@ -1,0 +1,205 @@
+"""The versions of a registered model: made once a model, with what a decision needs on each."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Collection
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+
+logger = logging.getLogger(__name__)
+
+CHALLENGER = "challenger"
+METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
+ORIGIN = ("git.commit", "git.dirty", "trial.study", "trial.number", "mlflow.parentRunId")
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
+
+
+def register(client: MlflowClient, model_uri: str, name: str) -> int:
+    """Makes a logged model a version of a registered one, unless it is one already.
+
+    Two that register the same model at once both keep the version that was made first.
+
+    Args:
+        client: a client of the tracking store.
+        model_uri: `models:/<model id>` or `runs:/<run id>/<name>`.
+        name: of the registered model.
+
+    Returns:
+        The version.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    model = _logged(client, model_uri)
+    source = f"models:/{model.model_id}"
+    if same := _of_source(client, name, source):
+        return same[0]
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow says there what we log
+        made = int(mlflow.register_model(source, name, tags=_facts(client, model)).version)
+    first = _of_source(client, name, source)[0]
+    if first != made:
+        client.delete_model_version(name, str(made))
+    logger.info("Registered %s as version %d of %s", source, first, name)
+    return first
+
+
+def find(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Returns all versions of a registered model that are not deleted, the first first."""
+    found: list[ModelVersion] = []
+    token = None
+    quote = '"' if "'" in name else "'"  # MLflow's filters know no escape
+    while True:
+        page = client.search_model_versions(
+            f"name={quote}{name}{quote}", order_by=["version_number ASC"], page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def exists(client: MlflowClient, name: str, version: int | None) -> bool:
+    """Returns whether there is such a version, and it is not deleted."""
+    if version is None:
+        return False
+    try:
+        client.get_model_version(name, str(version))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
+def aliases(client: MlflowClient, name: str) -> dict[str, int]:
+    """Returns the version of each alias of a registered model.
+
+    Raises:
+        ValueError: there is no such registered model.
+    """
+    try:
+        found = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise ValueError(
+            f"No registered model '{name}' in {client.tracking_uri}. Train and register one: "
+            f"python -m yt8m_exp.train register={name}"
+        ) from error
+    return {alias: int(version) for alias, version in found.items()}
+
+
+def challenger(client: MlflowClient, name: str, *, but: Collection[int | None]) -> int | None:
+    """Returns the version to judge next: that with the alias `challenger`, or of the highest GAP.
+
+    Args:
+        client: a client of the tracking store.
+        name: of the registered model.
+        but: versions that are left out.
+
+    Returns:
+        The version, None where none is left. Of equals and of those that do not tell their GAP in
+        the tag `gap` it is the newest.
+    """
+    named = aliases(client, name).get(CHALLENGER)
+    if named is not None and named not in but:
+        return named
+    left = [found for found in find(client, name) if int(found.version) not in but]
+    ranked = sorted(left, key=lambda v: (float(v.tags.get("gap", "-inf")), int(v.version)))
+    return int(ranked[-1].version) if ranked else None
+
+
+def model_of_run(client: MlflowClient, run_id: str) -> str:
+    """Returns the URI of the best model of a training run.
+
+    Raises:
+        ValueError: there is no such run, or it logged no model.
+    """
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        raise ValueError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
+    models = client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run_id}' AND name = 'best'"
+    )
+    if not models:
+        raise ValueError(
+            f"A run must have logged a model named 'best' to be promoted, but run {run_id} "
+            f"({run.info.status}) has none. Did it end?"
+        )
+    return f"models:/{max(models, key=lambda model: model.creation_timestamp).model_id}"
+
+
+def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
+    """Returns the finished run of a sweep with the highest GAP.
+
+    Args:
+        client: a client of the tracking store.
+        sweep: the sweep's run id, or the name of its study.
+
+    Raises:
+        ValueError: there is no such sweep, or none of its runs has finished.
+    """
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    finished = f"= '{sweep}' and attributes.status = 'FINISHED' and metrics.gap > 0"
+    found = [
+        run
+        for key in ("mlflow.parentRunId", "trial.study")
+        for run in client.search_runs(
+            experiments,
+            f"tags.`{key}` {finished}",
+            order_by=["metrics.gap DESC"],
+            max_results=1,
+        )
+    ]
+    if not found:
+        raise ValueError(
+            f"No finished run of a sweep '{sweep}' in {client.tracking_uri}. Give the id of the "
+            "sweep's run, or the name of its study."
+        )
+    return found[0].info.run_id
+
+
+def _logged(client: MlflowClient, model_uri: str) -> LoggedModel:
+    try:
+        if RunsArtifactRepository.is_runs_uri(model_uri):
+            run_id, _ = RunsArtifactRepository.parse_runs_uri(model_uri)
+            model_uri = model_of_run(client, run_id)
+        return client.get_logged_model(model_uri.removeprefix("models:/"))
+    except MlflowException as error:
+        if error.error_code not in MISSING:
+            raise
+        raise ValueError(f"No logged model at '{model_uri}' in {client.tracking_uri}.") from error
+
+
+def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
+    return [int(found.version) for found in find(client, name) if found.source == source]
+
+
+def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
+    """What is known of a model where it was logged: later its run may be deleted."""
+    tags = {key: model.params[key] for key in FACTS if key in model.params}
+    tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
+    newest: dict[str, Any] = {}
+    for metric in sorted(model.metrics or [], key=lambda m: m.timestamp):
+        newest[metric.key.removeprefix("val/")] = metric
+    for key in METRICS:
+        if key in newest:
+            tags[key] = repr(newest[key].value)
+    if "gap" in newest:
+        tags["data.name"] = newest["gap"].dataset_name
+        tags["data.digest"] = newest["gap"].dataset_digest
+    if model.source_run_id:
+        theirs = client.get_run(model.source_run_id).data.tags
+        tags |= {key: theirs[key] for key in ORIGIN if key in theirs}
+    return {key: value for key, value in tags.items() if value}

@@ -1,0 +1,94 @@
+"""The figures of a decision between two models."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from yt8m_exp.tracking.drawing import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    dress,
+    new_figure,
+)
+
+Line = tuple[str, NDArray, NDArray, float]
+"""Name, recall, precision and GAP of a model."""
+
+
+def precision_recall(lines: Sequence[Line]) -> Figure:
+    """Draws precision against recall of all predictions pooled, a line a model.
+
+    Args:
+        lines: the models, the one that matters last.
+    """
+    figure = new_figure()
+    axes = dress(figure.subplots(), title="Precision and recall, pooled", x="recall", y="precision")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    for (name, recall, precision, gap), color in zip(
+        lines, (BLUE, ORANGE)[-len(lines) :], strict=True
+    ):
+        axes.plot(recall, precision, color=color, label=f"{name}, GAP {gap:.4f}")
+    axes.legend(loc="lower left", frameon=False, labelcolor=INK)
+    return figure
+
+
+def gain(draws: ArrayLike, measured: float, interval: tuple[float, float]) -> Figure:
+    """Draws the gain of GAP that the draws of a bootstrap show.
+
+    Args:
+        draws: the gain of each draw, (R,).
+        measured: the gain on all videos.
+        interval: where the gain lies.
+    """
+    figure = new_figure(height=3.4)
+    result = f"{measured:+.4f}, between {interval[0]:+.4f} and {interval[1]:+.4f}"
+    axes = dress(figure.subplots(), title="Gain of GAP", result=result, x="gain", y="draws")
+    axes.hist(np.asarray(draws), bins=60, color=FAINT, edgecolor="white")
+    axes.axvspan(*interval, color=BLUE, alpha=0.12, linewidth=0)
+    axes.axvline(measured, color=ORANGE)
+    axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    return figure
+
+
+def by_class(
+    gains: ArrayLike,
+    bounds: ArrayLike,
+    positives: ArrayLike,
+    names: Sequence[str],
+    *,
+    rows: int = 15,
+) -> Figure:
+    """Draws what classes gain and lose in average precision: all, and those that change most.
+
+    Args:
+        gains: of each class, (W,).
+        bounds: how much each may differ by chance alone, (W,).
+        positives: videos of each, (W,).
+        names: of each, as they are to be shown.
+        rows: classes to name on each side.
+    """
+    values, chance, videos = (np.asarray(array, float) for array in (gains, bounds, positives))
+    order = np.argsort(values, kind="stable")
+    shown = np.unique(np.concatenate([order[:rows], order[-rows:]]))
+    shown = shown[np.argsort(values[shown], kind="stable")]
+    figure = new_figure(width=11, height=1.6 + 0.2 * max(shown.size, 14))
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    result = f"{(values > 0).sum()} better, {(values < 0).sum()} worse"
+    dress(left, title="Average precision by class", result=result, x="videos", y="gain")
+    color = np.where(np.abs(values) <= chance, GREY, np.where(values > 0, GREEN, RED))
+    left.scatter(videos, values, c=color.tolist(), s=12, alpha=0.7, linewidths=0)
+    left.axhline(0, color=GREY, linewidth=0.8)
+    left.set_xscale("log")
+    dress(right, title="Most changed", x="gain; whiskers: chance")
+    places = np.arange(shown.size)
+    right.barh(places, values[shown], xerr=chance[shown], color=color[shown].tolist(), ecolor=FAINT)
+    right.set_yticks(places, [names[i].replace("$", r"\$") for i in shown], fontsize=8, color=INK)
+    right.grid(visible=False, axis="y")
+    return figure
