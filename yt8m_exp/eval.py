@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command
+from yt8m_exp import command, spec
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +60,8 @@ def _score(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
         tracked.client.set_tag(tracked.id, key, value)
     schema = model.tagger.schema
     if cfg.segments:
-        schema = replace(schema, level="segment")
+        model.require_frames()
+        schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
     manifest = _scanned(cfg, tracked, schema)
     metrics, values = _measured(cfg, model.tagger.model, manifest, cross_entropy)
     if cfg.segments:

@@ -41,7 +41,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             from yt8m_exp.training import starter_checkpoints
 
         model = starter_checkpoints.load(
-            cfg.checkpoint, cfg.kind, features=config["features"], options=config["options"]
+            cfg.checkpoint, cfg.kind, features=config["features"], options=config["options"] or {}
         )
         classes = model.output.shape[-1]
         words = vocabulary.read(

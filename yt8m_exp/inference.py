@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command
+from yt8m_exp import command, spec
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
@@ -56,10 +57,14 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         model = loading.load(cfg.model_uri)
         for key, value in model.tags().items():
             tracked.client.set_tag(tracked.id, key, value)
+        schema = model.tagger.schema
+        if cfg.segments:
+            model.require_frames()
+            schema = replace(schema, max_frames=spec.MAX_FRAMES)  # more than a segment's may be cut
         manifest = inputs.scanned(
             tracked,
             OmegaConf.to_object(cfg)["shards"],  # type: ignore[index, call-overload]
-            model.tagger.schema,
+            schema,
             context="predict",
             on_bad_record=cfg.on_bad_record,
             labelled=False,
@@ -81,7 +86,6 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _writer(cfg: DictConfig) -> Any:
-    from yt8m_exp import spec
     from yt8m_exp.serving import predictions, segment_files
 
     if not cfg.segments:
@@ -117,10 +121,10 @@ def _predict_segments(
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring, segments
 
-    if manifest.schema.level != "frame":
+    if file.class_ids.max(initial=0) >= manifest.schema.classes:
         raise ValueError(
-            "Segments are predicted by models that take frames, but the model takes features of "
-            "whole videos. Give another model_uri, or segments=false."
+            f"`segment_classes` must list classes of the model, in [0, {manifest.schema.classes}), "
+            f"but {cfg.segment_classes} lists {file.class_ids.max()}."
         )
     score = scoring.scorer(tagger.model, file.class_ids)
     batches = ordered_batches(manifest, cfg.batch_size)

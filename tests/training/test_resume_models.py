@@ -95,5 +95,4 @@ def test_what_was_kept_is_not_yet_what_training_ends_with(trained):
     ]
     assert sum(moved) > len(moved) / 2
     chance = [has for has, value in zip(moved, trained.halfway, strict=True) if value.shape == (2,)]
-    assert len(chance) >= 2  # of the sample of frames and of dropout
-    assert all(chance)
+    assert sum(chance) >= 2  # those of the sample of frames and of dropout; others may be idle

@@ -47,6 +47,14 @@ class Loaded:
         }
         return {key: value for key, value in facts.items() if value}
 
+    def require_frames(self) -> None:
+        """Raises ValueError where the model takes means of whole videos: they have no segments."""
+        if self.tagger.schema.level == "video":
+            raise ValueError(
+                f"Segments are predicted by models that take frames, but {self.uri} takes features "
+                "of whole videos. Give another model_uri, or segments=false."
+            )
+
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     """Resolves an alias or `latest` to a version, so that it cannot move while it is in use.
