@@ -50,10 +50,11 @@ def test_several_objectives_make_a_front(studies):
 
 
 def test_an_objective_that_no_trial_measures_is_named(studies):
-    outcome = studies.drive("trials=1", objectives={"val/recall": "maximize"})
-    assert outcome.status == 2
-    assert "but the study names `val/recall`" in outcome.sentence
-    assert "RUNNING" not in studies.states()
+    objectives = {"val/recall": "maximize"}
+    outcome = studies.drive("trials=1", objectives=objectives, max_failures=1)
+    assert outcome.status == 1
+    assert "`val/recall` is none of what trials measure: gap, parameters." in outcome.sentence
+    assert studies.states() == ["FAIL"]
 
 
 def test_a_session_ends_with_its_hours(studies):
