@@ -9,7 +9,7 @@ import yaml
 from tests.verbs import CURVES, SMALL
 
 BIN = Path(sys.executable).parent
-TRAINED = ("epochs=6", "batch_size=32", "log_every=64", "checkpoint_seconds=0.02")
+TRAINED = ("epochs=4", "batch_size=32", "log_every=64", "checkpoint_seconds=0.02")
 STUDY = {
     "overrides": [*SMALL, *TRAINED],
     "objectives": {"val/gap": "maximize"},

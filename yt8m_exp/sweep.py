@@ -210,6 +210,7 @@ def _runs(
         command.override("tracking.experiment", cfg.tracking.experiment),
         command.override("tracking.runs", cfg.tracking.runs),
         "tracking.system_metrics=false",  # of the machine, which the study's run has
+        "figures=false",
     ]
 
     def note() -> None:

@@ -247,15 +247,11 @@ def _finish(
         "train": train.as_dict(),
         "validate": validate.as_dict(),
     }
-    last = keeper.folder / "last.keras"
-    keeper.learner.save_model(last)
-    packaging.log_model(
-        last,
-        name="last",
-        step=state.examples,
-        words=words,
-        about=about | {"examples": state.examples},
-    )
+    if cfg.figures:
+        last = keeper.folder / "last.keras"
+        keeper.learner.save_model(last)
+        seen = about | {"examples": state.examples}
+        packaging.log_model(last, name="last", step=state.examples, words=words, about=seen)
     info = packaging.log_model(
         keeper.best, name="best", step=state.best_examples, words=words, about=about
     )
@@ -266,10 +262,11 @@ def _finish(
         step=state.best_examples,
         data=("yt8m-validate", validate.digest),
     )
-    results.log_evaluation(
-        tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
-    )
-    results.log_curves(tracked.client, tracked.id, best=state.best_examples)
+    if cfg.figures:
+        results.log_evaluation(
+            tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
+        )
+        results.log_curves(tracked.client, tracked.id, best=state.best_examples)
     note = results.note(best.name, values, train.records, metrics.videos, info.model_uri)
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     result = {

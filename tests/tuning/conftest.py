@@ -39,7 +39,7 @@ class Studies:
 
     def start(self, *words: str, work: str = "curve", **changes: Any) -> Running:
         file = self.folder / "study.yaml"
-        file.write_text(yaml.safe_dump(self.study | changes))
+        file.write_text(yaml.safe_dump(self.study | changes, sort_keys=False))
         given = (
             f"sweep={file}",
             command.override("storage", self.url),

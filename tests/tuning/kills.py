@@ -1,5 +1,6 @@
 """Kills trials and drivers of a study at random, and tells what is left of it."""
 
+import contextlib
 import random
 import time
 from collections import Counter
@@ -37,8 +38,9 @@ def disturbed(studies: Studies, *, drivers: int, kills: int, seed: int) -> Count
         if not victims or not any(driver.process.is_alive() for driver in running):
             continue
         if any(trial.state.name == "RUNNING" for trial in studies.trials):
-            psutil.Process(rng.choice(victims)).kill()
-            killed[what] += 1
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+                psutil.Process(rng.choice(victims)).kill()
+                killed[what] += 1
     for driver in running:
         driver.process.join(DEADLINE_SECONDS)
     if studies.drive("slots=2", work="climbs", retries=10**6).status != 0:

@@ -17,6 +17,66 @@ def test_a_study_ends_at_its_total_with_the_default_as_its_first_trial(studies):
     assert result["study"] == studies.name
 
 
+def test_the_run_of_a_study_holds_what_it_found(studies):
+    result = studies.done("slots=2", description="Rates, far and near.")
+    run = studies.store.get(result["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == studies.name
+    assert run.data.metrics["best/val/gap"] == pytest.approx(0.8)
+    assert run.data.metrics["study/examples"] == 4 * 768
+    assert [step for step, _ in studies.store.curve(result["run_id"], "best/val/gap")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert run.data.tags["mlflow.note.content"].startswith("Rates, far and near.")
+    pictures = ("history", "intermediate_values", "parallel_coordinates", "slices", "timeline")
+    assert studies.store.files(result["run_id"], "figures") >= {
+        "figures/study.html",
+        *(f"figures/{name}.png" for name in pictures),
+    }
+    page = studies.store.text(result["run_id"], "figures/study.html")
+    assert page.count("Plotly.newPlot") >= len(pictures)
+    assert "learning_rate" in studies.store.text(result["run_id"], "config.yaml")
+
+
+def test_several_objectives_make_a_front(studies):
+    objectives = {"val/gap": "maximize", "parameters": "minimize"}
+    result = studies.done("trials=3", objectives=objectives)
+    assert result["best"]["value"] == [pytest.approx(0.8), 1000.0]
+    assert result["front"][0] == result["best"]
+    assert "figures/pareto_front.png" in studies.store.files(result["run_id"], "figures")
+
+
+def test_an_objective_that_no_trial_measures_is_named(studies):
+    objectives = {"val/recall": "maximize"}
+    outcome = studies.drive("trials=1", objectives=objectives, max_failures=1)
+    assert outcome.status == 1
+    assert "`val/recall` is none of what trials measure: gap, parameters." in outcome.sentence
+    assert studies.states() == ["FAIL"]
+
+
+def test_a_session_ends_with_its_hours(studies):
+    result = studies.done("trials=50", work="climbs", hours=3 / 3600)
+    assert 0 < result["counts"]["complete"] < 50
+    assert "RUNNING" not in studies.states()
+    assert studies.store.status(result["run_id"]) == "FINISHED"
+
+
+def test_a_second_interrupt_ends_a_trial_that_takes_no_notice_of_the_first(studies):
+    driver = studies.start("trials=1", work="takes_no_notice")
+    (trial,) = driver.until(lambda: at_work(studies))
+    driver.until(lambda: "at work" in studies.output(studies.trials[0]))
+    driver.send(signal.SIGINT)
+    driver.until(lambda: "Stopped by a signal" in driver.read("err"))
+    assert psutil.pid_exists(trial)
+    driver.send(signal.SIGINT)
+    assert driver.wait().status == 128 + signal.SIGINT
+    assert not at_work(studies)
+    assert studies.states() == ["FAIL", "WAITING"]
+
+
 def test_going_on_counts_what_is_there(studies):
     first = studies.done("trials=2")
     assert studies.done("trials=2")["counts"] == {"complete": 2}

@@ -88,3 +88,9 @@ def climbs(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
         return reported(values, examples)
 
     return curve(overrides, slowly)
+
+
+def takes_no_notice(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("at work", flush=True)
+    return hangs(overrides, reported)

@@ -75,11 +75,11 @@ def make(
         return label_loss
 
     if count == 1:
-        update = tf.function(update, jit_compile=jit_compile)
+        update = tf.function(update, jit_compile=jit_compile, autograph=False)
     else:
-        gradients = tf.function(gradients, jit_compile=jit_compile)
+        gradients = tf.function(gradients, jit_compile=jit_compile, autograph=False)
 
-    @tf.function
+    @tf.function(autograph=False)  # which would take most of the time until the first step
     def everywhere(features, known, learning_rate):
         optimizer.learning_rate.assign(learning_rate)
         losses = strategy.run(update, args=(features, known))

@@ -40,11 +40,12 @@ class TrialRuns:
         if run_id is None:
             run_id = self.kept.create(name, params)
         words = [*self.words(params), f"tracking.run_name={json.dumps(name)}"]
-        environment = {"MLFLOW_TRACKING_URI": self.kept.client.tracking_uri}
         if resumes:
             words.append(f"resume={run_id}")
-        else:
-            environment["MLFLOW_RUN_ID"] = run_id
+        environment = {
+            "MLFLOW_TRACKING_URI": self.kept.client.tracking_uri,
+            "MLFLOW_RUN_ID": "" if resumes else run_id,  # not that of the study
+        }
         return run_id, {
             "work": self.work,
             "arguments": {"overrides": words},

@@ -52,7 +52,7 @@ class Status:
         value = working.values.get("val/gap", math.nan)
         return (
             *(str(slot), str(working.trial.number), params),
-            *(f"{rate:,.0f}", f"{value:.4f}", clock(left)),
+            *(_known(rate, ",.0f"), _known(value, ".4f"), clock(left)),
         )
 
     def _left(self) -> float:
@@ -62,6 +62,10 @@ class Status:
 
     def _finished(self) -> int:
         return results.finished(self._trials.study)
+
+
+def _known(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
 
 
 def _number(value: Any) -> str:

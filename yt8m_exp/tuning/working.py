@@ -89,20 +89,9 @@ class Working:
             self.tell({"interrupt": True})
 
     def objectives(self, names: Sequence[str]) -> list[float]:
-        """Returns the values of a result by the names of objectives, `val/gap` for `gap`.
-
-        Raises:
-            ValueError: the result has no such value.
-        """
+        """Returns the values of the result by the names of objectives, `val/gap` for `gap`."""
         result = self.result or {}
-        found = {k: v for k, v in result.items() if isinstance(v, int | float)}
-        missing = [name for name in names if name.removeprefix("val/") not in found]
-        if missing:
-            raise ValueError(
-                f"An objective must be one of {', '.join(found)}, which trials measure, but the "
-                f"study names `{missing[0]}`."
-            )
-        return [float(found[name.removeprefix("val/")]) for name in names]
+        return [float(result[name.removeprefix("val/")]) for name in names]
 
     def outcome(self, names: Sequence[str], how: str) -> tuple[str, str]:
         """Returns the state in which it ended, and the reason in words.
@@ -112,9 +101,13 @@ class Working:
             how: how its process ended.
         """
         if self.result is not None:
-            values = zip(names, self.objectives(names), strict=True)
-            bad = [name for name, value in values if math.isnan(value)]
-            return ("failed", f"{bad[0]} is not a number.") if bad else ("complete", "")
+            found = {k: v for k, v in self.result.items() if isinstance(v, int | float)}
+            for name in names:
+                if name.removeprefix("val/") not in found:
+                    return "failed", f"`{name}` is none of what trials measure: {', '.join(found)}."
+                if math.isnan(found[name.removeprefix("val/")]):
+                    return "failed", f"{name} is not a number."
+            return "complete", ""
         kind, said = (self.error or {}).get("kind"), (self.error or {}).get("reason", "")
         if self.verdict == "late":
             return "failed", self.reason
