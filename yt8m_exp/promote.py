@@ -10,8 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 from yt8m_exp import command
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from yt8m_exp.registry.chain import Record
     from yt8m_exp.registry.gate import Policy
     from yt8m_exp.serving.loading import Loaded
@@ -160,7 +158,7 @@ def _unchanged(tracked: "Run", champion: int | None, version: int | None) -> dic
     }
 
 
-def decide(client: "MlflowClient", name: str, decision: "Record") -> tuple[bool, str]:
+def decide(client: Any, name: str, decision: "Record") -> tuple[bool, str]:
     """Writes a decision and, if it is the first after the last switch, lets the aliases follow.
 
     Args:
