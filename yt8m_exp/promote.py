@@ -56,8 +56,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
 
     version = _named(cfg, tracked)
     with switching.alone(cfg.name):
-        chain = audit.settle(tracked.client, cfg.name)
-        champion = audit.champion(tracked.client, cfg.name, chain)
+        chain, champion = audit.current(tracked.client, cfg.name)
     if version is None:
         version = versions.challenger(tracked.client, cfg.name, but={champion, *chain.judged})
     if version is None or version == champion:
@@ -83,7 +82,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
         policy=OmegaConf.to_container(cfg.policy, resolve=True),  # type: ignore[arg-type]
     )
     judgement.log(tracked, cfg.name, decision, verdict, models)
-    promoted, reason = _decide(cfg.name, tracked, decision)
+    promoted, reason = decide(tracked.client, cfg.name, decision)
     gaps = {side: measured.metrics.gap for side, measured in verdict.measured.items()}
     result = {
         "promoted": promoted,
@@ -159,15 +158,25 @@ def _unchanged(tracked: "Run", champion: int | None, version: int | None) -> dic
     }
 
 
-def _decide(name: str, tracked: "Run", decision: "Record") -> tuple[bool, str]:
-    """Writes a decision and, if it is the first after the last switch, lets the aliases follow."""
+def decide(client: Any, name: str, decision: "Record") -> tuple[bool, str]:
+    """Writes a decision and, if it is the first after the last switch, lets the aliases follow.
+
+    Args:
+        client: a client of the tracking store.
+        name: of the registered model.
+        decision: what the gate found, made after the last switch there was before.
+
+    Returns:
+        Whether the champion is now another, and why.
+
+    Raises:
+        ConnectionError: the tracking server went away.
+    """
     from yt8m_exp.registry import audit
     from yt8m_exp.tracking import switching
 
-    client = tracked.client
     with switching.alone(name):
-        now = audit.settle(client, name)
-        champion = audit.champion(client, name, now)
+        now, champion = audit.current(client, name)
         if decision.kind == "promote" and (
             (now.last_number, champion) != (decision.after, decision.champion)
         ):

@@ -8,8 +8,7 @@ from yt8m_exp.registry import audit, versions
 
 def switch(client, name, version, kind="promote"):
     """Decides and switches, as a verb does."""
-    chain = audit.settle(client, name)
-    champion = audit.champion(client, name, chain)
+    chain, champion = audit.current(client, name)
     decision = audit.record(
         chain, kind, version, champion=champion, reason=f"to {version}", evidence={"gap": 0.5}
     )
@@ -116,7 +115,7 @@ def test_a_switch_that_another_host_began_is_left_to_it_for_a_while(client, mode
 
 def test_a_champion_from_before_there_were_records_is_taken_over(client, model):
     client.set_registered_model_alias(model, "champion", "3")
-    assert audit.champion(client, model, audit.read(client, model)) == 3
+    assert audit.current(client, model)[1] == 3
     _, chain = switch(client, model, 4)
     assert (chain.champion, chain.previous) == (4, 3)
     assert in_order(client, model)
@@ -126,9 +125,8 @@ def test_an_alias_that_was_moved_by_hand_is_refused_until_someone_decides(client
     switch(client, model, 1)
     switch(client, model, 2)
     client.set_registered_model_alias(model, "champion", "4")
-    chain = audit.settle(client, model)
     with pytest.raises(ValueError, match=r"is on version 4, but by record 2 .* version 2: someone"):
-        audit.champion(client, model, chain)
+        audit.current(client, model)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def test_a_champion_that_is_gone_is_refused_with_the_way_back(client, model, los
     switch(client, model, 2)
     lose(client, model)
     with pytest.raises(ValueError, match=f"{part}.* Restore one: .* version=1"):
-        audit.champion(client, model, audit.settle(client, model))
+        audit.current(client, model)
 
 
 def test_a_previous_champion_that_was_deleted_has_no_alias(client, model):

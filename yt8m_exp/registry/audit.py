@@ -86,20 +86,20 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
     source = f"models:/{name}/{about}"
     if decision.kind == "void":  # the version is gone; the record that named it is not
         source = f"models:/{decisions_of(name)}/{decision.after}"
-    _make(client, decisions_of(name), f"Decisions on the champion of {name}, one a version.")
     for attempt in range(ATTEMPTS):
         try:
             client.create_model_version(
                 decisions_of(name),
                 source,
-                run_id=None,
                 tags={RECORD: decision.to_json(), "kind": decision.kind, "version": str(about)},
                 description=decision.reason,
                 await_creation_for=0,
             )
             return
         except MlflowException as error:
-            if "Giving up after" not in str(error) or attempt == ATTEMPTS - 1:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                _make(client, name)
+            elif "Giving up after" not in str(error) or attempt == ATTEMPTS - 1:
                 raise
 
 
@@ -128,29 +128,21 @@ def settle(client: MlflowClient, name: str) -> Chain:
     return chain
 
 
-def champion(client: MlflowClient, name: str, chain: Chain) -> int | None:
-    """Returns the champion, None where there has never been one.
+def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
+    """Settles the chain, and returns it with the champion, None where there has never been one.
+
+    The caller holds the lock of this host and user.
 
     Raises:
         ValueError: the alias is not where the records say, or there is no such registered model.
     """
-    alias = versions.aliases(client, name).get(CHAMPION)
-    if chain.last is None or alias == chain.champion:
-        return alias
-    by_record = f"by record {chain.last_number} of {decisions_of(name)}"
-    if alias is None:
-        gone = (
-            "has lost its alias" if versions.exists(client, name, chain.champion) else "is deleted"
-        )
-        raise ValueError(
-            f"Version {chain.champion} of {name}, the champion {by_record}, {gone}. Restore one: "
-            f"python -m yt8m_exp.rollback name={name} version={chain.previous or '...'}"
-        )
-    raise ValueError(
-        f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "
-        f"version {chain.champion}: someone moved it without a record. Decide which it is: "
-        f"python -m yt8m_exp.rollback name={name} version={alias} (or {chain.champion})"
-    )
+    while True:
+        chain = settle(client, name)
+        alias = versions.aliases(client, name).get(CHAMPION)
+        if chain.last is None or alias == chain.champion:
+            return chain, alias
+        if read(client, name).last_number == chain.last_number:  # or else it has just gone on
+            raise ValueError(_misplaced(client, name, chain, alias))
 
 
 def me() -> str:
@@ -172,9 +164,11 @@ def _parsed(version: ModelVersion) -> Record:
         ) from error
 
 
-def _make(client: MlflowClient, name: str, description: str) -> None:
+def _make(client: MlflowClient, name: str) -> None:
     try:
-        client.create_registered_model(name, description=description)
+        client.create_registered_model(
+            decisions_of(name), description=f"Decisions on the champion of {name}, one a version."
+        )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -201,6 +195,23 @@ def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None
     _put(client, name, PREVIOUS, previous)
     _put(client, name, CHAMPION, last.version)
     client.set_model_version_tag(decisions_of(name), str(last.number), COMPLETED, me())
+
+
+def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
+    by_record = f"by record {chain.last_number} of {decisions_of(name)}"
+    rollback = f"python -m yt8m_exp.rollback name={name} version="
+    if alias is None:
+        there = versions.exists(client, name, chain.champion)
+        return (
+            f"Version {chain.champion} of {name}, the champion {by_record}, "
+            f"{'has lost its alias' if there else 'is deleted'}. Restore one: "
+            f"{rollback}{chain.previous or '...'}"
+        )
+    return (
+        f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "
+        f"version {chain.champion}: someone moved it without a record. Decide which it is: "
+        f"{rollback}{alias} (or {chain.champion})"
+    )
 
 
 def _put(client: MlflowClient, name: str, alias: str, version: int | None) -> None:

@@ -109,8 +109,12 @@ def signature(model: keras.Model) -> ModelSignature:
         ColSpec(Array(DataType.long), "class_ids"),
         ColSpec(Array(DataType.string), "class_names"),
         ColSpec(Array(DataType.double), "probabilities"),
+        ColSpec(DataType.string, "model"),
     ]
-    params = ParamSchema([ParamSpec("top_k", DataType.long, spec.TOP_K)])
+    params = ParamSchema([
+        ParamSpec("top_k", DataType.long, spec.TOP_K),
+        ParamSpec("threshold", DataType.double, 0.0),
+    ])  # fmt: skip
     return ModelSignature(Schema(columns), Schema(answers), params)
 
 

@@ -1,7 +1,7 @@
 """The model as others receive it: an MLflow pyfunc from code around a `.keras` file.
 
 It takes a DataFrame of features or of serialized records, see `requests`, and answers with class
-ids, names and probabilities.
+ids, names and probabilities, and with the model that gave them.
 """
 
 import importlib
@@ -13,6 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
 from yt8m_exp import models, spec
@@ -20,6 +23,13 @@ from yt8m_exp.data import records, vocabulary
 from yt8m_exp.evaluation.scoring import predictor
 from yt8m_exp.models import frames
 from yt8m_exp.serving import requests
+
+
+class BadRequest(MlflowException, ValueError):
+    """A request that cannot be answered: a server tells its sentence, and no stack trace."""
+
+    def __init__(self, sentence: str):
+        super().__init__(sentence, error_code=INVALID_PARAMETER_VALUE)
 
 
 class Tagger(PythonModel):
@@ -31,6 +41,7 @@ class Tagger(PythonModel):
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
         model_bytes: size of the model's file.
+        version: `<name>/<version>` of the registered model, or else MLflow's id of the model.
     """
 
     model: keras.Model
@@ -38,6 +49,7 @@ class Tagger(PythonModel):
     names: np.ndarray
     about: dict[str, Any]
     model_bytes: int
+    version: str
 
     def load_context(self, context):
         for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
@@ -49,19 +61,33 @@ class Tagger(PythonModel):
         self.names = np.array(words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
         self.model_bytes = Path(files["model"]).stat().st_size
+        self.version = _version(Path(files["model"]).parents[1])
         self.predictor = predictor(self.model)
 
     def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow wants the hint
-        top_k = int((params or {}).get("top_k", spec.TOP_K))
+        try:
+            return self._answer(model_input, **(params or {}))
+        except ValueError as error:
+            raise BadRequest(str(error)) from None
+
+    def _answer(
+        self, rows: pd.DataFrame, top_k: int = spec.TOP_K, threshold: float = 0.0
+    ) -> pd.DataFrame:
         if top_k < 1:
             raise ValueError(f"`top_k >= 1` must hold, but got top_k={top_k}.")
-        ids, batch = requests.batch(model_input, self.schema)
-        best = self.predictor(batch, top_k)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"`0 <= threshold <= 1` must hold, but got threshold={threshold}.")
+        ids, batch = requests.batch(rows, self.schema)
+        best = self.predictor(batch, int(top_k))
+        counts = (best.scores >= threshold).sum(axis=1)  # scores fall, so these come first
+        rows_of = zip(best.class_ids, best.scores, counts.tolist(), strict=True)
+        kept = [(class_ids[:count], scores[:count]) for class_ids, scores, count in rows_of]
         return pd.DataFrame({
             "id": ids,
-            "class_ids": best.class_ids.tolist(),
-            "class_names": self.names[best.class_ids].tolist(),
-            "probabilities": best.scores.astype(float).tolist(),
+            "class_ids": [class_ids.tolist() for class_ids, _ in kept],
+            "class_names": [self.names[class_ids].tolist() for class_ids, _ in kept],
+            "probabilities": [scores.astype(float).tolist() for _, scores in kept],
+            "model": self.version,
         })  # fmt: skip
 
 
@@ -73,3 +99,13 @@ def schema(model: keras.Model) -> records.Schema:
         return records.Schema(features, classes)
     kept = [layer.max_frames for layer in model.layers if isinstance(layer, frames.Choose)]
     return records.Schema(features, classes, "frame", max(kept, default=spec.MAX_FRAMES))
+
+
+def _version(folder: Path) -> str:
+    """Returns which model lies in a folder, by what MLflow writes beside it."""
+    beside = folder / "registered_model_meta"  # where the model was loaded by name
+    if beside.exists():
+        registered = yaml.safe_load(beside.read_text())
+        if registered.get("model_version"):
+            return f"{registered['model_name']}/{registered['model_version']}"
+    return yaml.safe_load((folder / "MLmodel").read_text()).get("model_id") or folder.name

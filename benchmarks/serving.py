@@ -1,0 +1,144 @@
+"""How much does a model add to an answer of `mlflow models serve`, and does its memory grow?
+
+    python -m benchmarks.serving [requests]
+    python -m benchmarks.serving frames [requests]
+
+The first sends requests of one video to `logistic` and, in turn, to an MLflow model that does
+nothing; what that takes is MLflow's own. The second sends 64 whole videos of frames at a time.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.servers import Server, records_request, serving
+from yt8m_exp import spec
+from yt8m_exp.data import tfrecord
+
+SAMPLE = Path(__file__).parents[1] / "sample"
+REQUESTS, WARM = 1000, 50
+FRAME_VIDEOS = 64
+EMPTY = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+class Empty(PythonModel):
+    def predict(self, context, model_input, params=None):
+        return []
+
+set_model(Empty())
+"""
+
+
+def main() -> None:
+    """Prints the table."""
+    words = sys.argv[1:]
+    requests = int(words[-1]) if words and words[-1].isdigit() else REQUESTS
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        work = frames if words[:1] == ["frames"] else latency
+        work(Path(folder), requests)
+
+
+def latency(folder: Path, requests: int) -> None:
+    """Compares answers about one video with those of a model that does nothing."""
+    from yt8m_exp.models import logistic
+
+    model = logistic.build({"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}, spec.CLASSES)
+    names = {"empty": _logged_empty(folder), "logistic": _logged(folder, model)}
+    bodies = [
+        json.dumps(records_request([record])).encode()
+        for record in _records("video/validate", requests)
+    ]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        servers = {name: _serving(stack, uri, folder / name) for name, uri in names.items()}
+        for number in range(WARM + requests):
+            for name, server in servers.items():
+                took = _timed(server, bodies[number % len(bodies)])
+                if number >= WARM:
+                    seconds[name].append(took)
+    print(f"{requests} requests of one video, {os.cpu_count()} cores")
+    print(f"{'':12}{'median':>10}{'p95':>10}{'p99':>10}  ms")
+    rows = {name: 1000 * np.quantile(times, [0.5, 0.95, 0.99]) for name, times in seconds.items()}
+    rows["beyond"] = rows["logistic"] - rows["empty"]
+    for name, row in rows.items():
+        print(f"{name:12}" + "".join(f"{value:10.1f}" for value in row))
+
+
+def frames(folder: Path, requests: int) -> None:
+    """Watches the memory of a server that predicts whole videos of frames."""
+    from yt8m_exp.models import frame_logistic
+
+    model = frame_logistic.build({"rgb": spec.RGB, "audio": spec.AUDIO}, spec.CLASSES)
+    body = json.dumps(records_request(_records("frame/*", FRAME_VIDEOS))).encode()
+    print(f"{requests} requests of {FRAME_VIDEOS} videos, {len(body) / 2**20:.1f} MiB each")
+    with ExitStack() as stack:
+        server = _serving(stack, _logged(folder, model), folder / "frames")
+        for number in range(requests + 1):
+            took = _timed(server, body)
+            if number % max(requests // 10, 1) == 0:
+                memory = server.resident_mebibytes()
+                print(f"{number:6} requests {memory:8,.0f} MiB {took:6.2f} s", flush=True)
+
+
+def _timed(server: Server, body: bytes) -> float:
+    begin = time.perf_counter()
+    status, answer = server.post(body)
+    if status != 200:
+        raise RuntimeError(f"{status}: {answer}")
+    return time.perf_counter() - begin
+
+
+def _serving(stack: ExitStack, model_uri: str, folder: Path) -> Server:
+    folder.mkdir()
+    return stack.enter_context(serving(model_uri, os.environ["MLFLOW_TRACKING_URI"], folder))
+
+
+def _logged(folder: Path, model) -> str:
+    import mlflow
+
+    from yt8m_exp.data.vocabulary import Vocabulary
+    from yt8m_exp.serving import packaging
+    from yt8m_exp.tracking import store
+
+    client = store.connect()
+    path = folder / "model.keras"
+    model.save(path)
+    with mlflow.start_run(experiment_id=store.experiment_id(client, "serving")):
+        words = Vocabulary(("",) * spec.CLASSES)
+        about = {"examples": 0}
+        return packaging.log_model(path, name="best", step=0, words=words, about=about).model_uri
+
+
+def _logged_empty(folder: Path) -> str:
+    import mlflow
+
+    from yt8m_exp.tracking import store
+
+    client = store.connect()
+    (folder / "empty.py").write_text(EMPTY)
+    with mlflow.start_run(experiment_id=store.experiment_id(client, "serving")):
+        path = str(folder / "empty.py")
+        return mlflow.pyfunc.log_model(
+            name="empty", python_model=path, pip_requirements=[]
+        ).model_uri
+
+
+def _records(folder: str, most: int) -> list[bytes]:
+    found: list[bytes] = []
+    for path in sorted(SAMPLE.glob(f"{folder}/*.tfrecord")):
+        data = path.read_bytes()
+        spans, _ = tfrecord.index(data, checksums=False)
+        found += [data[start : start + size] for start, size in zip(*spans, strict=True)]
+    return (found * -(-most // len(found)))[:most]
+
+
+if __name__ == "__main__":
+    main()
