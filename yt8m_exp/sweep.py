@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[1] / "sweeps"
 HOUR_SECONDS = 3600.0
-Settings = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any]:

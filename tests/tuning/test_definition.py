@@ -62,6 +62,8 @@ def test_every_study_can_begin(path):
     [
         ({"trial": 3}, "A study has no `trial`"),
         ({"name": None}, "A study needs `name`."),
+        ({"space": {"data.train": {}}}, "`data.train` must be the same in all trials"),
+        ({"space": {"evaluate_every": {}}}, "`evaluate_every` must be the same in all trials"),
         ({"trials": 0}, "`trials >= 1` must hold, but got 0."),
         ({"max_failures": 0}, "`max_failures >= 1` must hold"),
         ({"retries": -1}, "`retries >= 0` must hold"),

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,7 +26,7 @@ OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
 
 
 def serve(connection: Connection, task: Mapping[str, Any]) -> None:
-    """Works as a task says, and tells the driver how that ended.
+    """Works as a task says, tells the driver how that ended, and leaves the process.
 
     Args:
         connection: to the driver.
@@ -37,11 +38,15 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
         _settle(task)
         module, _, name = task["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
-        line.send({"result": work(**task["arguments"], reported=line.reported)})
+        message = {"result": work(**task["arguments"], reported=line.reported)}
     except BaseException as error:  # whatever it is, the driver is to know
-        line.send({"error": _described(error)})
-        sys.stderr.flush()
-        raise SystemExit(1) from error
+        message = {"error": _described(error)}
+        if message["error"]["kind"] == "failed":
+            traceback.print_exc()
+    line.send(message)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit("error" in message)  # all is closed, and threads of libraries may wait for a network
 
 
 def end_with_parent() -> None:

@@ -9,6 +9,8 @@ from yt8m_exp.tuning.expressions import Expression
 from yt8m_exp.tuning.space import Compose, Space
 
 Direction = Literal["maximize", "minimize"]
+COMMON = ("tracking", "resume", "register", "figures", "evaluate_every", "data")
+"""What all trials have in common, for their values to compare, or what the driver sets."""
 MEASURED = ("parameters", "bytes")
 """What a trial tells of its model before it trains; constraints may name them beside keys."""
 
@@ -103,6 +105,11 @@ class Definition:
         return [c for c in map(Expression, self.constraints) if c.keys & set(MEASURED)]
 
     def _require_values(self) -> None:
+        for key in self.space:
+            if key in COMMON or key.startswith(tuple(f"{common}." for common in COMMON)):
+                raise ValueError(
+                    f"`{key}` must be the same in all trials of a study, and cannot be varied."
+                )
         for metric, direction in self.objectives.items():
             if direction not in get_args(Direction):
                 raise ValueError(
