@@ -43,7 +43,7 @@ def main() -> None:
     overrides = [word for word in words if "=" in word]
     print(f"{'':16}{'batch':>7}{'videos/s':>12}{'of products':>14}{'GiB at peak':>14}")
     for name in names:
-        cfg = command.compose("train", [f"model={name}", *overrides])
+        cfg = command.compose("train", ["data=frame", f"model={name}", *overrides])
         OmegaConf.resolve(cfg)
         run, products = _step(cfg), _bare(_products(cfg))
         took = turns.seconds({"step": run, "products": products}, times=1, rounds=ROUNDS)
