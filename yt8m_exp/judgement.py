@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from yt8m_exp.registry import eligibility, gate, measure, report
@@ -143,6 +143,7 @@ def _candidate(model: "Loaded") -> eligibility.Candidate:
     trained = tagger.about.get("train")
     return eligibility.Candidate(
         version=int(model.version or 0),
+        level=tagger.schema.level,
         features=tagger.schema.features,
         classes=tagger.schema.classes,
         vocabulary_digest=vocabulary.digest(tagger.names),
@@ -153,14 +154,18 @@ def _candidate(model: "Loaded") -> eligibility.Candidate:
 
 
 def _measured(model: "Loaded", manifest: "Manifest", side: str, batch_size: int | None) -> Measured:
+    from yt8m_exp.data import shards
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.terminal import progress
 
     tagger = model.tagger
+    if tagger.schema != manifest.schema:  # the same shards may have to hold other features
+        bad = "skip" if manifest.skipped else "stop"
+        manifest = shards.scan(manifest.source, tagger.schema, on_bad_record=bad)
     with progress.shown(f"Predicting, {side}", manifest.records, unit="videos") as advance:
         return measure.measure(
             tagger.predictor,
-            ordered_batches(replace(manifest, schema=tagger.schema), batch_size),
+            ordered_batches(manifest, batch_size),
             tagger.schema.classes,
             advance=advance,
         )

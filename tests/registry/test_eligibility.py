@@ -9,6 +9,7 @@ from yt8m_exp.registry.gate import Policy
 SHARDS = {(10, "aa"): "validate0.tfrecord", (11, "bb"): "validate1.tfrecord"}
 CHAMPION = Candidate(
     version=1,
+    level="video",
     features={"mean_rgb": 1024, "mean_audio": 128},
     classes=20,
     vocabulary_digest="ab12",
@@ -48,6 +49,7 @@ def test_two_of_a_kind_can_be_compared(policy):
         ({"vocabulary_digest": "cd34"}, "but have other names or order"),
         ({"features": {"rgb": 1024}}, "but needs rgb of 1024"),
         ({"features": {"mean_rgb": 512}}, "but needs mean_rgb of 512"),
+        ({"level": "frame"}, "but one reads frame-level and the other video-level ones"),
         ({"model_bytes": 2 * 10**9}, "at most 1,000,000,000 bytes, and has 2,000,000,000"),
     ],
 )

@@ -15,6 +15,7 @@ class Candidate:
 
     Attributes:
         version: of the registered model.
+        level: of the shards that it reads: video, frame.
         features: the size of each feature by name.
         classes: number of classes.
         vocabulary_digest: of the names of its classes, in order.
@@ -24,6 +25,7 @@ class Candidate:
     """
 
     version: int
+    level: str
     features: Mapping[str, int]
     classes: int
     vocabulary_digest: str
@@ -50,7 +52,7 @@ def eligible(
     checks = [_unseen(model, shards, policy) for model in models]
     checks += [_signed(challenger, champion), *_small(challenger, policy)]
     if champion is not None:
-        checks.append(_same_vocabulary(challenger, champion))
+        checks += [_same_level(challenger, champion), _same_vocabulary(challenger, champion)]
         if policy.same_features:
             checks.append(_same_features(challenger, champion))
     return checks
@@ -87,6 +89,19 @@ def _signed(challenger: Candidate, champion: Candidate | None) -> Check:
     sentence = f"Version {challenger.version} must answer with all that the champion does"
     sentence += f", but lacks {', '.join(missing)}." if missing else ", and does."
     return Check("signature", not missing, sentence)
+
+
+def _same_level(challenger: Candidate, champion: Candidate) -> Check:
+    ours, theirs = challenger.level, champion.level
+    sentence = "Challenger and champion must read the same shards"
+    if ours == theirs:
+        return Check("shards", True, f"{sentence}, and do.")
+    return Check(
+        "shards",
+        False,
+        f"{sentence}, but one reads {ours}-level and the other {theirs}-level ones. Register the "
+        f"{ours}-level models under another name.",
+    )
 
 
 def _same_vocabulary(challenger: Candidate, champion: Candidate) -> Check:
