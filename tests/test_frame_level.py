@@ -159,6 +159,16 @@ def test_a_run_that_was_killed_and_resumed_ends_as_one_that_was_not(store, strai
     assert store.get(resumed["run_id"]).data.tags["resumes"] == "1"
 
 
+def test_a_run_is_watched_at_the_checkpoints_it_kept(store, straight):
+    result = store.done("eval", f"watch={straight['run_id']}", QUICK)
+    theirs = dict(store.curve(straight["run_id"], "val/gap"))
+    curve = store.curve(result["run_id"], "val/gap")
+    assert curve[-1][0] == straight["examples"]
+    for examples, gap in curve:
+        if examples in theirs:  # the others were written by time
+            assert gap == pytest.approx(theirs[examples], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [

@@ -1,8 +1,11 @@
 import base64
+import socket
+import threading
 
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from tests.data.examples import frame_video
 from tests.made_segments import frame_records
@@ -35,6 +38,27 @@ def videos(tagger):
         for name in SIZES
     }
     return pd.DataFrame({"id": [name.decode() for name in batch["id"]], **features})
+
+
+@pytest.fixture(scope="module")
+def served(tagger):
+    """MLflow's own server of the model; takes rows as JSON, returns its status and answer."""
+    import uvicorn
+    from mlflow.pyfunc import scoring_server
+
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(tagger), log_level="critical"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # requests wait until it serves
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/invocations"
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+
+        def post(rows):
+            answer = requests.post(address, json={"dataframe_records": rows}, timeout=60)
+            return answer.status_code, answer.json()
+
+        yield post
+        server.should_exit = True
+        thread.join()
 
 
 def scores(answers):
@@ -81,6 +105,26 @@ def test_serialized_records_get_the_answers_of_their_frames(tagger, answers):
     records = frame_records()
     given = tagger.predict(pd.DataFrame({"record": [records[name] for name in answers["id"]]}))
     pd.testing.assert_frame_equal(given, answers)
+
+
+@pytest.mark.parametrize("way", ["nested lists", "base64", "records"])
+def test_a_server_gives_the_same_answers(served, videos, answers, way):
+    if way == "records":
+        records = frame_records()
+        rows = [{"record": base64.b64encode(records[name]).decode()} for name in videos["id"]]
+    else:
+        sent = {name: [WAYS[way](value) for value in videos[name]] for name in SIZES}
+        rows = videos.assign(**sent).to_dict("records")
+    status, answer = served(rows)
+    assert status == 200
+    pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), answers)
+
+
+def test_a_server_says_which_row_is_bad(served, videos):
+    rows = [{"rgb": [[0] * 1024], "audio": [[0] * 128]}, {"rgb": [[0.5] * 1024], "audio": ""}]
+    status, answer = served(rows)
+    assert status == 400
+    assert "Row 1, column `rgb`: expected whole numbers in [0, 255]" in answer["message"]
 
 
 def test_a_video_is_judged_by_itself(tagger, videos, answers):

@@ -15,7 +15,7 @@ FRAME_LEVEL = [
     for path in sorted(Path(command.CONF, "model").glob("*.yaml"))
     if "max_frames" in path.read_text()
 ]
-SIZES = {"clusters": 16, "hidden": 8, "cells": 8}
+SIZES = {"clusters": 16, "hidden": 8, "cells": 8, "layers": 1}
 CHANCE = ("model.sampling=random", "model.samples=8", "model.dropout=0.5", "ema_half_life=100")
 BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
 
