@@ -212,14 +212,23 @@ def run_here(
     command.run(verb, partial(importlib.import_module(f"yt8m_exp.{verb}").run, **options))
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Store:
-    """A store of its own for the tests of verbs, with all their runs."""
+@pytest.fixture(scope="session", autouse=True)
+def process_server(cache: Path) -> Iterator[None]:
+    """What the server of processes loads, whichever test starts it.
+
+    Otherwise a process would take the code of a model that was loaded before for the project's.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(PROJECT))
         patch.setenv("MLFLOW_LOGGING_LEVEL", "WARNING")
         multiprocessing.set_forkserver_preload(LOADED)
-        forkserver.ensure_running()
+        yield
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, process_server: None) -> Store:
+    """A store of its own for the tests of verbs, with all their runs."""
+    forkserver.ensure_running()
     return Store(tmp_path_factory.mktemp("store"))
 
 

@@ -12,7 +12,6 @@ from tests.models import replicas_of_models
 def trained(cache, tmp_path_factory):
     """Weights of all models that one device trained, and that two with half the batch did."""
     output = tmp_path_factory.mktemp("replicas") / "weights.npz"
-    multiprocessing.set_forkserver_preload(["keras"])  # only if nothing has started it before
     environment = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "CUDA_VISIBLE_DEVICES": "-1"}
     process = multiprocessing.get_context("forkserver").Process(
         target=replicas_of_models.run_here, args=(output, environment), daemon=True

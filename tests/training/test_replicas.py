@@ -49,7 +49,6 @@ def trained(cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     outputs = [folder / f"{name}.npz" for name in ("devices", "first", "second")]
     ports = free_ports(2)
-    multiprocessing.set_forkserver_preload(["keras"])  # only if nothing has started it before
     processes = [
         start("devices", outputs[0]),
         start("workers", outputs[1], TF_CONFIG=task(ports, 0)),
