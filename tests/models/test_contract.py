@@ -137,7 +137,9 @@ def test_the_order_of_videos_changes_nothing(name, videos):
 def test_a_video_is_judged_by_itself(name, videos):
     model = build(name)
     alone = [predict(model, {k: rows[n : n + 1] for k, rows in videos.items()}) for n in range(16)]
-    np.testing.assert_allclose(np.concatenate(alone), predict(model, videos), atol=1e-6)
+    np.testing.assert_allclose(  # rounded otherwise, as products of other sizes are
+        np.concatenate(alone), predict(model, videos), rtol=1e-5, atol=1e-6
+    )
 
 
 @every_model
