@@ -2,6 +2,7 @@
 
 import re
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -58,6 +59,8 @@ def arriving(
                 path = client.download_artifacts(run_id, f"{FOLDER}/{found[examples]}", str(folder))
             except (MlflowException, OSError):
                 continue  # replaced by a newer one in the meantime, or to be tried again
+            if not zipfile.is_zipfile(path):
+                continue  # it is still being written: the store shows it before it is whole
             seen.add(examples)
             yield examples, Path(path)
             Path(path).unlink()
