@@ -37,11 +37,16 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def disturbed(store, folder):
     """A study of real trainings, one of which is killed, and which is then stopped and resumed."""
-    given = words(folder, "disturbed")
-    first = store.start("sweep", *given, "slots=2")
+
+    def children():
+        return {run.info.run_id for run in store.search() if "mlflow.parentRunId" in run.data.tags}
 
     def of_trials():
-        return {run.info.run_id for run in store.search() if "mlflow.parentRunId" in run.data.tags}
+        return children() - of_others
+
+    of_others = children()
+    given = words(folder, "disturbed")
+    first = store.start("sweep", *given, "slots=2")
 
     first.until(lambda: any(len(store.checkpoints(run_id)) > 1 for run_id in of_trials()))
     victim = next(run_id for run_id in of_trials() if store.checkpoints(run_id))
