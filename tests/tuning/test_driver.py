@@ -210,7 +210,7 @@ def test_a_signal_leaves_a_study_that_goes_on_where_it_was(studies):
     assert studies.store.status(studies.parent) == "KILLED"
     result = studies.done("trials=2")
     assert result["counts"] == {"complete": 2, "requeued": 2}
-    assert studies.trials[2].params == {"learning_rate": 0.02}
+    assert {"learning_rate": 0.02} in [trial.params for trial in studies.trials[2:]]
 
 
 def test_a_cluster_that_loses_a_worker_still_ends_the_study(studies):

@@ -52,7 +52,11 @@ def arriving(
     while True:
         owners.close_dead_runs(client, client.get_run(run_id).info.experiment_id)
         ended = RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status))
-        names = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
+        try:
+            listed = client.list_artifacts(run_id, FOLDER)
+        except OSError:
+            listed = []  # a file went away while a local store was listing it
+        names = [PurePosixPath(file.path).name for file in listed]
         found = {int(match[1]): match[0] for name in names if (match := NAME.fullmatch(name))}
         for examples in sorted(found.keys() - seen):
             try:
