@@ -71,7 +71,8 @@ class Studies:
     @property
     def parent(self) -> str:
         """The run of the study."""
-        return self.run(self.trials[0]).data.tags["mlflow.parentRunId"]
+        known = next(trial for trial in self.trials if "run_id" in trial.user_attrs)
+        return self.run(known).data.tags["mlflow.parentRunId"]
 
     def states(self) -> list[str]:
         return [trial.state.name for trial in self.trials]

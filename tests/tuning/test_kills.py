@@ -1,13 +1,8 @@
-import os
-
 import pytest
 
 from tests.tuning import kills
 
 TOTAL = 6
-pytestmark = pytest.mark.skipif(
-    "YT8M_KILLS" not in os.environ, reason="minutes long, and not yet reliable; set YT8M_KILLS=1"
-)
 
 
 @pytest.mark.parametrize(("storage", "drivers"), [("journal", 2), ("postgres", 2)])

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import Engine, NullPool, create_engine
 
 from yt8m_exp.tracking import locks
 
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
+SCHEMA = "the tables of Optuna"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ def open_storage(url: str) -> Storage:
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
-        database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-        return Storage(url, database, lambda study: _advisory(database, study))
+        engine = create_engine(url, poolclass=NullPool)
+        with _advisory(engine, SCHEMA):  # one that is half made is taken for another version's
+            database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return Storage(url, database, lambda study: _advisory(database.engine, study))
     if "://" in url:
         raise ValueError(
             f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
@@ -61,10 +65,10 @@ def open_storage(url: str) -> Storage:
 
 
 @contextmanager
-def _advisory(database: RDBStorage, study: str) -> Iterator[None]:
+def _advisory(engine: Engine, name: str) -> Iterator[None]:
     # https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
-    number = int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], signed=True)
-    with database.engine.connect() as connection:  # whose end frees the lock
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    with engine.connect() as connection:  # whose end frees the lock
         connection.exec_driver_sql(ADVISORY[0].format(number))
         try:
             yield
