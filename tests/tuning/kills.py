@@ -18,14 +18,14 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
 
 
 def disturbed(studies: Studies, *, drivers: int, kills: int, seed: int) -> Counter[str]:
-    """Works on a study with so many drivers at a time while so many processes are killed.
+    """Works on a study with so many drivers at a time while at most so many processes are killed.
 
     Returns:
         How many drivers and how many trials were killed. The study has ended.
     """
     rng, killed = random.Random(seed), Counter[str]()
     running: list[Running] = []
-    while killed.total() < kills:
+    while killed.total() < kills and sum(map(counts, studies.trials)) < studies.study["trials"]:
         failed = [driver for driver in running if (driver.process.exitcode or 0) > 0]
         assert not failed, failed[0].read("err")
         running = [driver for driver in running if driver.process.is_alive()]

@@ -6,6 +6,7 @@ import signal
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import NullPool, create_engine
 
 from yt8m_exp.tracking import owners
 from yt8m_exp.tuning import leases as of_drivers
@@ -213,3 +214,12 @@ def hold_and_die(path):
 def test_other_databases_are_refused(url):
     with pytest.raises(ValueError, match="must be a file for Optuna's journal or a postgresql URL"):
         open_storage(url)
+
+
+def test_a_database_of_another_program_is_refused(postgres):
+    with create_engine(postgres, poolclass=NullPool).connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num text)")
+        connection.exec_driver_sql("CREATE TABLE runs (id int)")
+        connection.commit()
+    with pytest.raises(ValueError, match=r"for Optuna alone, but .* alembic_version, runs"):
+        open_storage(postgres)

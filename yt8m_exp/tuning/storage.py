@@ -9,7 +9,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy import Engine, NullPool, create_engine, inspect
 
 from yt8m_exp.tracking import locks
 
@@ -44,12 +44,13 @@ def open_storage(url: str) -> Storage:
         url: a file, or `postgresql+psycopg://user@host/database`.
 
     Raises:
-        ValueError: it is a URL of something else.
+        ValueError: it is a URL of something else, or a database of another program's.
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
         engine = create_engine(url, poolclass=NullPool)
         with _advisory(engine, SCHEMA):  # one that is half made is taken for another version's
+            _require_own(engine)
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
     if "://" in url:
@@ -62,6 +63,16 @@ def open_storage(url: str) -> Storage:
     backend = JournalFileBackend(str(path), _FileLock(path))  # type: ignore[arg-type]
     claims = path.with_name(f"{path.name}.claims")
     return Storage(str(path), JournalStorage(backend), lambda study: locks.hold(claims))
+
+
+def _require_own(engine: Engine) -> None:
+    # Optuna and MLflow both write their schema's version into the table alembic_version.
+    tables = inspect(engine).get_table_names()
+    if "alembic_version" in tables and "version_info" not in tables:
+        raise ValueError(
+            f"`storage` must be a database for Optuna alone, but {engine.url!r} has tables of "
+            f"another program: {', '.join(sorted(tables)[:4])}, ... Make one with `createdb`."
+        )
 
 
 @contextmanager
