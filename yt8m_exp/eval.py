@@ -117,12 +117,13 @@ def _measured(
 ) -> tuple["Metrics", dict[str, float]]:
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.terminal import progress
 
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
         metrics, mean_loss = scoring.evaluate(
             scoring.predictor(model, loss),
-            ordered_batches(manifest, cfg.batch_size),
+            ordered_batches(Entry(model).read(manifest), cfg.batch_size),
             manifest.schema.classes,
             advance=advance,
         )

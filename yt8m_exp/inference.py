@@ -102,8 +102,9 @@ def _predict_videos(
     advance: Advance,
 ) -> None:
     from yt8m_exp.data.pipeline import ahead, ordered_batches
+    from yt8m_exp.evaluation.entry import Entry
 
-    batches = ordered_batches(manifest, cfg.batch_size)
+    batches = ordered_batches(Entry(tagger.model).read(manifest), cfg.batch_size)
     videos = 0
     for batch, best in ahead((batch, tagger.predictor(batch, cfg.top_k)) for batch in batches):
         file.write([video.decode() for video in batch["id"]], best.class_ids, best.scores)

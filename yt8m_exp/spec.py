@@ -14,6 +14,14 @@ AUDIO = 128
 MAX_FRAMES = 300
 SEGMENT_FRAMES = 5
 """Frames of a rated segment: five seconds."""
+BYTE_SCALE = 4 / 255
+BYTE_OFFSET = 4 / 512 - 2
+"""A byte of a frame stands for `byte * BYTE_SCALE + BYTE_OFFSET`, in [-2, 2].
+
+Source: google/youtube-8m, utils.py.
+"""
+BYTE_CENTER = -BYTE_OFFSET / BYTE_SCALE
+"""What stands for zero, 127.001953125: exact in float32, as is a byte less it."""
 TOP_K = 20
 """Predictions of a video that count in GAP and mAP, and that the competition's file holds."""
 SEGMENT_CLASSES = 1000

@@ -149,13 +149,14 @@ def _fit(
     """
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
     from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.terminal import progress
     from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.training import cluster, interrupts, step
     from yt8m_exp.training.fit import Calls, fit
 
-    train, validate = data
     model = keeper.learner.model
+    train, validate = map(Entry(model).read, data)
     loss = instantiate(cfg.loss)
     predict = scoring.predictor(model, loss)
     plan = recipe.plan(cfg, train.records, strategy.num_replicas_in_sync)
@@ -226,6 +227,7 @@ def _finish(
 
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.registry import versions
     from yt8m_exp.serving import packaging
     from yt8m_exp.terminal import summary
@@ -237,7 +239,7 @@ def _finish(
     best = keras.saving.load_model(keeper.best, compile=False)
     metrics, mean_loss = scoring.evaluate(
         scoring.predictor(best, instantiate(cfg.loss)),
-        ordered_batches(validate),
+        ordered_batches(Entry(best).read(validate)),
         cfg.data.classes,
     )
     values = metrics.values() | {"loss": mean_loss}

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yt8m_exp.models import frames
+from yt8m_exp import spec
 from yt8m_exp.training.losses import cross_entropy
 from yt8m_exp.training.optimizers import clip
 
@@ -40,7 +40,7 @@ class Golden:
 
 def as_bytes(numbers):
     """What `Dequantize` makes these numbers of: bytes, but for the fractions."""
-    return ((numbers - frames.OFFSET) / frames.SCALE).astype(np.float32)
+    return ((numbers - spec.BYTE_OFFSET) / spec.BYTE_SCALE).astype(np.float32)
 
 
 def behind(model, layer):

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from yt8m_exp.models import frames
-from yt8m_exp.models.frames import Choose, Dequantize, MeanFrame
+from yt8m_exp.models import frames, sampling
+from yt8m_exp.models.frames import Dequantize, MeanFrame
+from yt8m_exp.models.sampling import Choose
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "readers" / "functions.head.npz")
 RNG = np.random.default_rng(0)
@@ -25,15 +26,15 @@ def test_sampled_frames_are_those_of_the_starter_code(samples):
     count = GOLDEN["sample_num_frames"][:, 0].astype("i4")
     x = GOLDEN["sample_in"]
     uniforms = GOLDEN[f"sample_frames_k{samples}_u"]
-    places = frames.random_frames(uniforms, count)
+    places = sampling.random_frames(uniforms, count)
     assert np.array_equal(taken(x, places), GOLDEN[f"sample_frames_k{samples}_out"])
     uniforms = GOLDEN[f"sample_sequence_k{samples}_u"]
-    places = frames.random_run(uniforms, count, samples)
+    places = sampling.random_run(uniforms, count, samples)
     assert np.array_equal(taken(x, places), GOLDEN[f"sample_sequence_k{samples}_out"])
 
 
 def test_a_stride_takes_the_middle_of_equal_parts():
-    places = np.asarray(frames.even_stride(np.array([300, 10, 5, 2, 1, 0], "i4"), 5))
+    places = np.asarray(sampling.even_stride(np.array([300, 10, 5, 2, 1, 0], "i4"), 5))
     assert places.tolist() == [
         [30, 90, 150, 210, 270],
         [1, 3, 5, 7, 9],
@@ -106,9 +107,9 @@ def test_chance_acts_in_training_only_and_its_seed_is_a_variable():
 
 def test_all_videos_may_be_without_frames():
     parts, count = [np.zeros((2, 1, 3), np.uint8)], np.zeros(2, "i4")
-    for sampling in ("random", "run", "stride", "none"):
+    for way in ("random", "run", "stride", "none"):
         for training in (False, True):
-            bytes_, kept = Choose(sampling, 4, max_frames=6)(parts, count, training=training)
+            bytes_, kept = Choose(way, 4, max_frames=6)(parts, count, training=training)
             assert not np.asarray(kept).any()
             assert not np.asarray(Dequantize("each")(bytes_, kept)).any()
             assert not np.asarray(MeanFrame("each")(bytes_, kept)).any()

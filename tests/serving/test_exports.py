@@ -10,7 +10,7 @@ from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation.scoring import predictor
-from yt8m_exp.models import frame_logistic, frames
+from yt8m_exp.models import frame_logistic
 from yt8m_exp.serving import exports
 
 FRAMES = "sample/frame/validate/train0352.tfrecord"
@@ -96,7 +96,7 @@ def test_mediapipe_gives_dequantised_frames_and_gets_all_classes(of_frames, some
     loaded = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
     both = np.concatenate([some_frames["rgb"], some_frames["audio"]], axis=-1)
     counts = some_frames["frames"]
-    values = both.astype(np.float32) * np.float32(frames.SCALE) + np.float32(frames.OFFSET)
+    values = both.astype(np.float32) * np.float32(spec.BYTE_SCALE) + np.float32(spec.BYTE_OFFSET)
     values[np.arange(both.shape[1]) >= counts[:, None]] = 99  # padding is not looked at
     given = loaded(rgb_and_audio=tf.constant(values), num_frames=tf.constant(counts[:, None]))
     features = {name: some_frames[name] for name in of_frames.input}

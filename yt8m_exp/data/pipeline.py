@@ -16,10 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from yt8m_exp.data import shards as shards_lib
 from yt8m_exp.data.checks import Shard
-from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Loader, Manifest
 from yt8m_exp.data.videos import Batch, Videos, join
 
 BATCH = {"video": 1024, "frame": 128, "segment": 1024}
@@ -66,7 +64,7 @@ def training_batches(
     """
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
-    groups = _load_ahead(_epochs(manifest, shuffle, start), manifest.schema)
+    groups = _load_ahead(_epochs(manifest, shuffle, start), Loader(manifest))
     return ahead(_cut(groups, batch_size, mine))
 
 
@@ -77,10 +75,10 @@ def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterat
         manifest: the shards.
         batch_size: videos in a batch, but for the last; by default what a model's memory bears.
     """
-    batch_size = batch_size or BATCH[manifest.schema.level]
+    batch_size = batch_size or BATCH["video" if manifest.means else manifest.schema.level]
     groups = _groups(manifest.shards, Shuffle(0).group_bytes)
     ordered = ((group, np.arange(sum(shard.records for shard in group))) for group in groups)
-    return ahead(_cut(_load_ahead(ordered, manifest.schema), batch_size, slice(None)))
+    return ahead(_cut(_load_ahead(ordered, Loader(manifest)), batch_size, slice(None)))
 
 
 def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
@@ -118,13 +116,13 @@ def _epochs(
 
 
 def _load_ahead(
-    groups: Iterator[tuple[list[Shard], np.ndarray]], schema: Schema
+    groups: Iterator[tuple[list[Shard], np.ndarray]], load: Loader
 ) -> Iterator[tuple[Videos, np.ndarray]]:
     """Loads groups, the next while one is in use."""
     with ThreadPoolExecutor(1) as pool:
         loading: deque = deque()
         for group, order in groups:
-            loading.append((pool.submit(shards_lib.load, group, schema), order))
+            loading.append((pool.submit(load, group), order))
             if len(loading) > 1:
                 videos, rows = loading.popleft()
                 yield videos.result(), rows

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +18,9 @@ from yt8m_exp.data import checks, records, tfrecord, wire
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.videos import Videos
+
+if TYPE_CHECKING:
+    from yt8m_exp.data.means import Means  # whose compiler takes time to load
 
 REMEDY = "Or set data.on_bad_record=skip to leave such records out."
 
@@ -28,6 +32,8 @@ class Manifest:
     source: tuple[str, ...]
     shards: tuple[Shard, ...]
     schema: Schema
+    means: "Means | None" = None
+    """What its frames are averaged to as they are loaded; None leaves them as they are."""
 
     @cached_property
     def records(self) -> int:
@@ -132,14 +138,41 @@ def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = 
     return manifest
 
 
-def load(shards: Sequence[Shard], schema: Schema) -> Videos:
+class Loader:
+    """Reads some of a manifest's shards at a time."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._schema, self._means = manifest.schema, manifest.means
+        self._buffer = np.empty(0, np.uint8)  # new memory takes longer to get than to fill
+
+    def __call__(self, shards: Sequence[Shard]) -> Videos:
+        """See `load`."""
+        if self._means is None:
+            return load(shards, self._schema)
+        size = room(shards)
+        if size > len(self._buffer):
+            self._buffer = np.empty(size, np.uint8)
+        return self._means.of(load(shards, self._schema, self._buffer[:size]))
+
+
+def room(shards: Sequence[Shard]) -> int:
+    """Returns how many bytes shards take in memory."""
+    return sum(shard.bytes for shard in shards) + wire.PADDING
+
+
+def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = None) -> Videos:
     """Reads shards that were scanned, without what was bad in them.
+
+    Args:
+        shards: the shards.
+        schema: what they were scanned for.
+        buffer: `room(shards)` bytes to read them into, where the frames then are; None makes some.
 
     Raises:
         ValueError: a shard is not what it was when it was scanned.
     """
     sizes = np.array([shard.bytes for shard in shards], np.int64)
-    buffer = np.empty(int(sizes.sum()) + wire.PADDING, np.uint8)
+    buffer = np.empty(room(shards), np.uint8) if buffer is None else buffer
     frames = []
     for shard, end in zip(shards, np.cumsum(sizes).tolist(), strict=True):
         view = buffer.data[end - shard.bytes : end]

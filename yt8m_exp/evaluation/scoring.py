@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ahead
+from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
 from yt8m_exp.evaluation.tensors import shared
 
@@ -38,10 +39,11 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
     Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
     """
     classes = model.output.shape[-1]
+    entry = Entry(model)
 
     @tf.function(reduce_retracing=True)
     def best(features, known, k):
-        predictions = model(features, training=False)
+        predictions = entry.predict(features, training=False)
         if "rated" in known:
             scores, class_ids = _rated_first(predictions, known["rated"])
         else:
@@ -50,7 +52,7 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
         return scores, class_ids, value
 
     def predict(batch: Batch, k: int) -> Best:
-        features = {name: shared(batch[name]) for name in model.input}
+        features = {name: shared(batch[name]) for name in entry.names(batch)}
         known = {name: shared(batch[name]) for name in KNOWN & batch.keys()}
         scores, class_ids, value = best(features, known, tf.constant(min(k, classes)))
         return Best(scores.numpy(), class_ids.numpy(), float(value) if loss else None)

@@ -13,6 +13,7 @@ from keras import ops
 from yt8m_exp import spec
 from yt8m_exp.models import frames, heads, inputs
 from yt8m_exp.models.batch_norm import BatchNorm, Moments, moments
+from yt8m_exp.models.sampling import Sampling
 
 Activation = Literal["sigmoid", "relu6", "relu"]
 Pooling = Literal["max", "average"]
@@ -23,7 +24,7 @@ def build(
     classes: int,
     *,
     max_frames: int = spec.MAX_FRAMES,
-    sampling: frames.Sampling = "random",
+    sampling: Sampling = "random",
     samples: int = 30,
     normalize: inputs.Normalize = "each",
     clusters: int = 8192,
@@ -43,9 +44,9 @@ def build(
     Args:
         features: the size of each input by name.
         classes: C, the number of probabilities.
-        max_frames: see `frames.Choose`.
-        sampling: see `frames.Choose`.
-        samples: see `frames.Choose`.
+        max_frames: see `sampling.Choose`.
+        sampling: see `sampling.Choose`.
+        samples: see `sampling.Choose`.
         normalize: see `frames.Dequantize`.
         clusters: K, see `Bag`.
         hidden: size of the layer between the bag and the head.

@@ -6,6 +6,7 @@ import keras
 
 from yt8m_exp import spec
 from yt8m_exp.models import frames, heads, inputs
+from yt8m_exp.models.sampling import Sampling
 
 
 def build(
@@ -13,7 +14,7 @@ def build(
     classes: int,
     *,
     max_frames: int = spec.MAX_FRAMES,
-    sampling: frames.Sampling = "none",
+    sampling: Sampling = "none",
     samples: int = 30,
     normalize: inputs.Normalize = "each",
     dropout: float = 0.0,
@@ -30,9 +31,9 @@ def build(
     Args:
         features: the size of each input by name.
         classes: C, the number of probabilities.
-        max_frames: see `frames.Choose`.
-        sampling: see `frames.Choose`.
-        samples: see `frames.Choose`.
+        max_frames: see `sampling.Choose`.
+        sampling: see `sampling.Choose`.
+        samples: see `sampling.Choose`.
         normalize: see `frames.Dequantize`.
         dropout: share of the mean's values dropped in training.
         head: see `heads.head`.

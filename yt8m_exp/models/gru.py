@@ -9,6 +9,7 @@ import keras
 
 from yt8m_exp import spec
 from yt8m_exp.models import frames, heads, inputs, recurrent
+from yt8m_exp.models.sampling import Sampling
 
 
 def build(
@@ -16,7 +17,7 @@ def build(
     classes: int,
     *,
     max_frames: int = spec.MAX_FRAMES,
-    sampling: frames.Sampling = "none",
+    sampling: Sampling = "none",
     samples: int = 150,
     normalize: inputs.Normalize = "each",
     cells: int = 1200,
@@ -33,9 +34,9 @@ def build(
     Args:
         features: the size of each input by name.
         classes: C, the number of probabilities.
-        max_frames: see `frames.Choose`.
-        sampling: see `frames.Choose`.
-        samples: see `frames.Choose`.
+        max_frames: see `sampling.Choose`.
+        sampling: see `sampling.Choose`.
+        samples: see `sampling.Choose`.
         normalize: see `frames.Dequantize`.
         cells: size of the state of each layer.
         layers: how many of them stand on each other.

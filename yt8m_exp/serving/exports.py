@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from yt8m_exp import spec
 from yt8m_exp.data.records import ID_KEYS, Schema
-from yt8m_exp.models import frames
 
 FORMS = ("starter_code", "mediapipe")
 
@@ -75,7 +74,7 @@ def _mediapipe(model: keras.Model, schema: Schema) -> tf.types.experimental.Gene
         ]
     )
     def serve(rgb_and_audio, num_frames):
-        levels = tf.round((rgb_and_audio - frames.OFFSET) / frames.SCALE)
+        levels = tf.round((rgb_and_audio - spec.BYTE_OFFSET) / spec.BYTE_SCALE)
         values = tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
         parts = tf.split(values, [size for _, size in ordered], axis=-1)
         batch = {name: part for (name, _), part in zip(ordered, parts, strict=True)}

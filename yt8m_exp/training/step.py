@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp.data.videos import LABEL_PADDING
+from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import KNOWN, Loss
 from yt8m_exp.training import replicas
 from yt8m_exp.training.optimizers import clip
@@ -53,11 +54,12 @@ def make(
         returns the mean loss of the labels, without regularisation, as a tensor.
     """
     count = strategy.num_replicas_in_sync
+    entry = Entry(model)
     weights = [variable.value for variable in model.trainable_variables]
 
     def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
         with tf.GradientTape() as tape:
-            label_loss = loss(predictions=model(features, training=True), **known)
+            label_loss = loss(predictions=entry.predict(features, training=True), **known)
             total = label_loss + tf.add_n(model.losses) if model.losses else label_loss
         return label_loss, tape.gradient(total, weights)
 
@@ -86,7 +88,7 @@ def make(
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
-        features = {name: replicas.deal(strategy, batch[name]) for name in model.input}
+        features = {name: replicas.deal(strategy, batch[name]) for name in entry.names(batch)}
         known = {
             name: replicas.deal(strategy, _widened(batch[name])) for name in KNOWN & batch.keys()
         }

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import SAMPLE
+from yt8m_exp import spec
+from yt8m_exp.data import shards
+from yt8m_exp.data.means import Means
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.records import Schema
+from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.models import dbof, frame_logistic, logistic
+from yt8m_exp.training import losses, step
+
+FEATURES = {"audio": spec.AUDIO, "rgb": spec.RGB}
+
+
+def scanned(features=FEATURES, **changes):
+    return shards.scan(str(SAMPLE / "frame/train"), Schema(features, 50_000, "frame", **changes))
+
+
+def built(features=FEATURES, **options):
+    keras.utils.set_random_seed(0)
+    return frame_logistic.build(features, spec.CLASSES, **options)
+
+
+@pytest.mark.parametrize("normalize", ["each", "joint", "none"])
+@pytest.mark.parametrize("features", [FEATURES, {"audio": spec.AUDIO}])
+def test_means_taken_while_reading_are_those_of_the_model(features, normalize):
+    manifest = scanned(features)
+    model = built(features, normalize=normalize, max_frames=200)
+    mean = keras.Model(model.input, model.get_layer("mean").output)
+    [batch] = ordered_batches(manifest)
+    [read] = ordered_batches(Entry(model).read(manifest))
+    expected = mean({name: batch[name] for name in mean.input})
+    np.testing.assert_allclose(read["mean"], expected, rtol=1e-5, atol=1e-6)
+    assert read.keys() == batch.keys() - {*features, "frames"} | {"mean"}
+    assert np.array_equal(read["labels"], batch["labels"])
+
+
+def test_a_video_without_frames_has_the_mean_zero():
+    manifest = scanned()
+    videos = shards.load(manifest.shards, manifest.schema)
+    empty = videos._replace(frames=np.zeros_like(videos.frames))
+    assert not Means("each", 300).of(empty).features["mean"].any()
+
+
+def test_predictions_and_gradients_do_not_depend_on_where_a_batch_enters():
+    weights, predictions = [], []
+    for read in (lambda manifest: manifest, Entry(built()).read):
+        model = built(l2=1e-3, bias=-3.0)
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build(model.trainable_variables)
+        [batch] = ordered_batches(read(scanned()))
+        update = step.make(
+            model, losses.cross_entropy, optimizer, strategy=tf.distribute.get_strategy()
+        )
+        update(batch, 1.0)
+        weights.append([weight.numpy() for weight in model.trainable_variables])
+        predictions.append(scoring.predictor(model)(batch, 20))
+    for frames, means in zip(*weights, strict=True):
+        np.testing.assert_allclose(means, frames, atol=1e-6)
+    np.testing.assert_allclose(predictions[1].scores, predictions[0].scores, atol=1e-6)
+    assert np.array_equal(predictions[1].class_ids, predictions[0].class_ids)
+
+
+def both():
+    """A model of the mean, and of more than that."""
+    model = built()
+    best = keras.ops.max(keras.ops.cast(model.input["audio"], "float32"), axis=(1, 2))
+    return keras.Model(model.input, model.output * best[:, None])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: built(sampling="random"),
+        lambda: dbof.build(FEATURES, 7, clusters=4, hidden=4),
+        lambda: logistic.build({"mean_rgb": 4}, 7),
+        both,
+    ],
+    ids=["sampled", "dbof", "video level", "more than the mean"],
+)
+def test_other_models_take_what_they_are_given(model):
+    manifest = scanned()
+    assert Entry(model()).read(manifest) == replace(manifest, means=None)

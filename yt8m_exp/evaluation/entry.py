@@ -1,0 +1,51 @@
+"""Where batches enter a model: at its inputs, or behind what the reader of shards does for it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import keras
+import tensorflow as tf
+
+from yt8m_exp.data.means import MEAN, Means
+from yt8m_exp.data.shards import Manifest
+from yt8m_exp.models.frames import MeanFrame
+from yt8m_exp.models.sampling import Choose
+
+
+class Entry:
+    """A model that also takes the means of frames, if they are all that it looks at.
+
+    Args:
+        model: takes features by name, returns probabilities (B, C).
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.means, self._behind = _split(model)
+
+    def read(self, manifest: Manifest) -> Manifest:
+        """Returns shards to be loaded as is the least work."""
+        return replace(manifest, means=self.means)
+
+    def names(self, batch: Iterable[str]) -> list[str]:
+        """Returns the features of a batch that `predict` takes."""
+        return [MEAN] if MEAN in batch else list(self.model.input)
+
+    def predict(self, features: Mapping[str, tf.Tensor], *, training: bool) -> tf.Tensor:
+        """Returns probabilities (B, C)."""
+        if self._behind and MEAN in features:
+            return self._behind(features[MEAN], training=training)
+        return self.model(features, training=training)
+
+
+def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
+    """Returns the means that are all a model looks at, if that is so, and what lies behind them."""
+    averaging = [layer for layer in model.layers if isinstance(layer, MeanFrame)]
+    choosing = [layer for layer in model.layers if isinstance(layer, Choose)]
+    if len(averaging) != 1 or [layer.sampling for layer in choosing] != ["none"]:
+        return None, None
+    try:
+        behind = keras.Model(averaging[0].output, model.output)
+    except ValueError:  # the output depends on other things, too
+        return None, None
+    return Means(averaging[0].normalize, choosing[0].max_frames), behind
