@@ -9,6 +9,7 @@ Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/exa
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from yt8m_exp.data import wire
@@ -77,7 +78,7 @@ def _walk(
         for name, field in found.items():
             hit = np.flatnonzero(ok & wire.named(words, step.key, step.key_lengths, name.encode()))
             records = active[hit]
-            ok[hit] &= (field.kinds[records] == 0) & _even(buffer, step, hit)
+            ok[hit] &= (field.kinds[records] == 0) & step.even(buffer, hit)
             for column, values in zip(field, step.rows, strict=True):
                 column[records] = values[hit]
         regular[active[~ok]] = False
@@ -115,21 +116,25 @@ class _Entry:
             strides=strides,
         )
 
+    def even(self, buffer: np.ndarray, hit: np.ndarray) -> np.ndarray:
+        """Tells of which lists all rows begin as the first does."""
+        kinds, starts, counts, _, strides = (column[hit] for column in self.rows)
+        first = self.first[hit]
+        counts = np.where(kinds == wire.BYTES, counts, 0)
+        return _even(buffer, first, starts - first, counts, strides)
 
-def _even(buffer: np.ndarray, step: _Entry, hit: np.ndarray) -> np.ndarray:
+
+@numba.njit(nogil=True, cache=True)
+def _even(buffer, firsts, headers, counts, strides):  # type: ignore[no-untyped-def]
     """Tells where all rows begin with the bytes that the first begins with, tags and lengths."""
-    kinds, starts, counts, _, strides = (column[hit] for column in step.rows)
-    even = np.ones(len(hit), bool)
-    lists = zip(step.first[hit].tolist(), starts.tolist(), strides.tolist(), strict=True)
-    for place, (first, start, stride) in enumerate(lists):
-        count = int(counts[place]) if kinds[place] == wire.BYTES else 0
-        if count > 1:
-            header = start - first
-            # Two words of eight bytes, the second up to the row's own bytes, cover any header.
-            for at in {0, max(header - 8, 0)}:
-                words = np.ndarray((count,), "<u8", buffer, first + at, (stride,))
-                mask = np.uint64((1 << 8 * min(header, 8)) - 1)
-                even[place] &= not ((words ^ words[0]) & mask).any()
+    even = np.ones(len(firsts), np.bool_)
+    for place in range(len(firsts)):
+        first = firsts[place]
+        for row in range(1, counts[place]):
+            at = first + row * strides[place]
+            for byte in range(headers[place]):
+                if buffer[at + byte] != buffer[first + byte]:
+                    even[place] = False
     return even
 
 
