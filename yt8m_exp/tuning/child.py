@@ -33,7 +33,9 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
         task: `work`, a function by `module:name`; its `arguments`; the `environment`; the file that
             takes its `output`; and `megabytes` of memory that it may have, or None.
     """
-    line = Line(connection)
+    if os.getpid() != os.getsid(0):
+        os.setsid()  # a Ctrl-C is the driver's to handle, and a kill reaches all that is started
+    line = Line(connection)  # after that: it kills all that is of this session
     try:
         _settle(task)
         module, _, name = task["work"].partition(":")
@@ -92,8 +94,6 @@ class Line:
 
 
 def _settle(task: Mapping[str, Any]) -> None:
-    if os.getpid() != os.getsid(0):
-        os.setsid()  # a Ctrl-C is the driver's to handle, and a kill reaches all that is started
     os.environ.update(task["environment"])
     output = Path(task["output"])
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from typing import Any, cast
 
 from yt8m_exp.tuning import child
 from yt8m_exp.tuning import devices as of_machine
@@ -76,7 +76,7 @@ class _Forked:
     def kill(self) -> None:
         self.process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(cast(int, self.process.pid), signal.SIGKILL)
 
     def ended(self) -> str:
         self.process.join(EXIT_SECONDS)
