@@ -9,7 +9,6 @@ Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/exa
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from yt8m_exp.data import wire
@@ -118,24 +117,12 @@ class _Entry:
 
     def even(self, buffer: np.ndarray, hit: np.ndarray) -> np.ndarray:
         """Tells of which lists all rows begin as the first does."""
+        from yt8m_exp.data import compiled
+
         kinds, starts, counts, _, strides = (column[hit] for column in self.rows)
         first = self.first[hit]
         counts = np.where(kinds == wire.BYTES, counts, 0)
-        return _even(buffer, first, starts - first, counts, strides)
-
-
-@numba.njit(nogil=True, cache=True)
-def _even(buffer, firsts, headers, counts, strides):  # type: ignore[no-untyped-def]
-    """Tells where all rows begin with the bytes that the first begins with, tags and lengths."""
-    even = np.ones(len(firsts), np.bool_)
-    for place in range(len(firsts)):
-        first = firsts[place]
-        for row in range(1, counts[place]):
-            at = first + row * strides[place]
-            for byte in range(headers[place]):
-                if buffer[at + byte] != buffer[first + byte]:
-                    even[place] = False
-    return even
+        return compiled.even(buffer, first, starts - first, counts, strides)
 
 
 def _plain(record: bytes, sizes: Mapping[str, int]) -> bytes:

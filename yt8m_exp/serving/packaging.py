@@ -26,7 +26,7 @@ from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
 
 PACKAGE = Path(__file__).parents[1]
-REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "google-crc32c")
+REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
 
 
 def log_model(
