@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.server import Server
 from tests.verbs import SCORED, SHARD
 from yt8m_exp.registry import audit, versions
 
@@ -208,6 +209,36 @@ def test_two_promoters_at_once_do_not_both_replace_the_same_champion(
     chain = audit.read(store.client, registered)
     assert len(chain.switches) == 2
     assert aliases(store, registered) == {"champion": chain.champion, "previous": 1}
+
+
+@pytest.fixture
+def server(store, monkeypatch):
+    """A real server of the store, which the verbs of the test talk to."""
+    server = Server(store.folder)
+    monkeypatch.setitem(store.environment, "MLFLOW_TRACKING_URI", server.uri)
+    server.start()
+    server.wait()
+    yield server
+    server.kill()
+
+
+def test_a_server_that_goes_away_in_the_middle_is_named_and_promote_works_once_it_is_back(
+    client, store, registered, server
+):
+    crown(client, registered, 1)
+    words = (f"name='{registered}'", *QUICK, "version=2")
+    promoting, _ = store.start_run("promote", *words)
+    promoting.until(lambda: "Predicting" in promoting.read("err"))
+    server.kill()
+    gone = promoting.wait()
+    assert gone.status == 1
+    assert f"The tracking server at {server.uri} went away" in gone.sentence
+    assert "start again" in gone.sentence
+    assert aliases(store, registered)["champion"] == 1
+    server.start()
+    server.wait()
+    assert promote(store, registered, "version=2")["promoted"] is True
+    assert aliases(store, registered) == {"champion": 2, "previous": 1}
 
 
 @pytest.mark.parametrize(

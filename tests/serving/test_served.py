@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.servers import records_request, serving
+from tests.made_segments import frame_records
 from tests.verbs import PROJECT, record, sample_records
 from yt8m_exp import spec
 from yt8m_exp.data import shards
@@ -152,9 +153,10 @@ def test_a_bad_row_is_told_by_row_and_column_without_a_stack_trace(server, reque
     assert ".py" not in json.dumps(answer)
 
 
-def hostile(rng: random.Random, good: bytes, trap: str):
+def hostile(rng: random.Random, record: bytes, trap: str):
     """Requests of all kinds that a client may send by mistake or on purpose."""
     evil = pickle.dumps(Opened(trap))
+    good = json.dumps(records_request([record] * 2)).encode()
     yield b"", "application/json"
     yield b"[" * 100_000, "application/json"
     yield b'{"dataframe_split": ' * 2000, "application/json"
@@ -163,38 +165,55 @@ def hostile(rng: random.Random, good: bytes, trap: str):
     yield evil, "application/x-parquet"
     yield evil, "application/json"
     yield b"record\n" + base64.b64encode(evil), "text/csv"
-    yield json.dumps(records_request([evil])).encode(), "application/json"
-    yield json.dumps(records_request([b""] * 3)).encode(), "application/json"
-    yield json.dumps(records_request([record("a")], top_k=2**62)).encode(), "application/json"
-    yield json.dumps(records_request([record("a")], top_k="many")).encode(), "application/json"
-    yield json.dumps(records_request([record("a")], unknown=1)).encode(), "application/json"
-    yield (
-        json.dumps({"dataframe_split": {"columns": ["record"], "data": [[7]]}}).encode(),
-        "application/json",
-    )
-    yield json.dumps({"dataframe_split": {"columns": [], "data": []}}).encode(), "application/json"
-    yield json.dumps({"inputs": {"mean_rgb": "x"}}).encode(), "application/json"
-    yield json.dumps({"instances": [[[[]]]]}).encode(), "application/json"
-    for _ in range(150):
-        body = bytearray(good)
-        for _ in range(rng.randrange(1, 30)):
-            body[rng.randrange(len(body))] = rng.randrange(256)
-        yield (
-            bytes(body[: rng.randrange(len(body))] if rng.random() < 0.3 else body),
-            "application/json",
-        )
+    for request in (
+        records_request([evil]),
+        records_request([b""] * 3),
+        records_request([record], top_k=2**62),
+        records_request([record], top_k="many"),
+        records_request([record], unknown=1),
+        {"dataframe_split": {"columns": ["record"], "data": [[7]]}},
+        {"dataframe_split": {"columns": [], "data": []}},
+        {"inputs": {"mean_rgb": "x"}},
+        {"inputs": {"rgb": [[[1e300]]], "audio": "AAAA"}},
+        {"instances": [[[[]]]]},
+    ):
+        yield json.dumps(request).encode(), "application/json"
+    for _ in range(100):
+        body = changed(rng, good, len(good))
+        yield body[: rng.randrange(len(body))] if rng.random() < 0.3 else body, "application/json"
+    for _ in range(100):  # where the lengths and kinds of its parts are
+        body = records_request([changed(rng, record, 2000)])
+        yield json.dumps(body).encode(), "application/json"
 
 
-def test_no_request_brings_the_server_down_or_makes_it_load_code(server, records, tmp_path):
+def changed(rng: random.Random, text: bytes, most: int) -> bytes:
+    """Returns a text with some of its first bytes changed."""
+    body = bytearray(text)
+    for _ in range(rng.randrange(1, 30)):
+        body[rng.randrange(min(most, len(body)))] = rng.randrange(256)
+    return bytes(body)
+
+
+@pytest.fixture(params=["video", "frame"])
+def attacked(request, store, records, tmp_path):
+    """A server, and a record that it answers."""
+    if request.param == "video":
+        yield request.getfixturevalue("server"), records[0]
+        return
+    request.getfixturevalue("framed")
+    with serving("models:/framed/1", store.uri, tmp_path) as server:
+        yield server, next(iter(frame_records().values()))
+
+
+def test_no_request_brings_the_server_down_or_makes_it_load_code(attacked, tmp_path):
+    server, record = attacked
     trap = tmp_path / "opened"
-    good = records_request(records[:2])
-    before = server.ask(good)
-    rng = random.Random(0)
-    body = json.dumps(good).encode()
-    for number, (request_, kind) in enumerate(hostile(rng, body, str(trap))):
-        status, answer = server.post(request_, kind)
+    before = server.ask(records_request([record]))
+    assert before[0] == 200
+    for number, sent in enumerate(hostile(random.Random(0), record, str(trap))):
+        status, answer = server.post(*sent)
         assert 200 <= status < 600, (number, answer)
     assert server.lives()
-    assert server.ask(good) == before
+    assert server.ask(records_request([record])) == before
     assert not trap.exists()
     assert server.process.poll() is None
