@@ -280,3 +280,17 @@ def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, par
     }
     assert f"7 videos in 5 shards, digest {listed['digest']}; 3 bad records left out" in outcome.err
     assert store.get(run_id).data.metrics["data/train_skipped_records"] == 3
+
+
+def test_models_of_frames_are_promoted_on_frames(store):
+    words = ("name=gated_frames", "shards=sample/frame/validate/*.tfrecord", QUICK)
+    for _ in range(2):
+        worse = store.done("train", *SMALL, "epochs=1", "register=gated_frames")
+    policy = ("policy.minimum_gap=0", "policy.resamples=100")
+    first = store.done("promote", *words, *policy, "version=1")
+    assert first["promoted"] is True
+    assert first["challenger_gap"] == pytest.approx(worse["gap"], abs=1e-6)
+    second = store.done("promote", *words, *policy, "version=2")
+    assert second["promoted"] is False
+    assert "GAP must gain at least" in second["reason"]
+    assert second["interval"] == [0.0, 0.0]
