@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command, recipe
+from yt8m_exp import closing, command, recipe, resuming
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
-    from yt8m_exp.data.vocabulary import Vocabulary
     from yt8m_exp.tracking.runs import Run
     from yt8m_exp.training.fit import State
     from yt8m_exp.training.learner import Keeper
@@ -52,7 +51,7 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
             f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
             "with the first of them. Unset TF_CONFIG to go on."
         )
-    cfg = _resumed(cfg) if cfg.resume else cfg
+    cfg = resuming.resumed(cfg) if cfg.resume else cfg
     _check(cfg)
     if number > 0:
         return _follow(cfg)
@@ -98,7 +97,7 @@ def _train(cfg: DictConfig, tracked: "Run", reported: Reported) -> dict[str, Any
             _start(cfg.start_from, tracked, keeper)
         state = keeper.restore()
         rate = _fit(cfg, keeper, (train, validate), state, replicated, report, reported)
-        return _finish(cfg, tracked, keeper, (train, validate), state, words, rate)
+        return closing.close(cfg, tracked, keeper, (train, validate), state, words, rate)
     finally:
         uploader.close()
 
@@ -211,122 +210,6 @@ def _fit(
         )
         raise SystemExit(128 + (interrupt.signal or 0))
     return ending.examples_per_second
-
-
-def _finish(
-    cfg: DictConfig,
-    tracked: "Run",
-    keeper: "Keeper",
-    data: tuple["Manifest", "Manifest"],
-    state: "State",
-    words: "Vocabulary",
-    rate: float,
-) -> dict[str, Any]:
-    """Scores the file of the best model, logs it and the last, and says where all that is."""
-    import keras
-
-    from yt8m_exp.data.pipeline import ordered_batches
-    from yt8m_exp.evaluation import scoring
-    from yt8m_exp.evaluation.entry import Entry
-    from yt8m_exp.registry import versions
-    from yt8m_exp.serving import packaging
-    from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import results
-
-    train, validate = data
-    logger.info("Scoring the best model as it was saved, and logging it with its figures")
-    tracked.writer.flush()
-    best = keras.saving.load_model(keeper.best, compile=False)
-    metrics, mean_loss = scoring.evaluate(
-        scoring.predictor(best, instantiate(cfg.loss)),
-        ordered_batches(Entry(best).read(validate)),
-        cfg.data.classes,
-    )
-    values = metrics.values() | {"loss": mean_loss}
-    about = {
-        "run_id": tracked.id,
-        "examples": state.best_examples,
-        "train": train.as_dict(),
-        "validate": validate.as_dict(),
-    }
-    if cfg.figures:
-        last = keeper.folder / "last.keras"
-        keeper.learner.save_model(last)
-        seen = about | {"examples": state.examples}
-        packaging.log_model(last, name="last", step=state.examples, words=words, about=seen)
-    info = packaging.log_model(
-        keeper.best, name="best", step=state.best_examples, words=words, about=about
-    )
-    packaging.log_metrics(
-        tracked.id,
-        info.model_id,
-        values,
-        step=state.best_examples,
-        data=("yt8m-validate", validate.digest),
-    )
-    if cfg.figures:
-        results.log_evaluation(
-            tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
-        )
-        results.log_curves(tracked.client, tracked.id, best=state.best_examples)
-    note = results.note(best.name, values, train.records, metrics.videos, info.model_uri)
-    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-    result = {
-        "run_id": tracked.id,
-        "model_uri": info.model_uri,
-        **values,
-        "examples": state.examples,
-        "examples_per_second": round(rate, 1),
-        **{name.removeprefix("model/"): value for name, value in keeper.learner.size().items()},
-    }
-    if cfg.register:
-        version = versions.register(tracked.client, info.model_uri, cfg.register)
-        result |= {"registered": cfg.register, "version": version}
-    summary.show(
-        f"{best.name}, trained on {train.records:,} videos, measured on {metrics.videos:,} others",
-        result,
-        {
-            "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
-            "Predict": f"python -m yt8m_exp.inference model_uri={info.model_uri}",
-        },
-    )
-    return result
-
-
-def _resumed(cfg: DictConfig) -> DictConfig:
-    """Returns the configuration of the run to resume, with what this command line changes of it.
-
-    Raises:
-        ValueError: the command line asks for another model, or the data are others.
-        FileNotFoundError: a pattern matches no shard.
-    """
-    from yt8m_exp.data import shards
-    from yt8m_exp.tracking import configuration, inputs
-
-    before = OmegaConf.create(configuration.read_config(cfg.resume))
-    _require_same_choices(cfg, before)
-    resumed = before.copy()
-    for key, value in command.changes("train", cfg).items():
-        OmegaConf.update(resumed, key, value, merge=False, force_add=True)
-    if resumed.model != before.model:
-        raise ValueError(
-            f"A run must go on with the model it began with, {before.model}, but the command line "
-            f"asks for {resumed.model}. Start a new run for another model."
-        )
-    for context in ("train", "validate"):  # before the run is opened, and changed by that
-        manifest = shards.scan(**recipe.shards(resumed, context))
-        inputs.require_same(cfg.resume, manifest, context=context)
-    return resumed  # type: ignore[return-value]
-
-
-def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
-    for group, key in ("model", "model._target_"), ("data", "data.level"):
-        now, then = OmegaConf.select(cfg, key), OmegaConf.select(before, key)
-        if group in command.given() and now != then:
-            raise ValueError(
-                f"A run must go on with the {group} it began with ({then}), but the command line "
-                f"asks for {now}. Leave {group} out, or start a new run."
-            )
 
 
 def _check(cfg: DictConfig) -> None:

@@ -1,0 +1,41 @@
+"""The configuration that a run goes on with."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import command, recipe
+
+
+def resumed(cfg: DictConfig) -> DictConfig:
+    """Returns the configuration of the run to resume, with what this command line changes of it.
+
+    Raises:
+        ValueError: the command line asks for another model, or group, or the data are others.
+        FileNotFoundError: a pattern matches no shard.
+    """
+    from yt8m_exp.data import shards
+    from yt8m_exp.tracking import configuration, inputs
+
+    before = OmegaConf.create(configuration.read_config(cfg.resume))
+    _require_same_choices(cfg, before)
+    resumed = before.copy()
+    for key, value in command.changes("train", cfg).items():
+        OmegaConf.update(resumed, key, value, merge=False, force_add=True)
+    if resumed.model != before.model:
+        raise ValueError(
+            f"A run must go on with the model it began with, {before.model}, but the command line "
+            f"asks for {resumed.model}. Start a new run for another model."
+        )
+    for context in ("train", "validate"):  # before the run is opened, and changed by that
+        manifest = shards.scan(**recipe.shards(resumed, context))
+        inputs.require_same(cfg.resume, manifest, context=context)
+    return resumed  # type: ignore[return-value]
+
+
+def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
+    for group, key in ("model", "model._target_"), ("data", "data.level"):
+        now, then = OmegaConf.select(cfg, key), OmegaConf.select(before, key)
+        if group in command.given() and now != then:
+            raise ValueError(
+                f"A run must go on with the {group} it began with ({then}), but the command line "
+                f"asks for {now}. Leave {group} out, or start a new run."
+            )
