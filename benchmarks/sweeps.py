@@ -5,10 +5,10 @@
     python -m benchmarks.sweeps kills 200 [postgres]
 
 `overhead` trains a model in one slot and prints, for each trial, the seconds from the start of its
-process until its model is built, those after its last evaluation, and those for which the slot was
-free before the next. `idle` has trials of 4 s and 20 s in two slots, and prints the share of the
-slots' time in which they were free. `kills` kills trials and drivers until as many are dead, and
-prints what is not as it must be.
+process until its model is built, those after its last evaluation, those of them in which the model
+is written to MLflow, and those for which the slot was free before the next. `idle` has trials of
+4 s and 20 s in two slots, and prints the share of the slots' time in which they were free. `kills`
+kills trials and drivers until as many are dead, and prints what is not as it must be.
 """
 
 import itertools
@@ -45,10 +45,12 @@ def main() -> None:
 def overhead(words: Sequence[str]) -> None:
     """Prints what each trial of a real training costs beyond its steps and evaluations."""
     rows = _times(6, 1, words or ["epochs=2"], "benchmarks.sweeps:timed")
-    print(f"{'trial':>5} {'model built':>12} {'after last':>11} {'slot free':>10}")
+    heads = "model built", "after last", "of it writing", "slot free"
+    print("trial " + " ".join(f"{head:>13}" for head in heads))
     for number, (row, after) in enumerate(itertools.pairwise([*rows, rows[-1]])):
-        parts = row["built"] - row["begin"], row["end"] - row["last"], after["begin"] - row["end"]
-        print(f"{number:>5} {parts[0]:>10.2f} s {parts[1]:>9.2f} s {max(parts[2], 0.0):>8.2f} s")
+        free = max(after["begin"] - row["end"], 0.0)
+        parts = row["built"] - row["begin"], row["end"] - row["last"], row["writing"], free
+        print(f"{number:>5} " + " ".join(f"{part:>11.2f} s" for part in parts))
 
 
 def idle(words: Sequence[str]) -> None:
@@ -88,7 +90,18 @@ def kills(words: Sequence[str]) -> None:
 
 def timed(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
     """Trains, and notes when."""
+    from yt8m_exp.serving import packaging
+
     times = {"begin": time.time()}
+    log_model = packaging.log_model
+
+    def logged(*args: Any, **options: Any) -> Any:
+        began = time.time()
+        info = log_model(*args, **options)
+        times["writing"] = time.time() - began
+        return info
+
+    packaging.log_model = logged
 
     def noted(values: dict[str, float], examples: int) -> bool:
         goes_on = reported(values, examples)

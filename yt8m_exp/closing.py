@@ -71,7 +71,7 @@ def close(
         seen = about | {"examples": state.examples}
         packaging.log_model(last, name="last", step=state.examples, words=words, about=seen)
     info = packaging.log_model(
-        keeper.best, name="best", step=state.best_examples, words=words, about=about
+        keeper.best, name="best", step=state.best_examples, words=words, about=about, model=best
     )
     packaging.log_metrics(
         tracked.id,

@@ -1,7 +1,6 @@
 """Logs a trained model to MLflow in the form that `tagger` serves."""
 
 import json
-import logging
 import tempfile
 import time
 import warnings
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import mlflow
@@ -18,6 +18,7 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array
+from mlflow.utils import environment
 
 from yt8m_exp import spec
 from yt8m_exp.data import vocabulary
@@ -27,10 +28,17 @@ from yt8m_exp.serving.requests import RECORD
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
+COMPARISON = "warn_dependency_requirement_mismatches"
 
 
 def log_model(
-    path: Path, *, name: str, step: int, words: Vocabulary, about: Mapping[str, Any]
+    path: Path,
+    *,
+    name: str,
+    step: int,
+    words: Vocabulary,
+    about: Mapping[str, Any],
+    model: keras.Model | None = None,
 ) -> ModelInfo:
     """Logs a `.keras` file as a model of the active run.
 
@@ -40,11 +48,12 @@ def log_model(
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
+        model: what the file holds, where it was loaded before.
 
     Returns:
         What MLflow knows of it, its id and URI among that.
     """
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         facts = Path(folder) / "about.json"
         facts.write_text(json.dumps(dict(about), indent=1))
@@ -132,19 +141,19 @@ def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Hides MLflow's progress bars over single files, and hints that a signature answers."""
+    """Hides MLflow's progress bars over single files, and hints that a signature answers.
+
+    It also spares MLflow's comparison of the requirements with what is installed, of which they
+    were made: it looks through every installed package for half a second.
+    """
     shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
     before = shown.get_raw()
     shown.set(False)
-    environment = logging.getLogger("mlflow.utils.environment")  # misses pip, which uv has not
-    level = environment.level
-    environment.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.object(environment, COMPARISON):
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
-        environment.setLevel(level)
         shown.unset() if before is None else shown.set(before)
 
 
