@@ -11,7 +11,17 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
+LONG = ("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level")
 SAMPLE = Path(__file__).parents[1] / "sample"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take minutes first, so that no worker is left with one at the end."""
+
+    def is_short(item: pytest.Item) -> bool:
+        return item.path.relative_to(Path(__file__).parent).parts[0].removesuffix(".py") not in LONG
+
+    items.sort(key=is_short)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,13 @@ def test_a_detached_head_has_no_branch_and_a_new_repository_no_commit(repository
 def test_it_works_without_git_and_outside_a_repository(tmp_path, monkeypatch, without_git):
     if without_git:
         monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "orig_argv", ["/bin/python", "-m", "yt8m_exp.train", "model=a b"])
     collected = provenance.collect(tmp_path)
     assert collected.diff == ""
     assert not [key for key in collected.tags if "git" in key]
     assert {"version.python", "version.tensorflow", "version.keras"} <= collected.tags.keys()
     assert int(collected.tags["hardware.cores"]) >= 1
-    assert "pytest" in collected.tags["command"]
+    assert collected.tags["command"].endswith("-m yt8m_exp.train 'model=a b'")
 
 
 def test_the_lock_is_named_by_its_digest(repository):
