@@ -131,6 +131,7 @@ def test_a_result_is_one_line_of_json_and_all_else_is_on_standard_error(store):
     assert outcome.status == 0
     (line,) = outcome.out.splitlines()
     assert json.loads(line)["run_id"] in outcome.err
+    assert "WARNING mlflow" not in outcome.err
 
 
 @pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])

@@ -1,14 +1,12 @@
-import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.verbs import CURVES, PROJECT, SMALL
+from tests.verbs import CURVES, SMALL
 from yt8m_exp.tuning import devices
 
 BIN = Path(sys.executable).parent
@@ -101,16 +99,7 @@ def test_an_entry_point_of_mlflow_holds_the_study_and_its_trials(store, tmp_path
     words(tmp_path, "by mlflow")
     given = f"storage={tmp_path}/journal tracking.runs={store.runs} tracking.system_metrics=false"
     parameters = {"sweep": f"{tmp_path}/study.yaml", "trials": "1", "overrides": given}
-    outcome = subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", ".", "-e", "sweep", "--env-manager", "local"]
-        + [word for pair in parameters.items() for word in ("-P", "{}={}".format(*pair))],
-        cwd=PROJECT,
-        env={**os.environ, **store.environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    result = json.loads(outcome.stdout.splitlines()[-1])
+    result = store.mlflow_run("sweep", parameters)
     run = store.get(result["run_id"])
     assert (run.info.status, run.data.tags["mlflow.project.entryPoint"]) == ("FINISHED", "sweep")
     trial = store.get(result["best"]["run_id"])

@@ -1,7 +1,5 @@
 import json
-import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -256,16 +254,7 @@ def test_a_full_entry_point_joins_the_run_that_mlflow_made(store, tmp_path):
         "overrides": f"~data.features.mean_rgb tracking.runs={tmp_path}",
     }
     before = {run.info.run_id for run in store.search()}
-    outcome = subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", ".", "-e", "train", "--env-manager", "local"]
-        + [word for pair in parameters.items() for word in ("-P", "{}={}".format(*pair))],
-        cwd=PROJECT,
-        env={**os.environ, **store.environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    result = json.loads(outcome.stdout.splitlines()[-1])
+    result = store.mlflow_run("train", parameters)
     assert {run.info.run_id for run in store.search()} - before == {result["run_id"]}
     run = store.get(result["run_id"])
     assert run.info.status == "FINISHED"

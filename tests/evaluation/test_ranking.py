@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yt8m_exp.evaluation.ranking import Ranking, average_precision, top_predictions
+from yt8m_exp.evaluation.precision import average_precision
+from yt8m_exp.evaluation.ranking import Ranking, top_predictions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 SHARED = Path(__file__).parents[2].parent / "shared" / "golden" / "metrics"

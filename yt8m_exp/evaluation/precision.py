@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _EXACT = 32  # harmonic numbers from a table up to here, by their expansion beyond
 _BLOCK = 1 << 17  # hits at a time: what fits the cache is also not asked of the system anew
@@ -82,6 +82,34 @@ def expected_sum(
     slope = (hits - 1) / np.maximum(size - 1, 1)
     level = hits_before + 1 - slope * (before + 1)
     return hits / size * (slope * taken + level * _harmonic_span(before, taken))
+
+
+def average_precision(
+    scores: ArrayLike, hits: ArrayLike, *, n: int | None = None, positives: int | None = None
+) -> float:
+    """Average precision of one ranked list, or of its first `n` (AP@n of the starter code).
+
+    Args:
+        scores: One score an item, (N,).
+        hits: Whether the item is right: above 0 (N,).
+        n: Items to look at from the top; all by default. No more positives than that are expected.
+        positives: Number of positives in all; by default those in the list.
+
+    Returns:
+        The sum of the precisions at the hits over the positives, expected over the random order of
+        tied scores; 0 without positives. Above 1 if `positives` is below the number of hits.
+    """
+    hits = np.asarray(hits) > 0
+    expected = int(hits.sum()) if positives is None else positives
+    if not expected:
+        return 0.0
+    _, group, size = np.unique(-np.asarray(scores), return_inverse=True, return_counts=True)
+    right = np.bincount(group, weights=hits)
+    before, right_before = np.cumsum(size) - size, np.cumsum(right) - right
+    length = hits.size if n is None else n
+    taken = np.clip(length - before, 0, size)
+    total = expected_sum(right, size, before, right_before, taken).sum()
+    return float(total / (expected if n is None else min(expected, n)))
 
 
 def curve(keys: NDArray, positives: int, *, points: int = 500) -> Curve:

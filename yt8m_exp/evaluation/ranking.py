@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.evaluation.precision import Curve, curve, expected_sum, pack, precision_sums
+from yt8m_exp.evaluation.precision import Curve, curve, pack, precision_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,34 +241,6 @@ def top_predictions(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
     scores = np.asarray(scores)
     order = np.argsort(-scores, axis=-1, kind="stable")[:, :k]
     return np.take_along_axis(scores, order, axis=-1), order.astype(np.int32)
-
-
-def average_precision(
-    scores: ArrayLike, hits: ArrayLike, *, n: int | None = None, positives: int | None = None
-) -> float:
-    """Average precision of one ranked list, or of its first `n` (AP@n of the starter code).
-
-    Args:
-        scores: One score an item, (N,).
-        hits: Whether the item is right: above 0 (N,).
-        n: Items to look at from the top; all by default. No more positives than that are expected.
-        positives: Number of positives in all; by default those in the list.
-
-    Returns:
-        The sum of the precisions at the hits over the positives, expected over the random order of
-        tied scores; 0 without positives. Above 1 if `positives` is below the number of hits.
-    """
-    hits = np.asarray(hits) > 0
-    expected = int(hits.sum()) if positives is None else positives
-    if not expected:
-        return 0.0
-    _, group, size = np.unique(-np.asarray(scores), return_inverse=True, return_counts=True)
-    right = np.bincount(group, weights=hits)
-    before, right_before = np.cumsum(size) - size, np.cumsum(right) - right
-    length = hits.size if n is None else n
-    taken = np.clip(length - before, 0, size)
-    total = expected_sum(right, size, before, right_before, taken).sum()
-    return float(total / (expected if n is None else min(expected, n)))
 
 
 def _check_rated(hits: NDArray, counts: NDArray) -> None:

@@ -1,6 +1,7 @@
 """Logs a trained model to MLflow in the form that `tagger` serves."""
 
 import json
+import logging
 import tempfile
 import time
 import warnings
@@ -149,11 +150,15 @@ def _without_advice() -> Iterator[None]:
     shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
     before = shown.get_raw()
     shown.set(False)
+    logger = logging.getLogger(environment.__name__)  # misses pip, which uv has not
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), mock.patch.object(environment, COMPARISON):
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
+        logger.setLevel(level)
         shown.unset() if before is None else shown.set(before)
 
 
