@@ -3,9 +3,8 @@
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command, recipe
+from yt8m_exp import command, recipe, study_run
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
-    from yt8m_exp.tracking.runs import Run
     from yt8m_exp.tuning.definition import Definition
     from yt8m_exp.tuning.driver import Budget
-    from yt8m_exp.tuning.runs import TrialRuns
     from yt8m_exp.tuning.storage import Storage
     from yt8m_exp.tuning.study import Study
 
@@ -66,10 +63,10 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         study = _study(cfg, definition, storage, space.default(), data)
         leases = Leases(study)
         stack.enter_context(leases.renewed())
-        tracked = stack.enter_context(_parent(cfg, definition, storage, study))
+        tracked = stack.enter_context(study_run.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
         judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
-        runs = _runs(cfg, definition, study, tracked, work)
+        runs = study_run.children(cfg, study, tracked, partial(_words, definition), work)
 
         def plan(params: Mapping[str, Any]) -> float:
             return space.lookup(params)("epochs") * data[0].records
@@ -83,7 +80,7 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
                 show=Status(trials, plan, show).show,
             )
             driver.run()
-        result = _finish(cfg, definition, study, tracked)
+        result = study_run.close(cfg, definition, study, tracked)
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:
@@ -166,69 +163,6 @@ def _study(
     )
 
 
-@contextmanager
-def _parent(
-    cfg: DictConfig, definition: "Definition", storage: "Storage", study: "Study"
-) -> Iterator["Run | None"]:
-    """Opens the study's run; None where another driver of the study holds it."""
-    from yt8m_exp.tracking.runs import open_run
-
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    with ExitStack() as stack:
-        with storage.claiming(definition.name):
-            run_id = study.user_attrs.get("run_id")
-            opening = open_run(
-                "sweep",
-                experiment=cfg.tracking.experiment,
-                config=plain | {"study": asdict(definition)},
-                root=Path(cfg.tracking.runs),
-                resume=run_id,
-                name=cfg.tracking.run_name or definition.name,
-                system_metrics=cfg.tracking.system_metrics,
-            )
-            try:
-                tracked: Run | None = (opened := stack.enter_context(opening))
-                study.set_user_attr("run_id", opened.id)
-            except RuntimeError as error:
-                if run_id is None:
-                    raise
-                tracked = None
-                logger.info("This driver joins another one of the study. %s", error)
-        yield tracked
-
-
-def _runs(
-    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None", work: str
-) -> "TrialRuns":
-    from yt8m_exp.tracking import store
-    from yt8m_exp.tracking.studies import StudyRuns
-    from yt8m_exp.tuning import results
-    from yt8m_exp.tuning.runs import TrialRuns
-
-    shared = [
-        command.override("tracking.experiment", cfg.tracking.experiment),
-        command.override("tracking.runs", cfg.tracking.runs),
-        "tracking.system_metrics=false",  # of the machine, which the study's run has
-        "figures=false",
-    ]
-
-    def note() -> None:
-        if tracked:
-            tracked.writer.log(results.progress(study), results.finished(study))
-
-    parent = study.user_attrs["run_id"]
-    kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
-    known = {trial.user_attrs.get("run_id") for trial in study.get_trials(deepcopy=False)}
-    kept.close_lost(known)
-    return TrialRuns(
-        kept,
-        definition.name,
-        words=lambda params: [*shared, *_words(definition, params)],
-        work=work,
-        ended=note,
-    )
-
-
 def _budget(definition: "Definition") -> "Budget":
     from yt8m_exp.tuning.driver import Budget
 
@@ -237,43 +171,6 @@ def _budget(definition: "Definition") -> "Budget":
         seconds=(definition.hours or math.inf) * HOUR_SECONDS,
         trial_seconds=(definition.trial_hours or math.inf) * HOUR_SECONDS,
     )
-
-
-def _finish(
-    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None"
-) -> dict[str, Any]:
-    """Logs what the study has found, and registers its best model where that is asked for."""
-    from yt8m_exp.registry import versions
-    from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import store, studies
-    from yt8m_exp.tuning import figures, results
-
-    found, counts = results.best(study), results.tally(study)
-    result = {
-        "run_id": study.user_attrs["run_id"],
-        "study": study.study_name,
-        "best": found[0] if found else None,
-        "counts": counts,
-    }
-    if len(study.directions) > 1:
-        result["front"] = found
-    if tracked:
-        studies.log_findings(
-            tracked,
-            page=figures.page(study),
-            pictures=figures.pictures(study),
-            note=results.note(study, definition.description),
-        )
-    if cfg.register and found:
-        client = store.connect()
-        version = versions.register(client, found[0]["model_uri"], cfg.register)
-        client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
-        result |= {"registered": cfg.register, "version": version}
-    shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
-    rows = {**counts, **(found[0] if found else {}), **shares}
-    title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
-    summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
-    return result
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
 from yt8m_exp.evaluation.tensors import shared
+from yt8m_exp.evaluation.top_k import top_k
 
 Loss = Callable[..., tf.Tensor]
 Batch = Mapping[str, np.ndarray]
@@ -42,20 +43,20 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
     entry = Entry(model)
 
     @tf.function(reduce_retracing=True)
-    def best(features, known, k):
+    def scored(features, known):
         predictions = entry.predict(features, training=False)
-        if "rated" in known:
-            scores, class_ids = _rated_first(predictions, known["rated"])
-        else:
-            scores, class_ids = tf.math.top_k(predictions, k)
         value = loss(predictions=predictions, **known) if loss else tf.constant(0.0)
-        return scores, class_ids, value
+        return predictions, value
 
     def predict(batch: Batch, k: int) -> Best:
         features = {name: shared(batch[name]) for name in entry.names(batch)}
         known = {name: shared(batch[name]) for name in KNOWN & batch.keys()}
-        scores, class_ids, value = best(features, known, tf.constant(min(k, classes)))
-        return Best(scores.numpy(), class_ids.numpy(), float(value) if loss else None)
+        predictions, value = scored(features, known)
+        if "rated" in known:
+            scores, class_ids = (x.numpy() for x in _rated_first(predictions, known["rated"]))
+        else:
+            scores, class_ids = top_k(np.asarray(predictions), min(k, classes))
+        return Best(scores, class_ids, float(value) if loss else None)
 
     return predict
 
@@ -107,6 +108,7 @@ def evaluate(
     return ranking.result(), losses / max(videos, 1)
 
 
+@tf.function(reduce_retracing=True)
 def _rated_first(predictions: tf.Tensor, rated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the scores of the rated classes (B, R), falling, and these, padded with 0 and -1."""
     rated = tf.sort(rated, axis=1)
