@@ -17,7 +17,7 @@ from rich.progress import track
 from yt8m_exp.data import checks, records, tfrecord, wire
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.videos import Videos
+from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
 
 if TYPE_CHECKING:
     from yt8m_exp.data.means import Means  # whose compiler takes time to load
@@ -151,13 +151,13 @@ class Loader:
             return load(shards, self._schema)
         size = room(shards)
         if size > len(self._buffer):
-            self._buffer = np.empty(size, np.uint8)
+            self._buffer = aligned((size,))
         return self._means.of(load(shards, self._schema, self._buffer[:size]))
 
 
 def room(shards: Sequence[Shard]) -> int:
     """Returns how many bytes shards take in memory."""
-    return sum(shard.bytes for shard in shards) + wire.PADDING
+    return sum(_aligned_bytes(shard) for shard in shards) + wire.PADDING
 
 
 def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = None) -> Videos:
@@ -171,22 +171,26 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
     Raises:
         ValueError: a shard is not what it was when it was scanned.
     """
-    sizes = np.array([shard.bytes for shard in shards], np.int64)
-    buffer = np.empty(room(shards), np.uint8) if buffer is None else buffer
-    frames = []
-    for shard, end in zip(shards, np.cumsum(sizes).tolist(), strict=True):
-        view = buffer.data[end - shard.bytes : end]
+    buffer = aligned((room(shards),)) if buffer is None else buffer
+    frames, end = [], 0
+    for shard in shards:
+        start, end = end, end + _aligned_bytes(shard)
+        view = buffer.data[start : start + shard.bytes]
         _read(shard, view)
         found, _ = tfrecord.index(view, checksums=False)
         bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
         rows = np.delete(np.stack(found, axis=1), bad, axis=0)
-        frames.append(rows + np.array([end - shard.bytes, 0]))
+        frames.append(rows + np.array([start, 0]))
     table = np.concatenate(frames)
     videos, problems = records.decode(buffer, tfrecord.Spans(*table.T), schema)
     if problems or len(videos.ids) != sum(shard.records for shard in shards):
         names = ", ".join(shard.path for shard in shards)
         raise ValueError(f"A shard changed while it was in use, one of: {names}. Start again.")
     return videos
+
+
+def _aligned_bytes(shard: Shard) -> int:
+    return shard.bytes + -shard.bytes % ALIGNMENT
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -213,6 +217,6 @@ def _sentence(shard: Shard) -> str:
 def _read(shard: Shard, view: memoryview) -> None:
     with Path(shard.path).open("rb") as file:
         status = os.fstat(file.fileno())
-        if (status.st_size, status.st_mtime_ns) != (shard.bytes, shard.modified):
+        same = (status.st_size, status.st_mtime_ns) == (shard.bytes, shard.modified)
+        if not (same and file.readinto(view) == shard.bytes):
             raise ValueError(f"{shard.path} changed while it was in use. Start again.")
-        file.readinto(view)

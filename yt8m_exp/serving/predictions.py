@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yt8m_exp.serving.lines import lines
 from yt8m_exp.serving.whole_file import WholeFile
 
 HEADER = ["VideoId", "LabelConfidencePairs"]
@@ -53,13 +54,8 @@ class PredictionsWriter:
         """
         class_ids, scores = np.asarray(class_ids), np.asarray(scores)
         _check_batch(ids, class_ids, scores)
-        videos, k = scores.shape
-        fields = np.empty((videos, 1 + 2 * k), object)
-        fields[:, 0] = _quoted(ids)
-        fields[:, 1::2] = class_ids
-        fields[:, 2::2] = scores.astype(np.float64)
-        line = "%s," + " ".join(["%d %g"] * k) + "\n"
-        self._lines.write((line * videos % tuple(fields.ravel())).encode())
+        names = [name.encode() for name in _quoted(ids)]
+        self._lines.write(lines(names, class_ids, scores) or _formatted(names, class_ids, scores))
 
     def __exit__(self, *ending) -> None:
         self._whole.__exit__(*ending)
@@ -77,11 +73,11 @@ def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]
     path = Path(path)
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
-        lines = csv.reader(file)
-        if (header := next(lines, None)) != HEADER:
+        rows = csv.reader(file)
+        if (header := next(rows, None)) != HEADER:
             raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
-        for line in lines:
-            yield _parsed(line, where=f"{path}, line {lines.line_num}")
+        for row in rows:
+            yield _parsed(row, where=f"{path}, line {rows.line_num}")
 
 
 def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
@@ -112,6 +108,15 @@ def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> Non
             f"Scores must fall in each row, but those of {ids[row]!r} are {scores[row].tolist()}. "
             "Do they go through `top_predictions`?"
         )
+
+
+def _formatted(names: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes:
+    videos, k = scores.shape
+    fields = np.empty((videos, 1 + 2 * k), object)
+    fields[:, 0] = names
+    fields[:, 1::2] = class_ids
+    fields[:, 2::2] = scores.astype(np.float64)
+    return (b"%b," + b" ".join([b"%d %g"] * k) + b"\n") * videos % tuple(fields.ravel())
 
 
 def _quoted(ids: Sequence[str]) -> Sequence[str]:

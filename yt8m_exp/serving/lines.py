@@ -1,0 +1,103 @@
+"""Lines of predictions as bytes, compiled by Numba: on first use, then from its cache.
+
+Python's own formatting takes ten times as long, and all other threads wait for it.
+"""
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST = 1e-7
+"""Scores from here to 1 are written exactly as `%g` writes them.
+
+A float32 has 24 bits and 10**12 an odd part of 28: their product is exact in a float64, and so is
+the digit that it is rounded to.
+"""
+_TENS = 10.0 ** np.arange(13)
+_DIGITS = 6
+_ROOM = 26  # bytes of a class, a score, and what is between them
+
+
+def lines(ids: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes | None:
+    """Returns `id,class score class score ...` and an end of line for each video.
+
+    Args:
+        ids: names, B of them, as they shall stand there.
+        class_ids: integers (B, K), not negative.
+        scores: (B, K).
+
+    Returns:
+        The lines; None if scores are not float32 or one is not in [`LEAST`, 1].
+    """
+    if scores.dtype != np.float32 or not ((scores >= LEAST) & (scores <= 1)).all():
+        return None
+    names = np.frombuffer(b"".join(ids), np.uint8)
+    ends = np.cumsum([len(name) for name in ids], dtype=np.int64)
+    out = np.empty(len(names) + len(ids) + scores.size * _ROOM, np.uint8)
+    pairs = np.ascontiguousarray(class_ids, np.int64), np.ascontiguousarray(scores)
+    return out[: _write(out, names, ends, *pairs)].tobytes()
+
+
+@numba.njit(nogil=True, cache=True)
+def _write(out, names, ends, class_ids, scores):  # type: ignore[no-untyped-def]
+    at = read = 0
+    for row in range(len(ends)):
+        size = ends[row] - read
+        out[at : at + size] = names[read : ends[row]]
+        at, read = at + size, ends[row]
+        for column in range(scores.shape[1]):
+            out[at] = ord(" ") if column else ord(",")
+            at = _integer(out, at + 1, class_ids[row, column])
+            out[at] = ord(" ")
+            at = _score(out, at + 1, np.float64(scores[row, column]))
+        out[at] = ord("\n")
+        at += 1
+    return at
+
+
+@numba.njit(nogil=True, cache=True)
+def _integer(out, at, value):  # type: ignore[no-untyped-def]
+    digits = 1
+    while value >= 10**digits:
+        digits += 1
+    for place in range(digits - 1, -1, -1):
+        out[at + place] = ord("0") + value % 10
+        value //= 10
+    return at + digits
+
+
+@numba.njit(nogil=True, cache=True)
+def _score(out, at, score):  # type: ignore[no-untyped-def]
+    """Writes a score in [1e-7, 1] as `%g` does; returns where it ends."""
+    tens = _DIGITS - 1
+    while score * _TENS[tens] < _TENS[_DIGITS - 1]:
+        tens += 1
+    number = np.int64(np.rint(score * _TENS[tens]))
+    digits = _DIGITS
+    if number == 10**_DIGITS:  # rounded up to one more digit
+        number, tens = 10 ** (_DIGITS - 1), tens - 1
+    while number % 10 == 0:
+        number, digits = number // 10, digits - 1
+    behind = tens - (_DIGITS - 1)  # the first digit is that many places behind the point
+    if behind > 4:
+        at = _integer(out, at, number // 10 ** (digits - 1))
+        if digits > 1:
+            out[at] = ord(".")
+            at = _padded(out, at + 1, number % 10 ** (digits - 1), digits - 1)
+        out[at], out[at + 1] = ord("e"), ord("-")
+        return _padded(out, at + 2, behind, 2)
+    if behind == 0:
+        out[at] = ord("1")
+        return at + 1
+    out[at], out[at + 1] = ord("0"), ord(".")
+    return _padded(out, at + 2, number, behind - 1 + digits)
+
+
+@numba.njit(nogil=True, cache=True)
+def _padded(out, at, number, digits):  # type: ignore[no-untyped-def]
+    for place in range(digits - 1, -1, -1):
+        out[at + place] = ord("0") + number % 10
+        number //= 10
+    return at + digits
