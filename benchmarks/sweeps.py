@@ -2,13 +2,14 @@
 
     python -m benchmarks.sweeps overhead [overrides of the trials]
     python -m benchmarks.sweeps idle
-    python -m benchmarks.sweeps kills 200 [postgres]
+    python -m benchmarks.sweeps kills 200 [postgres] [alone]
 
 `overhead` trains a model in one slot and prints, for each trial, the seconds from the start of its
 process until its model is built, those after its last evaluation, those of them in which the model
 is written to MLflow, and those for which the slot was free before the next. `idle` has trials of
 4 s and 20 s in two slots, and prints the share of the slots' time in which they were free. `kills`
-kills trials and drivers until as many are dead, and prints what is not as it must be.
+kills trials and drivers, of which two work at a time or one `alone`, until as many are dead, and
+prints what is not as it must be.
 """
 
 import itertools
@@ -83,7 +84,8 @@ def kills(words: Sequence[str]) -> None:
             studies.url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         studies.study["trials"] = count
         began = time.monotonic()
-        killed = killing.disturbed(studies, drivers=2, kills=count, seed=0)
+        drivers = 1 if "alone" in words else 2
+        killed = killing.disturbed(studies, drivers=drivers, kills=count, seed=drivers)
         print(f"killed {dict(killed)} in {time.monotonic() - began:,.0f} s; {count} trials")
         print("\n".join(killing.faults(studies, count)) or "nothing is wrong")
 

@@ -25,7 +25,7 @@ def close(
     words: "Vocabulary",
     rate: float,
 ) -> dict[str, Any]:
-    """Scores the file of the best model, logs it and the last, and says where all that is.
+    """Logs the best model, scored from its file, and the last, and says where all that is.
 
     Args:
         cfg: the configuration of the training.
@@ -50,15 +50,18 @@ def close(
     from yt8m_exp.tracking import results
 
     train, validate = data
-    logger.info("Scoring the best model as it was saved, and logging it with its figures")
+    best, values = keeper.learner.model, state.best_metrics
+    scored = cfg.figures or not values  # without figures, what training measured will do
+    logger.info("Logging the best model%s", ", scored as it was saved" if scored else "")
     tracked.writer.flush()
-    best = keras.saving.load_model(keeper.best, compile=False)
-    metrics, mean_loss = scoring.evaluate(
-        scoring.predictor(best, instantiate(cfg.loss)),
-        ordered_batches(Entry(best).read(validate)),
-        cfg.data.classes,
-    )
-    values = metrics.values() | {"loss": mean_loss}
+    if scored:
+        best = keras.saving.load_model(keeper.best, compile=False)
+        metrics, mean_loss = scoring.evaluate(
+            scoring.predictor(best, instantiate(cfg.loss)),
+            ordered_batches(Entry(best).read(validate)),
+            cfg.data.classes,
+        )
+        values = metrics.values() | {"loss": mean_loss}
     about = {
         "run_id": tracked.id,
         "examples": state.best_examples,
@@ -85,7 +88,7 @@ def close(
             tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
         )
         results.log_curves(tracked.client, tracked.id, best=state.best_examples)
-    note = results.note(best.name, values, train.records, metrics.videos, info.model_uri)
+    note = results.note(best.name, values, train.records, validate.records, info.model_uri)
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     result = {
         "run_id": tracked.id,
@@ -98,8 +101,9 @@ def close(
     if cfg.register:
         version = versions.register(tracked.client, info.model_uri, cfg.register)
         result |= {"registered": cfg.register, "version": version}
+    measured = f"measured on {validate.records:,} others"
     summary.show(
-        f"{best.name}, trained on {train.records:,} videos, measured on {metrics.videos:,} others",
+        f"{best.name}, trained on {train.records:,} videos, {measured}",
         result,
         {
             "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",

@@ -88,17 +88,23 @@ def children(
     kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
     known = {trial.user_attrs.get("run_id") for trial in study.get_trials(deepcopy=False)}
     kept.close_lost(known)
-    return TrialRuns(
+    runs = TrialRuns(
         kept,
         study.study_name,
         words=lambda params: [*shared, *words(params)],
         work=work,
         ended=note,
     )
+    runs.settle(study.get_trials(deepcopy=False))
+    return runs
 
 
 def close(
-    cfg: DictConfig, definition: "Definition", study: "Study", tracked: "Run | None"
+    cfg: DictConfig,
+    definition: "Definition",
+    study: "Study",
+    tracked: "Run | None",
+    runs: "TrialRuns",
 ) -> dict[str, Any]:
     """Logs what the study has found, and registers its best model where that is asked for."""
     from yt8m_exp.registry import versions
@@ -106,6 +112,7 @@ def close(
     from yt8m_exp.tracking import store, studies
     from yt8m_exp.tuning import figures, results
 
+    runs.settle(study.get_trials(deepcopy=False))
     found, counts = results.best(study), results.tally(study)
     result = {
         "run_id": study.user_attrs["run_id"],
@@ -128,7 +135,8 @@ def close(
         client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         result |= {"registered": cfg.register, "version": version}
     shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
-    rows = {**counts, **(found[0] if found else {}), **shares}
+    best = dict(found[0]) if found else {}
+    rows = {**counts, **best.pop("params", {}), **best, **shares}
     title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
     summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
     return result

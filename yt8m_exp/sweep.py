@@ -80,7 +80,7 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
                 show=Status(trials, plan, show).show,
             )
             driver.run()
-        result = study_run.close(cfg, definition, study, tracked)
+        result = study_run.close(cfg, definition, study, tracked, runs)
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:

@@ -85,6 +85,18 @@ def test_going_on_counts_what_is_there(studies):
     assert again["run_id"] == first["run_id"]
 
 
+def test_a_session_notes_what_a_driver_that_died_had_not(studies):
+    studies.done("trials=2")
+    runs = [trial.user_attrs["run_id"] for trial in studies.trials]
+    before = [studies.store.get(run_id).data.tags for run_id in runs]
+    for run_id, status in zip(runs, ("SCHEDULED", "KILLED"), strict=True):
+        studies.store.client.delete_tag(run_id, "trial.state")
+        studies.store.client.update_run(run_id, status=status)
+    studies.done("trials=2")
+    assert [studies.store.status(run_id) for run_id in runs] == ["FINISHED"] * 2
+    assert [studies.store.get(run_id).data.tags for run_id in runs] == before
+
+
 def test_values_are_reported_at_examples_seen(studies):
     studies.done("trials=1")
     (trial,) = studies.trials

@@ -28,6 +28,6 @@ def show(title: str, rows: Mapping[str, object], hints: Mapping[str, str]) -> No
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4f}"
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:#.4g}"
     whole = isinstance(value, int) and not isinstance(value, bool)
     return f"{value:,}" if whole else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from yt8m_exp.tracking import configuration, owners
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient, entities
 
     from yt8m_exp.tracking.runs import Run
 
@@ -64,21 +64,35 @@ class StudyRuns:
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status)
 
+    def states(self) -> dict[str, tuple[str, str | None]]:
+        """Returns the status of each trial's run, and the state of the trial as tagged, by id."""
+        return {
+            run.info.run_id: (run.info.status, run.data.tags.get(f"{PREFIX}state"))
+            for run in self._children()
+        }
+
     def close_lost(self, known: Collection[str | None]) -> None:
         """Ends runs that no process joined before their driver died.
 
         Args:
             known: the runs of trials that the study knows, and may still start.
         """
-        experiment_id = self.client.get_run(self.parent).info.experiment_id
-        lost = self.client.search_runs(
-            [experiment_id],
-            f"attributes.status = 'SCHEDULED' and tags.`{PARENT}` = '{self.parent}'",
-        )
-        for run in lost:
-            if run.info.run_id not in known:
+        for run in self._children():
+            if run.info.status == "SCHEDULED" and run.info.run_id not in known:
                 self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _children(self) -> Iterator[entities.Run]:
+        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs(
+                [experiment_id],
+                f"tags.`{PARENT}` = '{self.parent}'",
+                page_token=token or None,
+            )
+            yield from page
+            token = page.token or None
 
 
 def log_findings(run: Run, *, page: str, pictures: Mapping[str, Figure], note: str) -> None:

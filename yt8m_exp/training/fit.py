@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,7 @@ class State:
     Attributes:
         examples: examples seen.
         best_gap: the best of the evaluations, and the examples seen then.
+        best_metrics: all that this evaluation measured.
         since_best: evaluations since.
         losses, steps: sum of the losses since the last point of the curve, and their number.
     """
@@ -66,6 +67,7 @@ class State:
     examples: int = 0
     best_gap: float = -math.inf
     best_examples: int = 0
+    best_metrics: dict[str, float] = field(default_factory=dict)
     since_best: int = 0
     losses: float = 0.0
     steps: int = 0
@@ -133,7 +135,7 @@ def fit(
                 metrics = calls.evaluate()
                 points = {f"val/{name}": value for name, value in metrics.items()}
                 calls.report(points, state.examples)
-                calls.save(state, _note(state, metrics["gap"]))
+                calls.save(state, _note(state, metrics))
             saved = time.monotonic()
             stopping = stopping or calls.stop()  # the report may have decided it
         elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
@@ -150,10 +152,11 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _note(state: State, gap: float) -> bool:
+def _note(state: State, metrics: Mapping[str, float]) -> bool:
     """Notes an evaluation, and tells whether it is the best so far."""
-    if gap > state.best_gap:
-        state.best_gap, state.best_examples, state.since_best = gap, state.examples, 0
+    if metrics["gap"] > state.best_gap:
+        state.best_gap, state.best_metrics = metrics["gap"], dict(metrics)
+        state.best_examples, state.since_best = state.examples, 0
         return True
     state.since_best += 1
     return False

@@ -81,9 +81,13 @@ def note(study: optuna.Study, description: str) -> str:
     rows = [["trial", *names, *params], ["---"] * (1 + len(names) + len(params))]
     for trial in found:
         values = trial["value"] if len(names) > 1 else [trial["value"]]
-        shown = [f"`{trial['params'][key]}`" if key in trial["params"] else "" for key in params]
+        shown = [_short(trial["params"][key]) if key in trial["params"] else "" for key in params]
         rows.append([str(trial["trial"]), *(f"{value:.5g}" for value in values), *shown])
     return text + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _short(value: object) -> str:
+    return f"`{value:.4g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _repeated(trial: FrozenTrial) -> bool:

@@ -1,13 +1,15 @@
 """The runs of a study's trials in MLflow: made here, joined by the trials' processes."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optuna import Trial
+from optuna.trial import FrozenTrial, TrialState
 
 from yt8m_exp.tracking.studies import StudyRuns
+from yt8m_exp.tuning.study import is_infeasible
 from yt8m_exp.tuning.working import Working
 
 STATUS = {"complete": "FINISHED", "failed": "FAILED"}
@@ -55,7 +57,32 @@ class TrialRuns:
 
     def end(self, working: Working, state: str, reason: str) -> None:
         """Notes how a trial ended."""
-        tags = {"study": self.study, "number": working.trial.number, "state": state}
-        tags |= {"examples": working.examples} | ({"reason": reason} if reason else {})
-        self.kept.end(working.run_id, STATUS.get(state, "KILLED"), tags)
+        self._end(working.run_id, working.trial.number, state, working.examples, reason)
         self.ended()
+
+    def settle(self, trials: Iterable[FrozenTrial]) -> None:
+        """Notes how trials ended whose drivers died before they could note it."""
+        noted = self.kept.states()
+        for trial in trials:
+            state, known = _state(trial), trial.user_attrs
+            run_id = known.get("run_id")
+            if state and run_id in noted and noted[run_id] != (_status(state), state):
+                examples, reason = known.get("examples", 0), known.get("reason", "")
+                self._end(run_id, trial.number, state, examples, reason)
+
+    def _end(self, run_id: str, number: int, state: str, examples: int, reason: str) -> None:
+        tags = {"study": self.study, "number": number, "state": state, "examples": examples}
+        self.kept.end(run_id, _status(state), tags | ({"reason": reason} if reason else {}))
+
+
+def _status(state: str) -> str:
+    return STATUS.get(state, "KILLED")
+
+
+def _state(trial: FrozenTrial) -> str | None:
+    """Returns how a trial ended, as `Working.outcome` names it; None where it goes on."""
+    if not trial.state.is_finished() or trial.user_attrs.get("requeued"):
+        return None
+    if trial.state == TrialState.FAIL:
+        return "failed"
+    return "infeasible" if is_infeasible(trial) else trial.state.name.lower()
