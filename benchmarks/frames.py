@@ -87,8 +87,8 @@ def _read(manifest: Manifest) -> int:
 
 def _predicted(score, manifest: Manifest, path: Path) -> int:
     with PredictionsWriter(path) as file:
-        for batch in pipeline.ordered_batches(manifest):
-            best = score(batch, spec.TOP_K)
+        batches = pipeline.ordered_batches(manifest)
+        for batch, best in pipeline.ahead((b, score(b, spec.TOP_K)) for b in batches):
             file.write([name.decode() for name in batch["id"]], best.class_ids, best.scores)
     return 0
 

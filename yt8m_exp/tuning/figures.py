@@ -20,6 +20,7 @@ SAYS = {
     "timeline": "When each trial ran, and how it ended.",
     "pareto_front": "Trials that no other is better than in every objective.",
 }
+MOST_CURVES_NAMED = 10
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;
 color:#24292f}}h2{{margin:2.5rem 0 0}}p{{color:#6b7280;margin:0}}</style></head>
@@ -53,8 +54,19 @@ def pictures(study: optuna.Study) -> dict[str, Any]:
         for name, axes in _drawn(study, visualization):
             figure = axes.figure if hasattr(axes, "figure") else axes.flat[0].figure
             pyplot.close(figure)
+            if name == "intermediate_values":
+                _label_curves(axes, study)
             drawn[name] = figure
     return drawn
+
+
+def _label_curves(axes: Any, study: optuna.Study) -> None:
+    """Names the axes; a legend that is longer than the figure tells nobody which curve is whose."""
+    value = (study.metric_names or ["value"])[0]
+    axes.set(title=f"Study {study.study_name}", xlabel="examples seen", ylabel=value)
+    legend = axes.get_legend()
+    if legend and len(legend.get_texts()) > MOST_CURVES_NAMED:
+        legend.remove()
 
 
 def _drawn(study: optuna.Study, visualization: ModuleType) -> Iterator[tuple[str, Any]]:
