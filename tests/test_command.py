@@ -87,6 +87,15 @@ def test_a_value_of_a_group_changes_alone():
     assert command.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
 
 
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*.yaml"))
+)
+def test_every_experiment_composes_and_resolves(name):
+    cfg = command.compose("train", [f"experiment={name}"])
+    OmegaConf.resolve(cfg)
+    assert cfg != command.compose("train")
+
+
 @pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])
 def test_every_configuration_composes_and_resolves(verb):
     cfg = command.compose(verb)
