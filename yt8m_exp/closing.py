@@ -1,4 +1,4 @@
-"""What a training ends with: its best model scored as it was saved, logged, shown, registered."""
+"""What a training ends with: its best model scored, logged, shown, registered."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ def close(
     words: "Vocabulary",
     rate: float,
 ) -> dict[str, Any]:
-    """Logs the best model, scored from its file, and the last, and says where all that is.
+    """Logs the best model, as its file scores, and the last, and says where all that is.
 
     Args:
         cfg: the configuration of the training.
@@ -51,10 +51,11 @@ def close(
 
     train, validate = data
     best, values = keeper.learner.model, state.best_metrics
-    scored = cfg.figures or not values  # without figures, what training measured will do
-    logger.info("Logging the best model%s", ", scored as it was saved" if scored else "")
+    # What training measured will do without figures; but a kill may have left a newer file.
+    rescored = cfg.figures or cfg.resume or not values
+    logger.info("Logging the best model%s", ", scored as it was saved" if rescored else "")
     tracked.writer.flush()
-    if scored:
+    if rescored:
         best = keras.saving.load_model(keeper.best, compile=False)
         metrics, mean_loss = scoring.evaluate(
             scoring.predictor(best, instantiate(cfg.loss)),

@@ -59,7 +59,7 @@ def children(
     words: Callable[[Mapping[str, Any]], list[str]],
     work: str,
 ) -> "TrialRuns":
-    """Returns what opens and closes the runs of trials, children of the study's.
+    """Returns what opens and closes the runs of trials, after it has ended those left open.
 
     Args:
         cfg: the configuration of the verb.
@@ -86,8 +86,8 @@ def children(
 
     parent = study.user_attrs["run_id"]
     kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
-    known = {trial.user_attrs.get("run_id") for trial in study.get_trials(deepcopy=False)}
-    kept.close_lost(known)
+    trials = study.get_trials(deepcopy=False)
+    kept.close_lost({trial.user_attrs.get("run_id") for trial in trials})
     runs = TrialRuns(
         kept,
         study.study_name,
@@ -95,7 +95,7 @@ def children(
         work=work,
         ended=note,
     )
-    runs.settle(study.get_trials(deepcopy=False))
+    runs.settle(trials)
     return runs
 
 

@@ -10,7 +10,7 @@ Batch = dict[str, np.ndarray]
 LABEL_PADDING = -1
 ALIGNMENT = 64
 """Bytes to which memory is aligned: TensorFlow shares it, and files are read into it four times as
-fast as into NumPy's own (Linux copies by `rep movsb`, which is slow where the target is odd)."""
+fast as into NumPy's own (Linux copies by `rep movsb`, slow where the target is not aligned)."""
 FRAMES_STEP = 50
 """Batches are padded to multiples of so many frames: each width is compiled anew."""
 

@@ -44,7 +44,7 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
 
     @tf.function(reduce_retracing=True)
     def scored(features, known):
-        predictions = entry.predict(features, training=False)
+        predictions = tf.cast(entry.predict(features, training=False), tf.float32)
         value = loss(predictions=predictions, **known) if loss else tf.constant(0.0)
         return predictions, value
 

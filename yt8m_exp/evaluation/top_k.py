@@ -1,7 +1,6 @@
 """The best K of each row, compiled by Numba: on first use, then from its cache.
 
-One pass that reads each score once takes an eighth of the time of TensorFlow's `top_k` on a CPU,
-and leaves the other cores alone.
+For small K it takes a fraction of the time of TensorFlow's `top_k` on a CPU, and one core.
 """
 
 import numba
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 64  # scores that are compared with the least one kept at once
+_MOST = 256  # more are sorted, since each is put in its place by moving those behind it
 
 
 def top_k(scores: NDArray, k: int) -> tuple[NDArray, NDArray]:
@@ -22,6 +22,10 @@ def top_k(scores: NDArray, k: int) -> tuple[NDArray, NDArray]:
         Scores, float32 (B, K), falling, NaN before all; and class ids, int32 (B, K). Of equal
         scores the lower class comes first.
     """
+    if k > _MOST:
+        keys = np.where(np.isnan(scores), -np.inf, -scores)
+        order = np.argsort(keys, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, order, axis=1), order.astype(np.int32)
     best = np.empty((len(scores), k), np.float32)
     class_ids = np.empty((len(scores), k), np.int32)
     _fill(scores, best, class_ids)

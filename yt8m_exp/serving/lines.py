@@ -9,15 +9,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 1e-7
-"""Scores from here to 1 are written exactly as `%g` writes them.
+LEAST = 1e-16
+"""Scores from here to 1, and zero, are written exactly as `%g` writes them.
 
-A float32 has 24 bits and 10**12 an odd part of 28: their product is exact in a float64, and so is
-the digit that it is rounded to.
+A float32 has 24 bits and 10**12 an odd part of 28: down to 1e-7 their product is exact in a
+float64, and so is the digit that it is rounded to. Below, 10**22 being exact too, the product is
+off by 2**-53 of itself at most; where that could change a digit, none of the lines is written.
 """
-_TENS = 10.0 ** np.arange(13)
+_EXACT = 12
+_TENS = np.array([float(f"1e{power}") for power in range(23)])
+_UNSURE = 1e-9
 _DIGITS = 6
-_ROOM = 26  # bytes of a class, a score, and what is between them
+_ROOM = 23  # bytes: 1 and 10 of a class, 1 and 11 of a score
 
 
 def lines(ids: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes | None:
@@ -25,19 +28,26 @@ def lines(ids: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes | 
 
     Args:
         ids: names, B of them, as they shall stand there.
-        class_ids: integers (B, K), not negative.
+        class_ids: integers (B, K).
         scores: (B, K).
 
     Returns:
-        The lines; None if scores are not float32 or one is not in [`LEAST`, 1].
+        The lines; None where they must be written otherwise: if scores are not float32, one is not
+        zero or in [`LEAST`, 1], or a class is negative or no int32.
     """
-    if scores.dtype != np.float32 or not ((scores >= LEAST) & (scores <= 1)).all():
+    if (
+        scores.dtype != np.float32
+        or not (((scores >= LEAST) & (scores <= 1)) | (scores == 0)).all()
+    ):
+        return None
+    if ((class_ids < 0) | (class_ids > np.iinfo(np.int32).max)).any():
         return None
     names = np.frombuffer(b"".join(ids), np.uint8)
     ends = np.cumsum([len(name) for name in ids], dtype=np.int64)
-    out = np.empty(len(names) + len(ids) + scores.size * _ROOM, np.uint8)
+    out = np.empty(len(names) + 2 * len(ids) + scores.size * _ROOM, np.uint8)
     pairs = np.ascontiguousarray(class_ids, np.int64), np.ascontiguousarray(scores)
-    return out[: _write(out, names, ends, *pairs)].tobytes()
+    written = _write(out, names, ends, *pairs)
+    return out[:written].tobytes() if written >= 0 else None
 
 
 @numba.njit(nogil=True, cache=True)
@@ -47,11 +57,17 @@ def _write(out, names, ends, class_ids, scores):  # type: ignore[no-untyped-def]
         size = ends[row] - read
         out[at : at + size] = names[read : ends[row]]
         at, read = at + size, ends[row]
+        out[at] = ord(",")
+        at += 1
         for column in range(scores.shape[1]):
-            out[at] = ord(" ") if column else ord(",")
-            at = _integer(out, at + 1, class_ids[row, column])
+            if column:
+                out[at] = ord(" ")
+                at += 1
+            at = _integer(out, at, class_ids[row, column])
             out[at] = ord(" ")
             at = _score(out, at + 1, np.float64(scores[row, column]))
+            if at < 0:
+                return -1
         out[at] = ord("\n")
         at += 1
     return at
@@ -70,11 +86,17 @@ def _integer(out, at, value):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _score(out, at, score):  # type: ignore[no-untyped-def]
-    """Writes a score in [1e-7, 1] as `%g` does; returns where it ends."""
+    """Writes zero or a score from `LEAST` to 1 as `%g` does; returns where it ends, or -1."""
+    if score == 0:
+        out[at] = ord("0")
+        return at + 1
     tens = _DIGITS - 1
     while score * _TENS[tens] < _TENS[_DIGITS - 1]:
         tens += 1
-    number = np.int64(np.rint(score * _TENS[tens]))
+    scaled = score * _TENS[tens]
+    if tens > _EXACT and abs(scaled - np.floor(scaled) - 0.5) < _UNSURE:
+        return -1
+    number = np.int64(np.rint(scaled))
     digits = _DIGITS
     if number == 10**_DIGITS:  # rounded up to one more digit
         number, tens = 10 ** (_DIGITS - 1), tens - 1

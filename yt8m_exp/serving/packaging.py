@@ -49,7 +49,7 @@ def log_model(
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
-        model: what the file holds, where it was loaded before.
+        model: one like that in the file, whatever its weights, where there is one.
 
     Returns:
         What MLflow knows of it, its id and URI among that.

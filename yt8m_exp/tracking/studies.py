@@ -54,22 +54,29 @@ class StudyRuns:
         """Tells whether the run of a trial got so far that training can go on from it."""
         return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
 
-    def end(self, run_id: str, status: str, tags: Mapping[str, object]) -> None:
-        """Gives the run of a trial a status, and tags `trial.*` that say how it ended."""
+    def end(
+        self, run_id: str, status: str, tags: Mapping[str, object], *, when: int | None = None
+    ) -> None:
+        """Gives the run of a trial a status, then tags `trial.*` that say how it ended.
+
+        Args:
+            run_id: the run.
+            status: MLflow's.
+            tags: without the prefix; who finds them there knows that all is noted.
+            when: milliseconds since 1970; None: now.
+        """
         from mlflow.entities import RunTag
 
         most = configuration.TAG_CHARACTERS
         texts = [RunTag(f"{PREFIX}{key}", str(value)[:most]) for key, value in tags.items()]
-        self.client.log_batch(run_id, tags=texts)
         if self.client.get_run(run_id).info.status != status:
-            self.client.set_terminated(run_id, status)
+            self.client.set_terminated(run_id, status, when)
+        self.client.log_batch(run_id, tags=texts)
 
-    def states(self) -> dict[str, tuple[str, str | None]]:
-        """Returns the status of each trial's run, and the state of the trial as tagged, by id."""
-        return {
-            run.info.run_id: (run.info.status, run.data.tags.get(f"{PREFIX}state"))
-            for run in self._children()
-        }
+    def states(self) -> dict[str, str | None]:
+        """Returns the state of each trial that its run has noted, by the run's id."""
+        key = f"{PREFIX}state"
+        return {run.info.run_id: run.data.tags.get(key) for run in self._children()}
 
     def close_lost(self, known: Collection[str | None]) -> None:
         """Ends runs that no process joined before their driver died.

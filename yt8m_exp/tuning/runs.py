@@ -66,17 +66,25 @@ class TrialRuns:
         for trial in trials:
             state, known = _state(trial), trial.user_attrs
             run_id = known.get("run_id")
-            if state and run_id in noted and noted[run_id] != (_status(state), state):
+            if state and run_id in noted and noted[run_id] != state:
                 examples, reason = known.get("examples", 0), known.get("reason", "")
-                self._end(run_id, trial.number, state, examples, reason)
+                assert trial.datetime_complete
+                when = int(trial.datetime_complete.timestamp() * 1000)
+                self._end(run_id, trial.number, state, examples, reason, when=when)
 
-    def _end(self, run_id: str, number: int, state: str, examples: int, reason: str) -> None:
+    def _end(
+        self,
+        run_id: str,
+        number: int,
+        state: str,
+        examples: int,
+        reason: str,
+        *,
+        when: int | None = None,
+    ) -> None:
         tags = {"study": self.study, "number": number, "state": state, "examples": examples}
-        self.kept.end(run_id, _status(state), tags | ({"reason": reason} if reason else {}))
-
-
-def _status(state: str) -> str:
-    return STATUS.get(state, "KILLED")
+        tags |= {"reason": reason} if reason else {}
+        self.kept.end(run_id, STATUS.get(state, "KILLED"), tags, when=when)
 
 
 def _state(trial: FrozenTrial) -> str | None:
