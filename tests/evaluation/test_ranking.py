@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from yt8m_exp.evaluation.precision import average_precision
-from yt8m_exp.evaluation.ranking import Ranking, top_predictions
+from yt8m_exp.evaluation.ranking import Ranking
+from yt8m_exp.evaluation.top_k import top_k as best_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 SHARED = Path(__file__).parents[2].parent / "shared" / "golden" / "metrics"
@@ -27,7 +28,7 @@ def ranked(scores, dense, *, sizes=None, top_k=20):
     for begin, end in zip([0, *ends[:-1]], ends, strict=True):
         labels = padded(dense[begin:end])
         width = max(top_k, labels.shape[1])
-        ranking.update(*top_predictions(scores[begin:end], width), labels)
+        ranking.update(*best_of(scores[begin:end], width), labels)
     return ranking
 
 
@@ -269,17 +270,17 @@ def test_the_curve_has_gap_as_its_area():
     assert (np.diff(recall) >= 0).all()
     assert (np.diff(threshold) < 0).all()
     assert np.sum(np.diff(recall, prepend=0) * precision) == pytest.approx(metrics.gap, abs=0.01)
-    chosen = top_predictions(scores, 20)[0] >= threshold[100]
-    hits = np.take_along_axis(dense, top_predictions(scores, 20)[1], axis=1)
+    chosen = best_of(scores, 20)[0] >= threshold[100]
+    hits = np.take_along_axis(dense, best_of(scores, 20)[1], axis=1)
     assert precision[100] == pytest.approx(hits[chosen].mean())
     assert recall[100] == pytest.approx(hits[chosen].sum() / dense.sum())
 
 
-def test_top_predictions_put_the_lower_class_first_on_ties():
-    scores, class_ids = top_predictions([[0.5, 0.7, 0.5, 0.7, 0.1]], 4)
+def test_top_k_puts_the_lower_class_first_on_ties():
+    scores, class_ids = best_of([[0.5, 0.7, 0.5, 0.7, 0.1]], 4)
     assert class_ids.tolist() == [[1, 3, 0, 2]]
     assert scores.tolist() == [[0.7, 0.7, 0.5, 0.5]]
-    assert top_predictions(np.zeros((2, 3)), 20)[1].tolist() == [[0, 1, 2]] * 2
+    assert best_of(np.zeros((2, 3)), 20)[1].tolist() == [[0, 1, 2]] * 2
 
 
 @pytest.mark.parametrize(

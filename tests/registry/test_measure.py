@@ -4,6 +4,7 @@ import pytest
 from yt8m_exp import spec
 from yt8m_exp.evaluation import ranking
 from yt8m_exp.evaluation.scoring import Best
+from yt8m_exp.evaluation.top_k import top_k
 from yt8m_exp.registry import measure
 from yt8m_exp.registry.bootstrap import Predictions
 
@@ -23,7 +24,7 @@ def batches(sizes=(7, 5, 1), seed=0):
 def predict(batch, k):
     """Predicts by a fixed matrix, as a model would."""
     weights = np.random.default_rng(1).random((4, CLASSES), np.float32)
-    scores, class_ids = ranking.top_predictions(batch["mean_rgb"] @ weights / 4, k)
+    scores, class_ids = top_k(batch["mean_rgb"] @ weights / 4, k)
     return Best(scores, class_ids, None)
 
 

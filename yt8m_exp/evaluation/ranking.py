@@ -204,7 +204,7 @@ class Ranking:
             example = f"{scores[wrong][0]}" if wrong.any() else "rising ones"
             raise ValueError(
                 f"Scores must be at least 0, falling in each video, but got {example}. Does the "
-                "model return probabilities, and do they go through `top_predictions`?"
+                "model return probabilities, and do they go through `top_k`?"
             )
         least = -1 if self.top_k is None else 0
         for name, ids, lowest in ("Class ids", class_ids, least), ("Labels", labels, -1):
@@ -226,21 +226,6 @@ class Ranking:
         for name, counter in self._counts.items():
             counter += state[name]
         self._keys.append(state["keys"])
-
-
-def top_predictions(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
-    """Returns each video's best `k` scores, falling, and their classes; the lower id first on ties.
-
-    Args:
-        scores: Scores of all classes, (B, C).
-        k: Predictions to keep; all if there are fewer classes.
-
-    Returns:
-        The scores, (B, K), and the class ids, int32 (B, K).
-    """
-    scores = np.asarray(scores)
-    order = np.argsort(-scores, axis=-1, kind="stable")[:, :k]
-    return np.take_along_axis(scores, order, axis=-1), order.astype(np.int32)
 
 
 def _check_rated(hits: NDArray, counts: NDArray) -> None:

@@ -39,7 +39,6 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
 
     Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
     """
-    classes = model.output.shape[-1]
     entry = Entry(model)
 
     @tf.function(reduce_retracing=True)
@@ -55,7 +54,7 @@ def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, 
         if "rated" in known:
             scores, class_ids = (x.numpy() for x in _rated_first(predictions, known["rated"]))
         else:
-            scores, class_ids = top_k(np.asarray(predictions), min(k, classes))
+            scores, class_ids = top_k(np.asarray(predictions), k)
         return Best(scores, class_ids, float(value) if loss else None)
 
     return predict

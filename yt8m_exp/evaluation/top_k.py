@@ -5,28 +5,30 @@ For small K it takes a fraction of the time of TensorFlow's `top_k` on a CPU, an
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _BLOCK = 64  # scores that are compared with the least one kept at once
 _MOST = 256  # more are sorted, since each is put in its place by moving those behind it
 
 
-def top_k(scores: NDArray, k: int) -> tuple[NDArray, NDArray]:
+def top_k(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
     """Returns the best K scores of each row and where they stand.
 
     Args:
-        scores: float32 (B, C), contiguous.
-        k: 1 to C.
+        scores: of all classes, float32 or float64 (B, C).
+        k: how many to keep, at least 1; all if there are fewer classes.
 
     Returns:
-        Scores, float32 (B, K), falling, NaN before all; and class ids, int32 (B, K). Of equal
+        Scores (B, K), falling, NaN before all; and class ids, int32 (B, K). Of equal
         scores the lower class comes first.
     """
+    scores = np.ascontiguousarray(scores)
+    k = min(k, scores.shape[1])
     if k > _MOST:
         keys = np.where(np.isnan(scores), -np.inf, -scores)
         order = np.argsort(keys, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, order, axis=1), order.astype(np.int32)
-    best = np.empty((len(scores), k), np.float32)
+    best = np.empty((len(scores), k), scores.dtype)
     class_ids = np.empty((len(scores), k), np.int32)
     _fill(scores, best, class_ids)
     return best, class_ids

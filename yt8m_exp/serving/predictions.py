@@ -106,7 +106,7 @@ def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> Non
         row = int(wrong.argmax())
         raise ValueError(
             f"Scores must fall in each row, but those of {ids[row]!r} are {scores[row].tolist()}. "
-            "Do they go through `top_predictions`?"
+            "Do they go through `top_k`?"
         )
 
 
