@@ -333,3 +333,11 @@ def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp
     assert store.get(run_id).data.metrics["data/train_skipped_records"] == 1
     (listed,) = json.loads(store.text(run_id, "data/train.json"))["shards"]
     assert (listed["records"], len(listed["skipped"])) == (40, 1)
+
+
+def test_without_figures_the_metrics_are_those_of_the_models_file(store):
+    result = store.done("train", *SMALL, "epochs=2", "figures=false")
+    scored = store.done("eval", f"model_uri={result['model_uri']}", f"shards={SCORED}")
+    for name in ("gap", "hit_at_1", "perr", "map", "loss"):
+        assert result[name] == pytest.approx(scored[name], rel=1e-6)
+    assert store.get(result["run_id"]).data.metrics["val/gap"] == result["gap"]
