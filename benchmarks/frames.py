@@ -28,6 +28,7 @@ from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.training import step
+from yt8m_exp.training.loss_values import value_of
 
 SHARDS, VIDEOS, NAMES, ROUNDS = 4, 500, 5, 3
 
@@ -45,7 +46,8 @@ def main() -> None:
         batches = pipeline.training_batches(
             manifest, cfg.batch_size, pipeline.Shuffle(0, cfg.data.shuffle_bytes)
         )
-        score = scoring.predictor(learning.model, instantiate(cfg.loss))
+        score = scoring.predictor(learning.model)
+        loss = value_of(instantiate(cfg.loss))
         works: dict[str, Callable[[], object]] = {
             "TFRecord read": lambda: _read(manifest),
             "batches in order": lambda: sum(
@@ -53,7 +55,7 @@ def main() -> None:
             ),
             "training": _training(cfg, learning, batches, steps),
             "evaluation": lambda: scoring.evaluate(
-                score, pipeline.ordered_batches(manifest), cfg.data.classes
+                score, loss, pipeline.ordered_batches(manifest), cfg.data.classes
             )[1],
             "inference to CSV": lambda: _predicted(score, manifest, Path(folder) / "out.csv"),
         }
@@ -88,7 +90,8 @@ def _read(manifest: Manifest) -> int:
 def _predicted(score, manifest: Manifest, path: Path) -> int:
     with PredictionsWriter(path) as file:
         batches = pipeline.ordered_batches(manifest)
-        for batch, best in pipeline.ahead((b, score(b, spec.TOP_K)) for b in batches):
+        for batch, predictions in pipeline.ahead((b, score(b)) for b in batches):
+            best = scoring.best(batch, predictions, spec.TOP_K)
             file.write([name.decode() for name in batch["id"]], best.class_ids, best.scores)
     return 0
 

@@ -25,6 +25,7 @@ from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter
+from yt8m_exp.training.loss_values import value_of
 
 BATCH, ROUNDS = 1024, 5
 
@@ -38,17 +39,19 @@ def main() -> None:
     OmegaConf.resolve(cfg)
     manifest = shards.scan(patterns, Schema(dict(cfg.data.features), cfg.data.classes))
     model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
-    loss = instantiate(cfg.loss)
-    scorer, tagger = scoring.predictor(model, loss), scoring.predictor(model)
+    loss = value_of(instantiate(cfg.loss))
+    tagger = scoring.predictor(model)
     folder = tempfile.TemporaryDirectory()
 
     def evaluate() -> None:
-        scoring.evaluate(scorer, pipeline.ordered_batches(manifest, BATCH), cfg.data.classes)
+        batches = pipeline.ordered_batches(manifest, BATCH)
+        scoring.evaluate(tagger, loss, batches, cfg.data.classes)
 
     def predict() -> None:
         with PredictionsWriter(Path(folder.name) / "predictions.csv") as file:
             batches = pipeline.ordered_batches(manifest, BATCH)
-            for batch, best in pipeline.ahead((b, tagger(b, spec.TOP_K)) for b in batches):
+            for batch, predictions in pipeline.ahead((b, tagger(b)) for b in batches):
+                best = scoring.best(batch, predictions, spec.TOP_K)
                 ids = [video.decode() for video in batch["id"]]
                 file.write(ids, best.class_ids, best.scores)
 

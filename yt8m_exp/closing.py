@@ -48,6 +48,7 @@ def close(
     from yt8m_exp.serving import packaging
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import results
+    from yt8m_exp.training.loss_values import value_of
 
     train, validate = data
     best, values = keeper.learner.model, state.best_metrics
@@ -58,7 +59,8 @@ def close(
     if rescored:
         best = keras.saving.load_model(keeper.best, compile=False)
         metrics, mean_loss = scoring.evaluate(
-            scoring.predictor(best, instantiate(cfg.loss)),
+            scoring.predictor(best),
+            value_of(instantiate(cfg.loss)),
             ordered_batches(Entry(best).read(validate)),
             cfg.data.classes,
         )

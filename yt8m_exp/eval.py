@@ -1,7 +1,7 @@
 """Scores a model on labelled shards, once or at every checkpoint of a run in progress."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from yt8m_exp.data.records import Schema
     from yt8m_exp.data.shards import Manifest
     from yt8m_exp.evaluation.ranking import Metrics
-    from yt8m_exp.evaluation.scoring import Loss
     from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -113,16 +112,18 @@ def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
 
 
 def _measured(
-    cfg: DictConfig, model: "keras.Model", manifest: "Manifest", loss: "Loss"
+    cfg: DictConfig, model: "keras.Model", manifest: "Manifest", loss: Callable[..., Any]
 ) -> tuple["Metrics", dict[str, float]]:
     from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring
     from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.terminal import progress
+    from yt8m_exp.training.loss_values import value_of
 
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
         metrics, mean_loss = scoring.evaluate(
-            scoring.predictor(model, loss),
+            scoring.predictor(model),
+            value_of(loss),
             ordered_batches(Entry(model).read(manifest), cfg.batch_size),
             manifest.schema.classes,
             advance=advance,

@@ -103,11 +103,13 @@ def _predict_videos(
 ) -> None:
     from yt8m_exp.data.pipeline import ahead, ordered_batches
     from yt8m_exp.evaluation.entry import Entry
+    from yt8m_exp.evaluation.scoring import best
 
     batches = ordered_batches(Entry(tagger.model).read(manifest), cfg.batch_size)
     videos = 0
-    for batch, best in ahead((batch, tagger.predictor(batch, cfg.top_k)) for batch in batches):
-        file.write([video.decode() for video in batch["id"]], best.class_ids, best.scores)
+    for batch, predictions in ahead((batch, tagger.predictor(batch)) for batch in batches):
+        found = best(batch, predictions, cfg.top_k)
+        file.write([video.decode() for video in batch["id"]], found.class_ids, found.scores)
         videos += len(batch["id"])
         advance(videos)
 

@@ -153,11 +153,12 @@ def _fit(
     from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.training import cluster, interrupts, step
     from yt8m_exp.training.fit import Calls, fit
+    from yt8m_exp.training.loss_values import value_of
 
     model = keeper.learner.model
     train, validate = map(Entry(model).read, data)
     loss = instantiate(cfg.loss)
-    predict = scoring.predictor(model, loss)
+    predict, loss_value = scoring.predictor(model), value_of(loss)
     plan = recipe.plan(cfg, train.records, strategy.num_replicas_in_sync)
     shuffle = Shuffle(cfg.seed, cfg.data.shuffle_bytes)
     part = Part(*cluster.place())
@@ -175,7 +176,7 @@ def _fit(
         keeper.learner.require_finite()
         with keeper.learner.averaged():
             metrics, mean_loss = scoring.evaluate(
-                predict, ordered_batches(validate), cfg.data.classes
+                predict, loss_value, ordered_batches(validate), cfg.data.classes
             )
         return metrics.values() | {"loss": mean_loss}
 

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from yt8m_exp.evaluation.ranking import Ranking
-from yt8m_exp.evaluation.scoring import evaluate, predictor
+from yt8m_exp.evaluation.scoring import best, evaluate, predictor
 from yt8m_exp.models import logistic
+from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy
 
 CLASSES = 30
@@ -29,11 +30,11 @@ def segments(count=20, seed=0):
 def test_of_a_rated_segment_exactly_the_rated_classes_are_predicted(model):
     batch = segments()
     predictions = np.asarray(model({"x": batch["x"]}))
-    best = predictor(model)(batch, 1)
-    assert best.scores.shape == best.class_ids.shape == (20, 5)
-    assert (np.diff(best.scores) <= 0).all()
+    found = best(batch, predictor(model)(batch), 1)
+    assert found.scores.shape == found.class_ids.shape == (20, 5)
+    assert (np.diff(found.scores) <= 0).all()
     for row, scores, class_ids, rated in zip(
-        predictions, best.scores, best.class_ids, batch["rated"], strict=True
+        predictions, found.scores, found.class_ids, batch["rated"], strict=True
     ):
         known = class_ids >= 0
         assert (np.sort(class_ids[known]) == np.unique(rated[rated >= 0])).all()
@@ -45,17 +46,17 @@ def test_of_equal_scores_the_lower_class_comes_first():
     model = logistic.build({"x": 8}, CLASSES)
     model.set_weights([np.zeros((8, CLASSES), "f"), np.zeros(CLASSES, "f")])
     batch = {"x": np.ones((1, 8), "f"), "rated": np.array([[9, -1, 2, 5, 9]], np.int32)}
-    best = predictor(model)(batch, 1)
-    assert best.class_ids.tolist() == [[2, 5, 9, -1, -1]]
+    found = best(batch, predictor(model)(batch), 1)
+    assert found.class_ids.tolist() == [[2, 5, 9, -1, -1]]
 
 
 def test_a_pass_over_rated_segments_scores_rated_pairs(model):
     batch = segments()
     halves = [{key: rows[part] for key, rows in batch.items()} for part in (slice(8), slice(8, 20))]
-    metrics, loss = evaluate(predictor(model, cross_entropy), halves, CLASSES)
-    best = predictor(model)(batch, 1)
+    metrics, loss = evaluate(predictor(model), value_of(cross_entropy), halves, CLASSES)
+    found = best(batch, predictor(model)(batch), 1)
     ranking = Ranking(CLASSES, top_k=None)
-    ranking.update(best.scores, best.class_ids, batch["labels"])
+    ranking.update(found.scores, found.class_ids, batch["labels"])
     assert metrics.values() == pytest.approx(ranking.result().values())
     predictions = np.asarray(model({"x": batch["x"]}))
     expected = cross_entropy(batch["labels"], predictions, rated=batch["rated"])
@@ -64,12 +65,12 @@ def test_a_pass_over_rated_segments_scores_rated_pairs(model):
 
 def test_a_pass_over_videos_scores_all_classes(model):
     batch = {key: rows for key, rows in segments().items() if key != "rated"}
-    metrics, loss = evaluate(predictor(model, cross_entropy), [batch], CLASSES)
+    metrics, loss = evaluate(predictor(model), value_of(cross_entropy), [batch], CLASSES)
     predictions = np.asarray(model({"x": batch["x"]}))
     assert loss == pytest.approx(float(cross_entropy(batch["labels"], predictions)), rel=1e-6)
-    best = predictor(model)(batch, 3)
-    assert best.scores.shape == (20, 3)
+    found = best(batch, predictor(model)(batch), 3)
+    assert found.scores.shape == (20, 3)
     ranking = Ranking(CLASSES)
-    every = predictor(model)(batch, CLASSES)
+    every = best(batch, predictor(model)(batch), CLASSES)
     ranking.update(every.scores, every.class_ids, batch["labels"])
     assert metrics.values() == pytest.approx(ranking.result().values())

@@ -3,8 +3,7 @@ import pytest
 
 from yt8m_exp import spec
 from yt8m_exp.evaluation import ranking
-from yt8m_exp.evaluation.scoring import Best
-from yt8m_exp.evaluation.top_k import top_k
+from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.registry import measure
 from yt8m_exp.registry.bootstrap import Predictions
 
@@ -21,11 +20,10 @@ def batches(sizes=(7, 5, 1), seed=0):
         }
 
 
-def predict(batch, k):
+def predict(batch):
     """Predicts by a fixed matrix, as a model would."""
     weights = np.random.default_rng(1).random((4, CLASSES), np.float32)
-    scores, class_ids = top_k(batch["mean_rgb"] @ weights / 4, k)
-    return Best(scores, class_ids, None)
+    return batch["mean_rgb"] @ weights / 4
 
 
 def test_metrics_are_those_of_a_ranking_and_predictions_are_kept_in_order():
@@ -33,12 +31,13 @@ def test_metrics_are_those_of_a_ranking_and_predictions_are_kept_in_order():
     measured = measure.measure(predict, batches(), CLASSES, advance=done.append)
     whole = ranking.Ranking(CLASSES)
     for batch in batches():
-        best = predict(batch, CLASSES)
-        whole.update(best.scores, best.class_ids, batch["labels"])
+        found = best(batch, predict(batch), CLASSES)
+        whole.update(found.scores, found.class_ids, batch["labels"])
     assert measured.metrics.values() == whole.result().values()
     assert done == [7, 12, 13]
     assert measured.predictions.scores.shape == (13, spec.TOP_K)
-    first = predict(next(batches()), spec.TOP_K)
+    batch = next(batches())
+    first = best(batch, predict(batch), spec.TOP_K)
     np.testing.assert_array_equal(measured.predictions.class_ids[:7], first.class_ids)
     assert measured.latency_milliseconds > 0
 
@@ -53,11 +52,12 @@ def test_latency_takes_seconds_at_the_most(monkeypatch):
     monkeypatch.setattr(measure, "REQUEST_SECONDS", 0.05)
     calls = []
 
-    def slow(video, k):
-        calls.append(k)
+    def slow(video):
+        calls.append(video)
         end = measure.time.perf_counter() + 0.02
         while measure.time.perf_counter() < end:
             pass
+        return np.zeros((1, CLASSES), np.float32)
 
     assert measure.latency(slow, {}) >= 20
     assert len(calls) < 10

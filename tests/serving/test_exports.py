@@ -9,7 +9,7 @@ from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
-from yt8m_exp.evaluation.scoring import predictor
+from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.models import frame_logistic
 from yt8m_exp.serving import exports
 
@@ -85,10 +85,10 @@ def test_frames_of_records_get_the_answers_of_the_model(of_frames, some_frames, 
     exports.export(of_frames, FRAME_SCHEMA, tmp_path / "1", form="starter_code")
     loaded = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
     given = loaded(example_bytes=tf.constant(sample_records(FRAMES)[:4]))
-    best = predictor(of_frames)(some_frames, 20)
+    found = best(some_frames, predictor(of_frames)(some_frames), 20)
     assert given["video_id"].numpy().tolist() == some_frames["id"].tolist()
-    np.testing.assert_array_equal(given["class_indexes"], best.class_ids)
-    np.testing.assert_allclose(given["predictions"], best.scores, atol=1e-6)
+    np.testing.assert_array_equal(given["class_indexes"], found.class_ids)
+    np.testing.assert_allclose(given["predictions"], found.scores, atol=1e-6)
 
 
 def test_mediapipe_gives_dequantised_frames_and_gets_all_classes(of_frames, some_frames, tmp_path):

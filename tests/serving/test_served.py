@@ -16,7 +16,7 @@ from tests.verbs import PROJECT, record, sample_records
 from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.evaluation.scoring import predictor
+from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import exports
 from yt8m_exp.serving.predictions import read_predictions
 
@@ -58,10 +58,10 @@ def expected(store, trained, records):
     predict = predictor(model)
     manifest = shards.scan([str(PROJECT / path) for path in SHARDS], tagger.schema(model))
     batches = list(ordered_batches(manifest, 512))
-    best = [predict(batch, spec.TOP_K) for batch in batches]
+    found = [best(batch, predict(batch), spec.TOP_K) for batch in batches]
     ids = [video.decode() for batch in batches for video in batch["id"]][:VIDEOS]
     class_ids, scores = (
-        np.concatenate([getattr(one, name) for one in best])[:VIDEOS]
+        np.concatenate([getattr(one, name) for one in found])[:VIDEOS]
         for name in ("class_ids", "scores")
     )
     return ids, class_ids, scores

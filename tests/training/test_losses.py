@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy, hinge, softmax
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses"
@@ -49,8 +50,9 @@ def made_up(videos=8, classes=5, seed=0):
 @pytest.mark.parametrize("case", VALUES)
 def test_values_are_the_starter_codes(case):
     loss, predictions = case.split("/")
-    value = LOSSES[loss](ids(ARRAYS["labels"]), ARRAYS[f"pred_{predictions}"])
-    np.testing.assert_allclose(value, VALUES[case], rtol=1e-6)
+    batch = {"labels": ids(ARRAYS["labels"]), "predictions": ARRAYS[f"pred_{predictions}"]}
+    np.testing.assert_allclose(LOSSES[loss](**batch), VALUES[case], rtol=1e-6)
+    assert value_of(LOSSES[loss])(**batch) == pytest.approx(VALUES[case], rel=1e-6)
 
 
 @pytest.mark.parametrize("case", GRADIENTS)

@@ -14,9 +14,9 @@ from yt8m_exp.evaluation.ranking import Metrics, Ranking
 from yt8m_exp.evaluation.tensors import shared
 from yt8m_exp.evaluation.top_k import top_k
 
-Loss = Callable[..., tf.Tensor]
 Batch = Mapping[str, np.ndarray]
-KNOWN = {"labels", "rated"}  # what a batch tells of its videos beside features
+Loss = Callable[..., float]
+KNOWN = ("labels", "rated")  # what a batch tells of its videos beside features
 
 
 class Best(NamedTuple):
@@ -26,38 +26,35 @@ class Best(NamedTuple):
         scores: probabilities, float32 (B, K).
         class_ids: int32 (B, K); of equal scores the lower class comes first. Padded with -1 where
             fewer classes are rated.
-        loss: mean over the batch, or None where no loss was asked for.
     """
 
     scores: np.ndarray
     class_ids: np.ndarray
-    loss: float | None
 
 
-def predictor(model: keras.Model, loss: Loss | None = None) -> Callable[[Batch, int], Best]:
-    """Compiles a function from a batch and K to the best K predictions of its videos.
-
-    Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
-    """
+def predictor(model: keras.Model) -> Callable[[Batch], np.ndarray]:
+    """Compiles a function from a batch to the probabilities of all classes, float32 (B, C)."""
     entry = Entry(model)
 
     @tf.function(reduce_retracing=True)
-    def scored(features, known):
-        predictions = tf.cast(entry.predict(features, training=False), tf.float32)
-        value = loss(predictions=predictions, **known) if loss else tf.constant(0.0)
-        return predictions, value
+    def probabilities(features):
+        return tf.cast(entry.predict(features, training=False), tf.float32)
 
-    def predict(batch: Batch, k: int) -> Best:
-        features = {name: shared(batch[name]) for name in entry.names(batch)}
-        known = {name: shared(batch[name]) for name in KNOWN & batch.keys()}
-        predictions, value = scored(features, known)
-        if "rated" in known:
-            scores, class_ids = (x.numpy() for x in _rated_first(predictions, known["rated"]))
-        else:
-            scores, class_ids = top_k(np.asarray(predictions), k)
-        return Best(scores, class_ids, float(value) if loss else None)
+    def predict(batch: Batch) -> np.ndarray:
+        return np.asarray(probabilities({name: shared(batch[name]) for name in entry.names(batch)}))
 
     return predict
+
+
+def best(batch: Batch, predictions: np.ndarray, k: int) -> Best:
+    """Returns the best K predictions of the videos of a batch.
+
+    Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
+    """
+    if "rated" not in batch:
+        return Best(*top_k(predictions, k))
+    scores, class_ids = _rated_first(predictions, batch["rated"])
+    return Best(scores.numpy(), class_ids.numpy())
 
 
 def scorer(model: keras.Model, class_ids: np.ndarray) -> Callable[[Batch], np.ndarray]:
@@ -74,35 +71,37 @@ def scorer(model: keras.Model, class_ids: np.ndarray) -> Callable[[Batch], np.nd
 
 
 def evaluate(
-    predict: Callable[[Batch, int], Best],
+    predict: Callable[[Batch], np.ndarray],
+    loss: Loss,
     batches: Iterable[Batch],
     classes: int,
     *,
-    top_k: int = spec.TOP_K,
     advance: Callable[[int], None] = lambda videos: None,
 ) -> tuple[Metrics, float]:
     """Scores a model on labelled batches.
 
     Args:
-        predict: see `predictor`, with a loss.
+        predict: see `predictor`.
+        loss: from `labels`, `predictions` and perhaps `rated` to its mean over a batch.
         batches: batches with labels, each video once; or all with `rated` classes, each segment
             once, see `Ranking`.
         classes: C.
-        top_k: predictions of a video that count in GAP and mAP.
         advance: is told how many videos are done.
 
     Returns:
         The metrics, and the mean loss over videos.
     """
-    ranking = Ranking(classes, top_k=top_k)
+    ranking = Ranking(classes)
     losses, videos = 0.0, 0
-    predicted = ((b, predict(b, max(top_k, b["labels"].shape[1]))) for b in batches)
-    for batch, best in ahead(predicted):
+    for batch, predictions in ahead((batch, predict(batch)) for batch in batches):
         if "rated" in batch and not videos:
             ranking = Ranking(classes, top_k=None)
-        ranking.update(best.scores, best.class_ids, batch["labels"])
-        losses += (best.loss or 0.0) * len(batch["labels"])
-        videos += len(batch["labels"])
+        labels = batch["labels"]
+        found = best(batch, predictions, max(spec.TOP_K, labels.shape[1]))
+        ranking.update(found.scores, found.class_ids, labels)
+        known = {name: batch[name] for name in KNOWN if name in batch}
+        losses += loss(predictions=predictions, **known) * len(labels)
+        videos += len(labels)
         advance(videos)
     return ranking.result(), losses / max(videos, 1)
 

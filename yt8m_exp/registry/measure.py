@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,11 @@ from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.ranking import Metrics, Ranking
+from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.registry.bootstrap import Predictions
 
 Batch = Mapping[str, NDArray]
-Predict = Callable[[Batch, int], Any]
+Predict = Callable[[Batch], NDArray]
 BINS = 15  # of the calibration error
 REQUESTS, WARM = 200, 10
 REQUEST_SECONDS = 5.0  # for all requests, but for the last
@@ -54,13 +54,13 @@ def measure(
     """
     ranking, parts, first = Ranking(classes), [], None
     videos = 0
-    predicted = ((b, predict(b, max(spec.TOP_K, b["labels"].shape[1]))) for b in batches)
-    for batch, best in ahead(predicted):
+    for batch, predicted in ahead((batch, predict(batch)) for batch in batches):
         first = first or {name: values[:1] for name, values in batch.items()}
-        ranking.update(best.scores, best.class_ids, batch["labels"])
-        k = spec.TOP_K
-        parts.append((best.scores[:, :k], best.class_ids[:, :k], batch["labels"]))
-        videos += len(batch["labels"])
+        labels, k = batch["labels"], spec.TOP_K
+        found = best(batch, predicted, max(k, labels.shape[1]))
+        ranking.update(found.scores, found.class_ids, labels)
+        parts.append((found.scores[:, :k], found.class_ids[:, :k], labels))
+        videos += len(labels)
         advance(videos)
     scores, class_ids, labels = zip(*parts, strict=True)
     predictions = Predictions(np.concatenate(scores), np.concatenate(class_ids), distinct(labels))
@@ -93,7 +93,7 @@ def latency(predict: Predict, video: Batch) -> float:
     seconds: list[float] = []
     while len(seconds) < WARM + REQUESTS and sum(seconds) < REQUEST_SECONDS:
         begin = time.perf_counter()
-        predict(video, spec.TOP_K)
+        best(video, predict(video), spec.TOP_K)
         seconds.append(time.perf_counter() - begin)
     warm = seconds[min(WARM, len(seconds) // 2) :]
     return 1000 * float(np.quantile(warm, 0.99))

@@ -20,7 +20,7 @@ from mlflow.pyfunc import PythonModel
 
 from yt8m_exp import models, spec
 from yt8m_exp.data import records, vocabulary
-from yt8m_exp.evaluation.scoring import predictor
+from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.models.sampling import Choose
 from yt8m_exp.serving import requests
 
@@ -78,9 +78,9 @@ class Tagger(PythonModel):
         if not 0 <= threshold <= 1:
             raise ValueError(f"`0 <= threshold <= 1` must hold, but got threshold={threshold}.")
         ids, batch = requests.batch(rows, self.schema)
-        best = self.predictor(batch, int(top_k))
-        counts = (best.scores >= threshold).sum(axis=1)  # scores fall, so these come first
-        rows_of = zip(best.class_ids, best.scores, counts.tolist(), strict=True)
+        found = best(batch, self.predictor(batch), int(top_k))
+        counts = (found.scores >= threshold).sum(axis=1)  # scores fall, so these come first
+        rows_of = zip(found.class_ids, found.scores, counts.tolist(), strict=True)
         kept = [(class_ids[:count], scores[:count]) for class_ids, scores, count in rows_of]
         return pd.DataFrame({
             "id": ids,
