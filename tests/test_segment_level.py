@@ -330,7 +330,7 @@ def test_shards_without_ratings_cannot_be_scored(store, blind):
     assert "No usable record is left in the 3 shards" in outcome.sentence
     outcome = store.run("eval", f"model_uri={blind}", "segments=true", QUICK)
     assert outcome.status == 2
-    assert "No shard matches 'sample/segment/validate" in outcome.sentence
+    assert "shards must be given with segments=true" in outcome.sentence
 
 
 def test_classes_that_the_model_does_not_know_cannot_be_listed(store, tmp_path):

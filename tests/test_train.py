@@ -184,6 +184,9 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     other_model = store.run("train", f"resume={run_id}", "model=moe")
     assert other_model.status == 2
     assert "must go on with the model it began with" in other_model.sentence
+    other_order = store.run("train", f"resume={run_id}", "seed=7")
+    assert other_order.status == 2
+    assert "must go on in the order of videos it began with (seed=0)" in other_order.sentence
     other_data = store.run("train", f"resume={run_id}", f"data.train={SCORED}")
     assert other_data.status == 2
     assert "must go on with the data it began with" in other_data.sentence

@@ -36,6 +36,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
 
     if not (cfg.model_uri or cfg.watch):
         raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
+    if cfg.segments and not cfg.shards:
+        raise ValueError(
+            "shards must be given with segments=true: those of 2019 whose segments people rated. "
+            "The sample has none."
+        )
     with open_run(
         "eval",
         experiment=cfg.tracking.experiment,

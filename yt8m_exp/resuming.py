@@ -4,12 +4,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import command, recipe
 
+ORDER = ("seed", "data.shuffle_bytes")  # what the order of the videos follows from
+
 
 def resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
     Raises:
-        ValueError: the command line asks for another model, or group, or the data are others.
+        ValueError: the command line asks for another model, group or order of the videos, or the
+            data are others.
         FileNotFoundError: a pattern matches no shard.
     """
     from yt8m_exp.data import shards
@@ -25,6 +28,14 @@ def resumed(cfg: DictConfig) -> DictConfig:
             f"A run must go on with the model it began with, {before.model}, but the command line "
             f"asks for {resumed.model}. Start a new run for another model."
         )
+    for key in ORDER:
+        now, then = OmegaConf.select(resumed, key), OmegaConf.select(before, key)
+        if now != then:
+            raise ValueError(
+                f"A run must go on in the order of videos it began with ({key}={then}), but the "
+                f"command line asks for {key}={now}: some would be seen twice in an epoch and "
+                f"others not at all. Leave {key} out, or start a new run."
+            )
     for context in ("train", "validate"):  # before the run is opened, and changed by that
         manifest = shards.scan(**recipe.shards(resumed, context))
         inputs.require_same(cfg.resume, manifest, context=context)
