@@ -52,7 +52,13 @@ def test_an_evaluation_is_logged_with_its_model_and_data(store, trained, scored)
 
 def test_a_run_is_watched_while_it_trains_and_until_it_ends(store):
     training, run_id = store.start_run(
-        "train", *SMALL, "epochs=10", "batch_size=32", "evaluate_every=512", "checkpoint_seconds=0"
+        "train",
+        *SMALL,
+        "epochs=10",
+        "batch_size=32",
+        "evaluate_every=512",
+        "checkpoint_seconds=0",
+        "figures=false",
     )
     training.until(lambda: store.checkpoints(run_id))
     watching = store.start("eval", f"watch={run_id}", f"shards={SCORED}", "watch_seconds=0.1")

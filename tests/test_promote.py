@@ -22,7 +22,8 @@ QUICK = (
 @pytest.fixture(scope="module")
 def weak(store, trained):
     """The last line of a training that saw little."""
-    return store.done("train", f"data.train={SHARD}", "epochs=0.2", "tracking.system_metrics=false")
+    words = ("epochs=0.2", "tracking.system_metrics=false", "figures=false")
+    return store.done("train", f"data.train={SHARD}", *words)
 
 
 @pytest.fixture

@@ -170,7 +170,14 @@ def test_a_list_is_cut_to_the_best(store, hearing, listed, tmp_path):
 
 
 BATCH_SIZE = 3
-TRAINED = ("data=segment", "epochs=6", f"batch_size={BATCH_SIZE}", f"log_every={BATCH_SIZE}", QUICK)
+TRAINED = (
+    "data=segment",
+    "epochs=6",
+    f"batch_size={BATCH_SIZE}",
+    f"log_every={BATCH_SIZE}",
+    "figures=false",
+    QUICK,
+)
 SOUND = ("~data.features.rgb", "model.normalize=none")
 
 

@@ -27,6 +27,7 @@ def words(folder, name, **changes):
         f"sweep={folder}/study.yaml",
         f"storage={folder}/journal",
         "tracking.system_metrics=false",
+        "figures=false",
     )
 
 

@@ -179,7 +179,7 @@ def test_models_are_found_by_the_metrics_on_their_data(store, run, trained):
 
 def test_a_resumed_run_honours_what_its_command_line_changes(store):
     constant = "schedule=constant"
-    run_id = store.done("train", *SMALL, "epochs=1", constant)["run_id"]
+    run_id = store.done("train", *SMALL, "epochs=1", constant, "figures=false")["run_id"]
     kept = store.checkpoints(run_id)
     other_model = store.run("train", f"resume={run_id}", "model=moe")
     assert other_model.status == 2
@@ -203,7 +203,8 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
 
 
 def test_a_resume_can_set_a_value_back_to_its_default(store):
-    first = store.done("train", *SMALL, "epochs=1", "learning_rate=0.5", "schedule=constant")
+    given = ("learning_rate=0.5", "schedule=constant", "figures=false")
+    first = store.done("train", *SMALL, "epochs=1", *given)
     words = (f"resume={first['run_id']}", "epochs=2", "learning_rate=0.02")
     store.done("train", *words)
     curve = store.curve(first["run_id"], "learning_rate")
@@ -243,7 +244,7 @@ def test_a_full_disk_fails_the_run_and_names_the_file(store, most_bytes, what):
 
 
 def test_a_disk_that_fills_up_leaves_older_checkpoints_to_go_on_from(store):
-    run_id = store.done("train", *SMALL, "epochs=1")["run_id"]
+    run_id = store.done("train", *SMALL, "epochs=1", "figures=false")["run_id"]
     kept = [path.read_bytes() for path in store.checkpoints(run_id)]
     assert store.run("train", f"resume={run_id}", "epochs=2", most_bytes=3 << 20).status == 1
     assert [path.read_bytes() for path in store.checkpoints(run_id)] == kept

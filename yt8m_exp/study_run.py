@@ -110,7 +110,7 @@ def close(
     from yt8m_exp.registry import versions
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import store, studies
-    from yt8m_exp.tuning import figures, results
+    from yt8m_exp.tuning import results
 
     runs.settle(study.get_trials(deepcopy=False))
     found, counts = results.best(study), results.tally(study)
@@ -123,12 +123,12 @@ def close(
     if len(study.directions) > 1:
         result["front"] = found
     if tracked:
-        studies.log_findings(
-            tracked,
-            page=figures.page(study),
-            pictures=figures.pictures(study),
-            note=results.note(study, definition.description),
-        )
+        note = results.note(study, definition.description)
+        tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+    if tracked and cfg.figures:
+        from yt8m_exp.tuning import figures
+
+        studies.log_figures(tracked, page=figures.page(study), pictures=figures.pictures(study))
     if cfg.register and found:
         client = store.connect()
         version = versions.register(client, found[0]["model_uri"], cfg.register)

@@ -1,5 +1,6 @@
 """Studies in a folder of their own, driven by processes of their own."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -35,13 +36,16 @@ class Studies:
             "sampler": {"_target_": "optuna.samplers.RandomSampler", "seed": 0},
         }
 
-    def start(self, *words: str, work: str = "curve", **changes: Any) -> Running:
+    def start(
+        self, *words: str, work: str = "curve", figures: bool = False, **changes: Any
+    ) -> Running:
         file = self.folder / f"study-{len(self.drivers)}.yaml"  # another may still read the last
         file.write_text(yaml.safe_dump(self.study | changes, sort_keys=False))
         given = (
             f"sweep={file}",
             command.override("storage", self.url),
             "tracking.system_metrics=false",
+            f"figures={json.dumps(figures)}",
             *(
                 []
                 if any(word.startswith("launcher") for word in words)
@@ -53,11 +57,11 @@ class Studies:
         self.drivers.append(running)
         return running
 
-    def drive(self, *words: str, work: str = "curve", **changes: Any) -> Outcome:
-        return self.start(*words, work=work, **changes).wait()
+    def drive(self, *words: str, **changes: Any) -> Outcome:
+        return self.start(*words, **changes).wait()
 
-    def done(self, *words: str, work: str = "curve", **changes: Any) -> dict[str, Any]:
-        outcome = self.drive(*words, work=work, **changes)
+    def done(self, *words: str, **changes: Any) -> dict[str, Any]:
+        outcome = self.drive(*words, **changes)
         assert outcome.status == 0, outcome.err
         return outcome.result
 

@@ -18,7 +18,7 @@ def test_a_study_ends_at_its_total_with_the_default_as_its_first_trial(studies):
 
 
 def test_the_run_of_a_study_holds_what_it_found(studies):
-    result = studies.done("slots=2", description="Rates, far and near.")
+    result = studies.done("slots=2", description="Rates, far and near.", figures=True)
     run = studies.store.get(result["run_id"])
     assert run.info.status == "FINISHED"
     assert run.info.run_name == studies.name
@@ -43,7 +43,7 @@ def test_the_run_of_a_study_holds_what_it_found(studies):
 
 def test_several_objectives_make_a_front(studies):
     objectives = {"val/gap": "maximize", "parameters": "minimize"}
-    result = studies.done("trials=3", objectives=objectives)
+    result = studies.done("trials=3", objectives=objectives, figures=True)
     assert result["best"]["value"] == [pytest.approx(0.8), 1000.0]
     assert result["front"][0] == result["best"]
     assert "figures/pareto_front.png" in studies.store.files(result["run_id"], "figures")

@@ -102,18 +102,16 @@ class StudyRuns:
             token = page.token or None
 
 
-def log_findings(run: Run, *, page: str, pictures: Mapping[str, Figure], note: str) -> None:
-    """Logs the figures of a study, and its description.
+def log_figures(run: Run, *, page: str, pictures: Mapping[str, Figure]) -> None:
+    """Logs the figures of a study.
 
     Args:
         run: the run of the study.
         page: all figures, as HTML; empty where there are none.
         pictures: figures by name.
-        note: the description, in Markdown.
     """
     if page:
         run.client.log_text(run.id, page, "figures/study.html")
     for name, figure in pictures.items():
         shown = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight"}
         run.client.log_figure(run.id, figure, f"figures/{name}.png", save_kwargs=shown)
-    run.client.set_tag(run.id, "mlflow.note.content", note)
