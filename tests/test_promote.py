@@ -108,6 +108,8 @@ def test_a_better_challenger_becomes_champion_with_all_evidence(client, store, r
     assert run.info.status == "FINISHED"
     assert (run.data.tags["verb"], run.data.tags["challenger.version"]) == ("promote", "2")
     assert run.data.metrics["gain/low"] == low
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith(f"**Version 2 of {registered} is promoted.** {result['reason']}")
     assert json.loads(store.text(result["run_id"], "record.json"))["id"] == record["id"]
     page = store.text(result["run_id"], "report.html")
     assert page.count("data:image/png;base64,") == 3
@@ -132,6 +134,7 @@ def test_a_worse_challenger_is_refused_and_that_is_recorded(client, store, regis
     last = audit.read(store.client, registered).records[-1]
     assert (last.kind, last.version, last.champion) == ("refuse", 1, 2)
     assert "fails" in store.text(result["run_id"], "report.html")
+    assert "is refused.**" in store.get(result["run_id"]).data.tags["mlflow.note.content"]
 
 
 def test_by_default_the_best_version_that_was_not_judged_is(store, registered):

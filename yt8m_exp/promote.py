@@ -83,6 +83,11 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     )
     judgement.log(tracked, cfg.name, decision, verdict, models)
     promoted, reason = decide(tracked.client, cfg.name, decision)
+    note = (
+        f"**Version {version} of {cfg.name} is {'promoted' if promoted else 'refused'}.** {reason}"
+        "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
+    )
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     gaps = {side: measured.metrics.gap for side, measured in verdict.measured.items()}
     result = {
         "promoted": promoted,

@@ -11,7 +11,7 @@ def show(title: str, rows: Mapping[str, object], hints: Mapping[str, str]) -> No
 
     Args:
         title: above the table.
-        rows: values by name; floats are shown with 4 significant digits.
+        rows: values by name; floats are shown with 4 significant digits, alone and in lists.
         hints: commands by what they are for.
     """
     console = Console(stderr=True)
@@ -27,6 +27,8 @@ def show(title: str, rows: Mapping[str, object], hints: Mapping[str, str]) -> No
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
     if isinstance(value, float):
         return f"{value:,.1f}" if abs(value) >= 100 else f"{value:#.4g}"
     whole = isinstance(value, int) and not isinstance(value, bool)
