@@ -7,6 +7,7 @@ TensorFlow's ops with two.
 
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 
 import numba
 import numpy as np
@@ -28,16 +29,20 @@ def value_of(loss: Loss) -> Value:
     Returns:
         A function of `labels` (B, L), `predictions`, float32 (B, C), and perhaps `rated` (B, R).
     """
-    settings = loss.keywords if isinstance(loss, partial) else {}
-    compiled = (loss.func if isinstance(loss, partial) else loss) is cross_entropy
 
-    def value(*, labels, predictions, **rated) -> float:
-        if not compiled or rated:
-            return float(loss(labels=labels, predictions=predictions, **rated))  # type: ignore[arg-type]
-        epsilon = np.float32(settings.get("epsilon", 1e-5))
+    def as_in_training(**batch) -> float:
+        return float(loss(**batch))  # type: ignore[arg-type]
+
+    if (loss.func if isinstance(loss, partial) else loss) is not cross_entropy:
+        return as_in_training
+    epsilon = np.float32(signature(loss).parameters["epsilon"].default)
+
+    def compiled(*, labels, predictions, **rated) -> float:
+        if rated:
+            return as_in_training(labels=labels, predictions=predictions, **rated)
         return _cross_entropy(labels, predictions, epsilon) / len(labels)
 
-    return value
+    return compiled
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc"})
