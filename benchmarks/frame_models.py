@@ -18,7 +18,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from benchmarks import turns
-from yt8m_exp import command, recipe, spec
+from yt8m_exp import spec
+from yt8m_exp.config import compose
+from yt8m_exp.jobs import recipe
 from yt8m_exp.training import step
 
 ROUNDS = 3
@@ -43,7 +45,7 @@ def main() -> None:
     overrides = [word for word in words if "=" in word]
     print(f"{'':16}{'batch':>7}{'videos/s':>12}{'of products':>14}{'GiB at peak':>14}")
     for name in names:
-        cfg = command.compose("train", ["data=frame", f"model={name}", *overrides])
+        cfg = compose.compose("train", ["data=frame", f"model={name}", *overrides])
         OmegaConf.resolve(cfg)
         run, products = _step(cfg), _bare(_products(cfg))
         took = turns.seconds({"step": run, "products": products}, times=1, rounds=ROUNDS)

@@ -21,11 +21,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from benchmarks import turns
-from yt8m_exp import command, recipe, spec
+from yt8m_exp import spec
+from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards, tfrecord
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.jobs import recipe, sources
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.training import step
 from yt8m_exp.training.loss_values import value_of
@@ -36,12 +38,12 @@ SHARDS, VIDEOS, NAMES, ROUNDS = 4, 500, 5, 3
 def main() -> None:
     """Prints the table."""
     words = sys.argv[1:]
-    cfg = command.compose("train", ["data=frame", *[word for word in words if "=" in word]])
+    cfg = compose.compose("train", ["data=frame", *[word for word in words if "=" in word]])
     OmegaConf.resolve(cfg)
     with tempfile.TemporaryDirectory() as folder:
         patterns = [word for word in words if "=" not in word] or [_made(Path(folder))]
         learning = recipe.learner(cfg, recipe.strategy(cfg))
-        manifest = Entry(learning.model).read(shards.scan(patterns, recipe.schema(cfg)))
+        manifest = Entry(learning.model).read(shards.scan(patterns, sources.schema(cfg)))
         steps = max(manifest.records // cfg.batch_size, 1)
         batches = pipeline.training_batches(
             manifest, cfg.batch_size, pipeline.Shuffle(0, cfg.data.shuffle_bytes)

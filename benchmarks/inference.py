@@ -20,7 +20,8 @@ import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from yt8m_exp import command, spec
+from yt8m_exp import cli, spec
+from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation import scoring
@@ -32,10 +33,10 @@ BATCH, ROUNDS = 1024, 5
 
 def main() -> None:
     """Prints the table."""
-    command.prepare()
+    cli.prepare()
     words = sys.argv[1:]
     patterns = [word for word in words if "=" not in word] or ["sample/video/train"]
-    cfg = command.compose("train", [word for word in words if "=" in word])
+    cfg = compose.compose("train", [word for word in words if "=" in word])
     OmegaConf.resolve(cfg)
     manifest = shards.scan(patterns, Schema(dict(cfg.data.features), cfg.data.classes))
     model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)

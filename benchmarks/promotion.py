@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from yt8m_exp import command
+from yt8m_exp.config import compose
 from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.registry import bootstrap, gate
 from yt8m_exp.registry.bootstrap import Predictions
@@ -86,7 +86,7 @@ def repeated(
     more_skill: float, seeds: Iterable[int], *, videos: int = VIDEOS, resamples: int = RESAMPLES
 ) -> list[tuple[float, bootstrap.Interval, bool]]:
     """Returns the gain, its interval and the verdict of each repetition."""
-    policy = gate.Policy(**{**command.compose("promote").policy, "resamples": resamples})
+    policy = gate.Policy(**{**compose.compose("promote").policy, "resamples": resamples})
     found = []
     for seed in seeds:
         champion, challenger = simulated(np.random.default_rng([2, seed]), videos, more_skill)

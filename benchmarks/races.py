@@ -23,7 +23,7 @@ GRACE_SECONDS = 1.0
 KILL_SECONDS = 4.0
 HOSTS = ("here", "there")
 LOADED = [
-    *("yt8m_exp.promote", "yt8m_exp.registry.audit", "yt8m_exp.tracking.switching"),
+    *("yt8m_exp.jobs.promote", "yt8m_exp.registry.audit", "yt8m_exp.tracking.switching"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
 ]
@@ -88,7 +88,7 @@ def race(uri: str, name: str, folder: Path, promoters: int, seconds: float) -> i
 def promote_for_ever(uri: str, name: str, cache: Path, host: str, seed: float) -> None:
     """Decides on versions at random, until it is killed."""
     os.environ.update(MLFLOW_TRACKING_URI=uri, XDG_CACHE_HOME=str(cache))
-    from yt8m_exp import promote
+    from yt8m_exp.jobs import promote
     from yt8m_exp.registry import audit
     from yt8m_exp.tracking import store
 

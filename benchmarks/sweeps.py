@@ -25,7 +25,9 @@ from typing import Any
 
 import yaml
 
-from yt8m_exp import command, sweep
+from yt8m_exp import cli
+from yt8m_exp.config import compose
+from yt8m_exp.jobs import sweep
 
 TIMES = "SWEEP_TIMES"
 SECONDS = (4.0, 20.0)
@@ -38,7 +40,7 @@ STUDY = {
 
 def main() -> None:
     """Measures and prints what was asked for."""
-    command.prepare()
+    cli.prepare()
     what, *words = sys.argv[1:] or ["overhead"]
     {"overhead": overhead, "idle": idle, "kills": kills}[what](words)
 
@@ -139,7 +141,7 @@ def _times(
         study.write_text(yaml.safe_dump(entries))
         os.environ |= {TIMES: f"{folder}/times", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/m.db"}
         given = (f"sweep={study}", f"storage={folder}/journal", f"tracking.runs={folder}/runs")
-        cfg = command.compose("sweep", [*given, f"slots={slots}", *words])
+        cfg = compose.compose("sweep", [*given, f"slots={slots}", *words])
         sweep.run(cfg, work=work)
         rows = [json.loads(line) for line in Path(folder, "times").read_text().splitlines()]
     return sorted(rows, key=lambda row: row["begin"])

@@ -17,9 +17,10 @@ import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from yt8m_exp import command, recipe
+from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.records import Schema
+from yt8m_exp.jobs import recipe
 from yt8m_exp.training import step
 
 BATCH, STEPS, ROUNDS = 1024, 12, 7
@@ -30,7 +31,7 @@ def main() -> None:
     words = sys.argv[1:]
     patterns = [word for word in words if "=" not in word] or ["sample/video/train"]
     overrides = [word for word in words if "=" in word]
-    cfg = command.compose("train", overrides)
+    cfg = compose.compose("train", overrides)
     OmegaConf.resolve(cfg)
     manifest = shards.scan(patterns, Schema(dict(cfg.data.features), cfg.data.classes))
     strategy = recipe.strategy(cfg)

@@ -236,7 +236,7 @@ def test_bad_shards_are_refused_with_file_and_record(store, tmp_path, make, plac
     make(path)
     outcome = store.run("train", "data=frame", f"data.train={tmp_path}", QUICK)
     assert (outcome.status, outcome.out) == (2, "")
-    assert outcome.sentence.startswith(f"ValueError: {path}, {place}: ")
+    assert outcome.sentence.startswith(f"Error: {path}, {place}: ")
     assert problem in outcome.sentence
     assert "Traceback" not in outcome.err
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from yt8m_exp import command
+from yt8m_exp.config import compose, overrides
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text()
@@ -21,7 +21,7 @@ def test_there_are_commands():
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_is_accepted(line):
     module, *overrides = shlex.split(line.replace("<run id>", "0123abc"))[2:]
-    command.compose(module.removeprefix("yt8m_exp."), overrides)
+    compose.compose(module.removeprefix("yt8m_exp."), overrides)
 
 
 def test_every_picture_is_there():
@@ -35,4 +35,4 @@ def test_the_entry_points_are_the_verbs_and_their_parameters_are_configuration()
         assert (PROJECT / "yt8m_exp" / f"{verb}.py").is_file()
         defaults = {name: value["default"] for name, value in entry["parameters"].items()}
         words = shlex.split(entry["command"].format(**{k: f"'{v}'" for k, v in defaults.items()}))
-        command.compose(verb, command.arguments(words[3:]))
+        compose.compose(verb, overrides.from_mlproject(words[3:]))

@@ -12,11 +12,13 @@ from hydra.utils import instantiate
 from tests.checkpoints import write_checkpoint
 from tests.made_segments import SAMPLE, frame_records, parsed, rated, write
 from tests.verbs import shard
-from yt8m_exp import command, recipe, spec
+from yt8m_exp import spec
+from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation import scoring, segments
+from yt8m_exp.jobs import recipe, sources
 from yt8m_exp.serving.segment_files import SegmentsWriter, read_segments
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
@@ -274,7 +276,7 @@ def test_pairs_that_were_not_rated_have_no_gradient(ratings, model, sizes):
         ["model.clusters=16", "model.hidden=8", "model.head=logistic"] if model == "dbof" else []
     )
     words = [f"model={model}", "data=segment", *on(ratings), "~data.features.rgb", "model.l2=0"]
-    cfg = command.compose("train", [*words, *sizes, "optimizer=sgd"])
+    cfg = compose.compose("train", [*words, *sizes, "optimizer=sgd"])
     learner = recipe.learner(cfg, tf.distribute.get_strategy())
     update = step.make(
         learner.model,
@@ -282,7 +284,7 @@ def test_pairs_that_were_not_rated_have_no_gradient(ratings, model, sizes):
         learner.optimizer,
         strategy=tf.distribute.get_strategy(),
     )
-    [batch] = ordered_batches(shards.scan(**recipe.shards(cfg, "train")))
+    [batch] = ordered_batches(shards.scan(**sources.arguments(cfg, "train")))
     classifier = learner.model.get_layer("classifier")
     before = [variable.numpy() for variable in classifier.weights]
     update(batch, 1.0)
@@ -316,7 +318,7 @@ def test_bad_ratings_are_refused_with_file_and_record(store, tmp_path, problem):
     path = shard(tmp_path / "bad.tfrecord", *records)
     outcome = store.run("train", *TRAINED, *on(path))
     assert (outcome.status, outcome.out) == (2, "")
-    assert outcome.sentence.startswith(f"ValueError: {path}, record 1: expected ")
+    assert outcome.sentence.startswith(f"Error: {path}, record 1: expected ")
     assert problem in outcome.sentence
 
 

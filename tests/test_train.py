@@ -217,7 +217,7 @@ def test_a_training_that_diverges_fails_and_nothing_is_kept_of_it(store, moment)
     running, run_id = store.start_run("train", *SMALL, *words)
     outcome = running.wait()
     assert outcome.status == 1
-    assert outcome.sentence.startswith("FloatingPointError: The")
+    assert outcome.sentence.startswith("Error: The")
     assert "must be finite, but" in outcome.sentence
     assert "Lower learning_rate" in outcome.sentence
     assert outcome.out == ""
@@ -310,7 +310,7 @@ def test_bad_shards_are_refused_with_file_and_record(store, tmp_path, make, plac
     make(tmp_path)
     outcome = store.run("train", *SMALL, f"data.train={tmp_path}")
     assert outcome.status == 2
-    assert outcome.sentence.startswith(f"ValueError: {tmp_path}/{make.__name__}.tfrecord")
+    assert outcome.sentence.startswith(f"Error: {tmp_path}/{make.__name__}.tfrecord")
     assert place in outcome.sentence
     assert problem in outcome.sentence
     assert outcome.out == ""

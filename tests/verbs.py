@@ -42,6 +42,7 @@ LOADED = [
     "matplotlib.backends.backend_agg",
 ]
 WITHOUT_RUNS = ("history", "export", "json_to_csv")
+WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv")
 DEADLINE_SECONDS = 120.0
 CURVES = (
     "train/loss",
@@ -214,7 +215,8 @@ def run_here(
 
     Options go to its `run`.
     """
-    from yt8m_exp import command
+
+    from yt8m_exp import cli
 
     os.chdir(PROJECT)
     os.environ.update(environment)
@@ -224,7 +226,10 @@ def run_here(
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     sys.argv = [f"{verb}.py", *words]
-    command.run(verb, partial(importlib.import_module(f"yt8m_exp.{verb}").run, **options))
+    if options:
+        job = importlib.import_module(f"yt8m_exp.jobs.{verb}")
+        job.run = partial(job.run, **options)
+    cli.run(verb, tensorflow=verb not in WITHOUT_TENSORFLOW)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""What the data set fixes: sizes, names, class counts, and the legend of shape letters.
+"""What the dataset fixes: sizes, names, class counts, the legend of shape letters, and errors.
 
 Shape letters used throughout: B videos in a batch, T frames, D features, C classes, E experts,
 K predictions kept of a video, L labels of a video (padded), N records.
@@ -27,3 +27,14 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that the competition of 2019 looks at."""
+
+
+class UserError(Exception):
+    """What a user can mend: shown as one sentence, without a traceback, with exit status 1.
+
+    Raised for what lies outside the program, as another process that holds a run.
+    """
+
+
+class InputError(UserError, ValueError):
+    """What a user gave breaks a rule: exit status 2."""

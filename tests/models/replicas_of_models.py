@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from yt8m_exp import command
+from yt8m_exp.config import compose
 
-MODELS = sorted(path.stem for path in Path(command.CONF, "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in Path(compose.CONF, "model").glob("*.yaml"))
 SMALL = {
     "dbof": {"clusters": 32, "hidden": 16, "samples": 4},
     "lstm": {"cells": 8},
@@ -25,7 +25,7 @@ def train(strategy, name: str, **options) -> list[np.ndarray]:
     from yt8m_exp.training import losses, step
 
     options = (
-        dict(command.compose("train", [f"model={name}"]).model) | SMALL.get(name, {}) | options
+        dict(compose.compose("train", [f"model={name}"]).model) | SMALL.get(name, {}) | options
     )
     make = get_method(options.pop("_target_"))
     features = {"rgb": 24, "audio": 8}

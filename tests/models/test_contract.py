@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hydra.utils import get_method
 
-from yt8m_exp import command, spec
+from yt8m_exp import spec
+from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 
-MODELS = sorted(path.stem for path in Path(command.CONF, "model").glob("*.yaml"))
-OPTIONS = {name: dict(command.compose("train", [f"model={name}"]).model) for name in MODELS}
+MODELS = sorted(path.stem for path in Path(compose.CONF, "model").glob("*.yaml"))
+OPTIONS = {name: dict(compose.compose("train", [f"model={name}"]).model) for name in MODELS}
 FRAME_LEVEL = [name for name in MODELS if "max_frames" in OPTIONS[name]]
 SMALL = {
     "dbof": {"clusters": 64, "hidden": 32},

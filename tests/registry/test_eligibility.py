@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from yt8m_exp import command
+from yt8m_exp.config import compose
 from yt8m_exp.registry.eligibility import Candidate, eligible
 from yt8m_exp.registry.gate import Policy
 
@@ -22,7 +22,7 @@ CHALLENGER = replace(CHAMPION, version=2)
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return Policy(**command.compose("promote").policy)
+    return Policy(**compose.compose("promote").policy)
 
 
 def refusals(policy, champion=CHAMPION, **change) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.promotion import CLASSES, measured, simulated
-from yt8m_exp import command
+from yt8m_exp.config import compose
 from yt8m_exp.registry import gate
 from yt8m_exp.registry.gate import Comparison, Policy
 from yt8m_exp.registry.measure import Measured
@@ -14,7 +14,7 @@ NAMES = [f"class {i}" for i in range(CLASSES)]
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return Policy(**{**command.compose("promote").policy, "resamples": 200})
+    return Policy(**{**compose.compose("promote").policy, "resamples": 200})
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
-from yt8m_exp import command
+from yt8m_exp.config import compose
 from yt8m_exp.training.optimizers import RMSpropFromOne, clip
 
 MODELS = Path(__file__).parents[1] / "golden" / "models"
-OPTIMIZERS = sorted(path.stem for path in Path(command.CONF, "optimizer").glob("*.yaml"))
+OPTIMIZERS = sorted(path.stem for path in Path(compose.CONF, "optimizer").glob("*.yaml"))
 START, GRADIENTS, RATE = 0.5, (0.3, -0.2, 0.1), 0.1
 
 
@@ -43,7 +43,7 @@ def test_every_optimizer_of_the_configuration_has_its_formula_here():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_are_those_of_the_formula(name):
-    optimizer = instantiate(command.compose("train", [f"optimizer={name}"]).optimizer)
+    optimizer = instantiate(compose.compose("train", [f"optimizer={name}"]).optimizer)
     optimizer.learning_rate = RATE
     weight = keras.Variable(START)
     optimizer.build([weight])

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from yt8m_exp import command, recipe
+from yt8m_exp.config import compose
+from yt8m_exp.jobs import recipe, sources
 
 FRAME_LEVEL = [
     path.stem
-    for path in sorted(Path(command.CONF, "model").glob("*.yaml"))
+    for path in sorted(Path(compose.CONF, "model").glob("*.yaml"))
     if "max_frames" in path.read_text()
 ]
 SIZES = {"clusters": 16, "hidden": 8, "cells": 8, "layers": 1}
@@ -66,11 +67,11 @@ def begin(name: str, folder: Path, *, seed: int):
 
     words = [f"model={name}", "data=frame", "~data.features.rgb"]
     words += [*CHANCE, f"seed={seed}"]
-    sizes = command.compose("train", words).model.keys() & SIZES.keys()
-    cfg = command.compose("train", [*words, *(f"model.{size}={SIZES[size]}" for size in sizes)])
+    sizes = compose.compose("train", words).model.keys() & SIZES.keys()
+    cfg = compose.compose("train", [*words, *(f"model.{size}={SIZES[size]}" for size in sizes)])
     strategy = recipe.strategy(cfg)
     learner = recipe.learner(cfg, strategy)
-    manifest = shards.scan(**recipe.shards(cfg, "train"))
+    manifest = shards.scan(**sources.arguments(cfg, "train"))
     update = step.make(learner.model, instantiate(cfg.loss), learner.optimizer, strategy=strategy)
 
     def go_on(state, steps):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hydra.utils import instantiate
 
-from yt8m_exp import command
+from yt8m_exp.config import compose
 from yt8m_exp.models import logistic, moe
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
@@ -51,7 +51,7 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
     trace = np.load(path)
     config = json.loads(str(trace["config"]))
     kind = path.stem.split("_")[0]
-    cfg = command.compose("train", ["experiment=starter_code"])
+    cfg = compose.compose("train", ["experiment=starter_code"])
     model = {"logistic": logistic, "moe": moe}[kind].build(
         {"x": FEATURES}, CLASSES, normalize=cfg.model.normalize, l2=cfg.model.l2
     )

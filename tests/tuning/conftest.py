@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.verbs import SCORED, SHARD, Outcome, Running, Store
-from yt8m_exp import command
+from yt8m_exp.config.overrides import override
 from yt8m_exp.tuning.storage import open_storage
 
 RATE = {"type": "float", "low": 0.001, "high": 0.05, "log": True}
@@ -43,7 +43,7 @@ class Studies:
         file.write_text(yaml.safe_dump(self.study | changes, sort_keys=False))
         given = (
             f"sweep={file}",
-            command.override("storage", self.url),
+            override("storage", self.url),
             "tracking.system_metrics=false",
             f"figures={json.dumps(figures)}",
             *(

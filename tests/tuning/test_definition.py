@@ -6,12 +6,13 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from yt8m_exp import command
-from yt8m_exp.sweep import FOLDER
+from yt8m_exp.config import compose
+from yt8m_exp.config.overrides import override
+from yt8m_exp.jobs.sweep import FOLDER
 from yt8m_exp.tuning.definition import Definition
 
 FILES = sorted(FOLDER.glob("*.yaml"))
-MODELS = {path.stem for path in Path(command.CONF, "model").glob("*.yaml")}
+MODELS = {path.stem for path in Path(compose.CONF, "model").glob("*.yaml")}
 GOOD = {
     "name": "study",
     "overrides": ["model=moe"],
@@ -22,9 +23,7 @@ GOOD = {
 
 
 def compose(overrides, params):
-    return command.settings(
-        "train", [*overrides, *(command.override(*item) for item in params.items())]
-    )
+    return compose.settings("train", [*overrides, *(override(*item) for item in params.items())])
 
 
 def searched(definition):

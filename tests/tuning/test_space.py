@@ -1,7 +1,8 @@
 import optuna
 import pytest
 
-from yt8m_exp import command
+from yt8m_exp.config.compose import settings
+from yt8m_exp.config.overrides import override
 from yt8m_exp.tuning.space import Space
 
 RATE = {"type": "float", "low": 0.001, "high": 0.05, "log": True}
@@ -10,7 +11,7 @@ EXPERTS = {"type": "int", "low": 1, "high": 8, "when": "model=moe"}
 
 
 def compose(params):
-    return command.settings("train", [command.override(*item) for item in params.items()])
+    return settings("train", [override(*item) for item in params.items()])
 
 
 def parse(**entries):

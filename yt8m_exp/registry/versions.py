@@ -79,6 +79,12 @@ def exists(client: MlflowClient, name: str, version: int | None) -> bool:
     return True
 
 
+def require(client: MlflowClient, name: str, version: int) -> None:
+    """Raises ValueError where there is no such version, or it is deleted."""
+    if not exists(client, name, version):
+        raise ValueError(f"No version {version} of {name} in {client.tracking_uri}.")
+
+
 def aliases(client: MlflowClient, name: str) -> dict[str, int]:
     """Returns the version of each alias of a registered model.
 

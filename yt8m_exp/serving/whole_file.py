@@ -29,7 +29,7 @@ class WholeFile:
     def __init__(self, path: str | Path, header: Sequence[str]):
         self.path, self.header = Path(path), header
         self._target = self.path.resolve()  # a link stays a link
-        _check_writable(self._target)
+        require_writable(self._target)
         name = f".{self.path.name}.{secrets.token_hex(4)}.part"
         self._temporary = self._target.with_name(name)
 
@@ -56,7 +56,8 @@ class WholeFile:
             self._temporary.replace(self._target)
 
 
-def _check_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
+    """Refuses a path at which no file can be written; see `WholeFile` for the errors."""
     folder = path.parent
     if not folder.exists():
         raise FileNotFoundError(f"The folder {folder} of {path} does not exist. Create it first.")

@@ -1,5 +1,6 @@
 """Keeps TensorFlow's start-up short, and its chatter off the terminal, and nothing else."""
 
+import importlib
 import os
 import sys
 import tempfile
@@ -13,6 +14,13 @@ CHATTER = (
     b"cuda_platform.cc",
 )
 UNUSED = ("sklearn", "matplotlib")  # a fifth of the start, for wrappers and galleries of Keras
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and Keras, which takes seconds, for all that import them later."""
+    with startup():
+        importlib.import_module("keras")
+        importlib.import_module("tensorflow")
 
 
 @contextmanager

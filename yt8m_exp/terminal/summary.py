@@ -1,29 +1,47 @@
-"""The table that closes a verb's output, and where to look next."""
+"""What a verb ends with: the table on the terminal, where to look next, and its JSON line."""
 
+import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 
-def show(title: str, rows: Mapping[str, object], hints: Mapping[str, str]) -> None:
-    """Prints a table of results and what to do with them, on standard error.
+@dataclass(frozen=True)
+class Summary:
+    """The end of a verb.
 
-    Args:
-        title: above the table.
-        rows: values by name; floats are shown with 4 significant digits, alone and in lists.
+    Attributes:
+        title: stands above the table.
+        result: what a script needs next, by name.
+        rows: the rows of the table, where they are others than the result.
         hints: commands by what they are for.
     """
-    console = Console(stderr=True)
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, _text(value))
-    console.print()
-    console.print(table)
-    for purpose, command in hints.items():
-        console.print(f"[dim]{purpose}:[/dim] {command}", highlight=False, soft_wrap=True)
+
+    title: str
+    result: Mapping[str, Any]
+    rows: Mapping[str, Any] | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def show(self) -> None:
+        """Prints the table on standard error; floats have 4 significant digits."""
+        console = Console(stderr=True)
+        table = Table(title=self.title, title_justify="left", title_style="bold", show_header=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in (self.result if self.rows is None else self.rows).items():
+            table.add_row(name, _text(value))
+        console.print()
+        console.print(table)
+        for purpose, command in self.hints.items():
+            console.print(f"[dim]{purpose}:[/dim] {command}", highlight=False, soft_wrap=True)
+
+    def json(self) -> str:
+        """Returns the result as one line of JSON; what is no number is null."""
+        return json.dumps(_finite(self.result), allow_nan=False)
 
 
 def _text(value: object) -> str:
@@ -33,3 +51,11 @@ def _text(value: object) -> str:
         return f"{value:,.1f}" if abs(value) >= 100 else f"{value:#.4g}"
     whole = isinstance(value, int) and not isinstance(value, bool)
     return f"{value:,}" if whole else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -37,7 +37,7 @@ def scanned(
         FileNotFoundError: a pattern matches nothing.
         ValueError: a record is bad, or has no labels where it must.
     """
-    patterns = patterns or SAMPLE.format(level=schema.level)
+    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
     manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
     if labelled:
         manifest.require_labels()

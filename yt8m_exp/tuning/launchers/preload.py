@@ -2,6 +2,4 @@
 
 from yt8m_exp.terminal import quiet
 
-with quiet.startup():
-    import keras  # noqa: F401  # for the processes that are forked
-    import tensorflow  # noqa: F401
+quiet.load_tensorflow()

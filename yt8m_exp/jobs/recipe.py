@@ -2,51 +2,24 @@
 
 import inspect
 import logging
-from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
+import tensorflow as tf
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-if TYPE_CHECKING:
-    from yt8m_exp.data.records import Schema
-    from yt8m_exp.training.fit import Plan
-    from yt8m_exp.training.learner import Learner
+from yt8m_exp.training import replicas
+from yt8m_exp.training.fit import Plan
+from yt8m_exp.training.learner import Learner
 
 logger = logging.getLogger(__name__)
 
 
-def shards(cfg: DictConfig, context: str) -> dict[str, Any]:
-    """Returns what scans the shards of `data.train` or `data.validate`."""
-    return {
-        "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
-        "schema": schema(cfg),
-        "on_bad_record": cfg.data.on_bad_record,
-    }
-
-
-def schema(cfg: DictConfig) -> "Schema":
-    """Returns what each record of a configuration's data must hold."""
-    from yt8m_exp.data.records import Schema
-
-    data: Any = OmegaConf.to_object(cfg.data)
-    names = {field.name for field in fields(Schema)}
-    return Schema(**{key: value for key, value in data.items() if key in names})
-
-
 def strategy(cfg: DictConfig) -> Any:
     """Prepares TensorFlow as a configuration says; returns the strategy of its devices."""
-    from yt8m_exp.terminal import quiet
-
-    with quiet.startup():
-        import keras
-        import tensorflow as tf
-
-        from yt8m_exp.training import replicas
-
-        strategy = replicas.strategy()
-
+    strategy = replicas.strategy()
     if cfg.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(cfg.precision)
@@ -54,10 +27,8 @@ def strategy(cfg: DictConfig) -> Any:
     return strategy
 
 
-def learner(cfg: DictConfig, strategy: Any) -> "Learner":
+def learner(cfg: DictConfig, strategy: Any) -> Learner:
     """Builds the model and the optimizer of a configuration under a strategy."""
-    from yt8m_exp.training.learner import Learner
-
     step_examples = cfg.batch_size * strategy.num_replicas_in_sync
     average = {}
     if cfg.ema_half_life:
@@ -75,10 +46,8 @@ def learner(cfg: DictConfig, strategy: Any) -> "Learner":
     return Learner(model, optimizer)
 
 
-def plan(cfg: DictConfig, records: int, replicas: int) -> "Plan":
+def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
     """Returns how long to train on so many records with so many replicas, and when to do what."""
-    from yt8m_exp.training.fit import Plan
-
     batch_size = cfg.batch_size * replicas
     examples = max(round(cfg.epochs * records), 1)
     return Plan(
@@ -91,7 +60,7 @@ def plan(cfg: DictConfig, records: int, replicas: int) -> "Plan":
     )
 
 
-def schedule(cfg: DictConfig, plan: "Plan") -> Any:
+def schedule(cfg: DictConfig, plan: Plan) -> Any:
     """Returns the learning rate as a function of the examples seen."""
     schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
     if "total_examples" in inspect.signature(schedule.func).parameters:
@@ -119,6 +88,4 @@ def _require_frames(cfg: DictConfig) -> None:
 
 
 def _devices() -> str:
-    import tensorflow as tf
-
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU (TensorFlow sees no GPU)"

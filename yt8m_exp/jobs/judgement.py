@@ -4,23 +4,25 @@ import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.shards import Manifest
 from yt8m_exp.registry import eligibility, gate, measure, report
+from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
 from yt8m_exp.registry.measure import Measured
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from yt8m_exp.data.shards import Manifest
-    from yt8m_exp.registry.chain import Record
-    from yt8m_exp.serving.loading import Loaded
-    from yt8m_exp.tracking.runs import Run
+from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.terminal import progress
+from yt8m_exp.tracking import comparison as drawn
+from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
-Models = Mapping[str, "Loaded"]
+Models = Mapping[str, Loaded]
 """The `challenger`, and the `champion` if there is one."""
 
 
@@ -58,9 +60,7 @@ class Verdict:
         )
 
 
-def judge(
-    models: Models, manifest: "Manifest", policy: Policy, *, batch_size: int | None
-) -> Verdict:
+def judge(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int | None) -> Verdict:
     """Checks what can be checked, then lets both models predict the same shards.
 
     Args:
@@ -87,7 +87,7 @@ def judge(
     return _told(Verdict(checks, measured, comparison))
 
 
-def evidence(models: Models, manifest: "Manifest", verdict: Verdict) -> dict[str, Any]:
+def evidence(models: Models, manifest: Manifest, verdict: Verdict) -> dict[str, Any]:
     """Returns as plain data what a decision rests on."""
     comparison = verdict.comparison
     return {side: _facts(model, manifest, verdict, side) for side, model in models.items()} | {
@@ -100,7 +100,7 @@ def evidence(models: Models, manifest: "Manifest", verdict: Verdict) -> dict[str
     }
 
 
-def log(run: "Run", name: str, decision: "Record", verdict: Verdict, models: Models) -> None:
+def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models) -> None:
     """Logs a decision to its run: the numbers, the record, and the report with its figures.
 
     Args:
@@ -133,9 +133,7 @@ def log(run: "Run", name: str, decision: "Record", verdict: Verdict, models: Mod
     run.client.log_text(run.id, decision.to_json(), "record.json")
 
 
-def _candidate(model: "Loaded") -> eligibility.Candidate:
-    from yt8m_exp.data import vocabulary
-
+def _candidate(model: Loaded) -> eligibility.Candidate:
     tagger, answers = model.tagger, None
     if model.signature is not None and model.signature.outputs is not None:
         params = [param.name for param in model.signature.params or []]
@@ -153,11 +151,7 @@ def _candidate(model: "Loaded") -> eligibility.Candidate:
     )
 
 
-def _measured(model: "Loaded", manifest: "Manifest", side: str, batch_size: int | None) -> Measured:
-    from yt8m_exp.data import shards
-    from yt8m_exp.data.pipeline import ordered_batches
-    from yt8m_exp.terminal import progress
-
+def _measured(model: Loaded, manifest: Manifest, side: str, batch_size: int | None) -> Measured:
     tagger = model.tagger
     if tagger.schema != manifest.schema:  # the same shards may have to hold other features
         bad = "skip" if manifest.skipped else "stop"
@@ -177,7 +171,7 @@ def _told(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _facts(model: "Loaded", manifest: "Manifest", verdict: Verdict, side: str) -> dict[str, Any]:
+def _facts(model: Loaded, manifest: Manifest, verdict: Verdict, side: str) -> dict[str, Any]:
     chosen = model.tagger.about.get("validate", {"shards": []})["shards"]
     shards = {(shard.bytes, shard.crc32c) for shard in manifest.shards}
     facts: dict[str, Any] = {
@@ -194,9 +188,7 @@ def _facts(model: "Loaded", manifest: "Manifest", verdict: Verdict, side: str) -
     return facts
 
 
-def _figures(verdict: Verdict, names: list[str]) -> dict[str, "Figure"]:
-    from yt8m_exp.tracking import comparison as drawn
-
+def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
     if not verdict.measured:
         return {}
     metrics = {side: measured.metrics for side, measured in reversed(verdict.measured.items())}
@@ -214,7 +206,7 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, "Figure"]:
     return figures
 
 
-def _png(figure: "Figure") -> bytes:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

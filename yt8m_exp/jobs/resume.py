@@ -1,8 +1,12 @@
 """The configuration that a run goes on with."""
 
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command, recipe
+from yt8m_exp.config import compose
+from yt8m_exp.jobs import sources
+from yt8m_exp.tracking import configuration, inputs
 
 ORDER = ("seed", "data.shuffle_bytes")  # what the order of the videos follows from
 
@@ -15,14 +19,11 @@ def resumed(cfg: DictConfig) -> DictConfig:
             data are others.
         FileNotFoundError: a pattern matches no shard.
     """
-    from yt8m_exp.data import shards
-    from yt8m_exp.tracking import configuration, inputs
-
-    before = OmegaConf.create(configuration.read_config(cfg.resume))
+    before = compose.from_plain(configuration.read_config(cfg.resume))
     _require_same_choices(cfg, before)
     resumed = before.copy()
-    for key, value in command.changes("train", cfg).items():
-        OmegaConf.update(resumed, key, value, merge=False, force_add=True)
+    for key, value in compose.changes("train", cfg).items():
+        compose.update(resumed, key, value)
     if resumed.model != before.model:
         raise ValueError(
             f"A run must go on with the model it began with, {before.model}, but the command line "
@@ -36,16 +37,16 @@ def resumed(cfg: DictConfig) -> DictConfig:
                 f"command line asks for {key}={now}: some would be seen twice in an epoch and "
                 f"others not at all. Leave {key} out, or start a new run."
             )
-    for context in ("train", "validate"):  # before the run is opened, and changed by that
-        manifest = shards.scan(**recipe.shards(resumed, context))
-        inputs.require_same(cfg.resume, manifest, context=context)
-    return resumed  # type: ignore[return-value]
+    for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
+        inputs.require_same(cfg.resume, manifest, context=context)  # before the run is opened
+    return resumed
 
 
 def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
     for group, key in ("model", "model._target_"), ("data", "data.level"):
-        now, then = OmegaConf.select(cfg, key), OmegaConf.select(before, key)
-        if group in command.given() and now != then:
+        now: Any = OmegaConf.select(cfg, key)
+        then: Any = OmegaConf.select(before, key)
+        if group in compose.given() and now != then:
             raise ValueError(
                 f"A run must go on with the {group} it began with ({then}), but the command line "
                 f"asks for {now}. Leave {group} out, or start a new run."

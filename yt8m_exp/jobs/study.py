@@ -5,42 +5,36 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from yt8m_exp import command
-
-if TYPE_CHECKING:
-    from yt8m_exp.tracking.runs import Run
-    from yt8m_exp.tuning.definition import Definition
-    from yt8m_exp.tuning.runs import TrialRuns
-    from yt8m_exp.tuning.storage import Storage
-    from yt8m_exp.tuning.study import Study
+from yt8m_exp.config.overrides import override
+from yt8m_exp.jobs.opened import opened as opened_run
+from yt8m_exp.registry import versions
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import store, studies
+from yt8m_exp.tracking.runs import Run
+from yt8m_exp.tracking.studies import StudyRuns
+from yt8m_exp.tuning import figures, results
+from yt8m_exp.tuning.definition import Definition
+from yt8m_exp.tuning.runs import TrialRuns
+from yt8m_exp.tuning.storage import Storage
+from yt8m_exp.tuning.study import Study
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def opened(
-    cfg: DictConfig, definition: "Definition", storage: "Storage", study: "Study"
-) -> Iterator["Run | None"]:
+    cfg: DictConfig, definition: Definition, storage: Storage, study: Study
+) -> Iterator[Run | None]:
     """Opens the study's run; None where another driver of the study holds it."""
-    from yt8m_exp.tracking.runs import open_run
-
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
     with ExitStack() as stack:
         with storage.claiming(definition.name):
             run_id = study.user_attrs.get("run_id")
-            opening = open_run(
-                "sweep",
-                experiment=cfg.tracking.experiment,
-                config=plain | {"study": asdict(definition)},
-                root=Path(cfg.tracking.runs),
-                resume=run_id,
-                name=cfg.tracking.run_name or definition.name,
-                system_metrics=cfg.tracking.system_metrics,
-            )
+            study_of = {"study": asdict(definition)}
+            opening = opened_run("sweep", cfg, name=definition.name, resume=run_id, more=study_of)
             try:
                 tracked: Run | None = (opened := stack.enter_context(opening))
                 study.set_user_attr("run_id", opened.id)
@@ -54,11 +48,11 @@ def opened(
 
 def children(
     cfg: DictConfig,
-    study: "Study",
-    tracked: "Run | None",
+    study: Study,
+    tracked: Run | None,
     words: Callable[[Mapping[str, Any]], list[str]],
     work: str,
-) -> "TrialRuns":
+) -> TrialRuns:
     """Returns what opens and closes the runs of trials, after it has ended those left open.
 
     Args:
@@ -68,14 +62,9 @@ def children(
         words: the overrides that a trial trains with, from its parameters.
         work: the function that its process calls, as `module:name`.
     """
-    from yt8m_exp.tracking import store
-    from yt8m_exp.tracking.studies import StudyRuns
-    from yt8m_exp.tuning import results
-    from yt8m_exp.tuning.runs import TrialRuns
-
     shared = [
-        command.override("tracking.experiment", cfg.tracking.experiment),
-        command.override("tracking.runs", cfg.tracking.runs),
+        override("tracking.experiment", cfg.tracking.experiment),
+        override("tracking.runs", cfg.tracking.runs),
         "tracking.system_metrics=false",  # of the machine, which the study's run has
         "figures=false",
     ]
@@ -101,17 +90,12 @@ def children(
 
 def close(
     cfg: DictConfig,
-    definition: "Definition",
-    study: "Study",
-    tracked: "Run | None",
-    runs: "TrialRuns",
-) -> dict[str, Any]:
+    definition: Definition,
+    study: Study,
+    tracked: Run | None,
+    runs: TrialRuns,
+) -> Summary:
     """Logs what the study has found, and registers its best model where that is asked for."""
-    from yt8m_exp.registry import versions
-    from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import store, studies
-    from yt8m_exp.tuning import results
-
     runs.settle(study.get_trials(deepcopy=False))
     found, counts = results.best(study), results.tally(study)
     result = {
@@ -126,8 +110,6 @@ def close(
         note = results.note(study, definition.description)
         tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     if tracked and cfg.figures:
-        from yt8m_exp.tuning import figures
-
         studies.log_figures(tracked, page=figures.page(study), pictures=figures.pictures(study))
     if cfg.register and found:
         client = store.connect()
@@ -138,5 +120,5 @@ def close(
     best = dict(found[0]) if found else {}
     rows = {**counts, **best.pop("params", {}), **best, **shares}
     title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
-    summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
-    return result
+    hints = {"Look": f"optuna-dashboard {cfg.storage}"}
+    return Summary(title, result, rows=rows, hints=hints)

@@ -1,0 +1,42 @@
+import pytest
+from omegaconf import OmegaConf
+
+from tests.verbs import PROJECT
+from yt8m_exp.config import compose
+
+
+def test_changes_are_the_values_that_differ_from_the_defaults():
+    cfg = compose.compose("train", ["epochs=3", "model=moe", "~data.features.mean_rgb"])
+    changes = compose.changes("train", cfg)
+    assert changes["epochs"] == 3
+    assert changes["model"]["_target_"] == "yt8m_exp.models.moe.build"
+    assert "batch_size" not in changes
+    assert "data.features.mean_audio" not in changes
+
+
+def test_another_choice_of_a_group_changes_it_as_a_whole():
+    changes = compose.changes("train", compose.compose("train", ["optimizer=sgd", "loss=hinge"]))
+    assert set(changes) == {"optimizer", "loss"}
+    assert "beta_1" not in changes["optimizer"]
+    assert "epsilon" not in changes["loss"]
+
+
+def test_a_value_of_a_group_changes_alone():
+    cfg = compose.compose("train", ["optimizer.beta_1=0.8", "clip.norm=1"])
+    assert compose.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*.yaml"))
+)
+def test_every_experiment_composes_and_resolves(name):
+    cfg = compose.compose("train", [f"experiment={name}"])
+    OmegaConf.resolve(cfg)
+    assert cfg != compose.compose("train")
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])
+def test_every_configuration_composes_and_resolves(verb):
+    cfg = compose.compose(verb)
+    OmegaConf.resolve(cfg)
+    assert cfg.tracking.experiment == "yt8m"

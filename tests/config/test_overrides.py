@@ -1,0 +1,133 @@
+import shlex
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from yt8m_exp.config import compose
+from yt8m_exp.config.overrides import from_mlproject, override
+
+AWKWARD = [
+    "a b.tfrecord",
+    "a=b,c",
+    "it's",
+    r"back\slash",
+    "100%",
+    "(x)",
+    "gs://a/b-??.tfrecord",
+    "a#b",
+    "$HOME",
+    "a:b",
+    "x;y",
+    "Zürich",
+    "end\\",
+    r"quote\'s",
+    "[shard].tfrecord",
+    "[a",
+    "{a",
+    "{a: 1}",
+    "'a'",
+    '"a"',
+    "${x}",
+    r"\${x}",
+    "${spec:CLASSES}",
+    "null",
+    "True",
+    "1e3",
+    "007",
+    "inf",
+    " a ",
+    "a\tb",
+]
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+NUMBERS = st.integers() | st.floats(allow_nan=False)
+VALUES = st.recursive(
+    TEXT | NUMBERS | st.none() | st.booleans(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def composed(words):
+    """The value of `reason`, a key that may have any, as the verb's work would see it."""
+    cfg = compose.compose("rollback", words)
+    return compose.plain(compose.from_plain(compose.plain(cfg)))["reason"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(VALUES)
+def test_any_value_reaches_the_configuration_as_it_is(value):
+    assert composed([override("reason", value)]) == value
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_awkward_text_reaches_the_configuration_as_it_is(value):
+    assert composed([override("reason", value)]) == value
+
+
+@pytest.mark.parametrize("value", [value for value in AWKWARD if value != "null"])
+def test_a_parameter_of_text_is_that_text(value):
+    assert (
+        composed(from_mlproject([f"reason={value}", "--overrides", ""], text=["reason"])) == value
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT)
+def test_text_within_the_free_overrides_is_that_text(value):
+    free = shlex.quote(override("reason", value))
+    assert composed(from_mlproject(["--overrides", free], text=["reason"])) == value
+
+
+@settings(max_examples=100, deadline=None)
+@given(VALUES)
+def test_a_value_survives_a_resume(value):
+    cfg = compose.from_plain({"reason": None})
+    compose.update(cfg, "reason", value)
+    again = compose.from_plain(compose.plain(cfg))
+    assert compose.plain(again)["reason"] == value
+    if isinstance(value, str):
+        assert again.reason == value
+    assert OmegaConf.is_config(again)
+
+
+def test_parameters_that_were_not_given_are_left_out():
+    words = ["model=moe", "epochs=", "data.train=null", "--overrides", ""]
+    assert from_mlproject(words, lists=["data.train"]) == ["model=moe"]
+
+
+def test_an_empty_pattern_is_kept_to_be_refused():
+    words = ["data.train=", "--overrides", ""]
+    assert from_mlproject(words, lists=["data.train"]) == ["data.train=''"]
+
+
+def test_numbers_stay_numbers():
+    words = ["epochs=3", "learning_rate=1e-3", "--overrides", ""]
+    cfg = compose.compose("train", from_mlproject(words))
+    assert (cfg.epochs, cfg.learning_rate) == (3, 0.001)
+
+
+def test_words_without_overrides_are_hydras_own():
+    words = ["model=moe", "run_name=", "--cfg", "job"]
+    assert from_mlproject(words) == words
+
+
+def test_overrides_are_split_as_a_shell_does():
+    words = ["model=moe", "--overrides", "epochs=2 ~data.features.mean_rgb 'tracking.run_name=a b'"]
+    expected = ["model=moe", "epochs=2", "~data.features.mean_rgb", "tracking.run_name=a b"]
+    assert from_mlproject(words) == expected
+
+
+@pytest.mark.parametrize("value", ["[a.tfrecord,b.tfrecord]", "['a.tfrecord',b.tfrecord]"])
+def test_a_list_of_patterns_stays_a_list(value):
+    words = from_mlproject([f"data.train={value}", "--overrides", ""], lists=["data.train"])
+    assert compose.compose("train", words).data.train == ["a.tfrecord", "b.tfrecord"]
+
+
+def test_a_pattern_that_begins_as_a_list_but_is_none_is_text():
+    words = from_mlproject(["data.train=[a].t*", "--overrides", ""], lists=["data.train"])
+    assert compose.compose("train", words).data.train == "[a].t*"

@@ -1,0 +1,68 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.verbs import PROJECT, SMALL
+
+SHOWS_MODULES = """
+import atexit, runpy, sys
+heavy = {"tensorflow", "keras", "mlflow"}
+atexit.register(lambda: print("loaded:", sorted(heavy & sys.modules.keys()), file=sys.stderr))
+runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("epoch=3",), "Key 'epoch' is not in struct"),
+        (("model=nothing",), "Could not find 'model/nothing'"),
+        (("epochs=0",), "`epochs` must be greater than 0, but got epochs=0."),
+        (("epochs=many",), "`epochs` must be a number, but got epochs='many'."),
+        (("batch_size=0",), "`batch_size` must be at least 1"),
+        (("precision=float8",), "`precision` must be 'float32' or 'mixed_bfloat16'"),
+        (("clip.by=row",), "`clip.by` must be 'variable' or 'global'"),
+        (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
+        (("data.on_bad_record=hide",), "`data.on_bad_record` must be 'stop' or 'skip'"),
+        (("model.normalize=some",), "`normalize` must be each, joint or none"),
+        (("model=moe", "model.experts=0"), "`experts >= 1` must hold, but got experts=0."),
+        (("+model.experts=2",), "unexpected keyword argument 'experts'"),
+        (("resume=nothing",), "has no run 'nothing'"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, sentence):
+    outcome = store.run("train", *SMALL[:2], "tracking.system_metrics=false", *words)
+    assert outcome.status == 2, outcome.err
+    assert sentence in outcome.err
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+
+
+def test_a_mandatory_value_must_be_given(store):
+    outcome = store.run("train", "data=video_2017")
+    assert outcome.status == 2
+    assert outcome.sentence == "Error: `data.train` must be given: data.train=..."
+
+
+def test_a_result_is_one_line_of_json_and_all_else_is_on_standard_error(store):
+    outcome = store.run("train", *SMALL, "epochs=1")
+    assert outcome.status == 0
+    (line,) = outcome.out.splitlines()
+    assert json.loads(line)["run_id"] in outcome.err
+    assert "WARNING mlflow" not in outcome.err
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "inference", "sweep"])
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("--cfg=job", 0), ("wrong=1", 2)])
+def test_help_and_mistakes_answer_without_tensorflow_or_mlflow(verb, word, status):
+    outcome = subprocess.run(
+        [sys.executable, "-c", SHOWS_MODULES, verb, word],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == status, outcome.stderr
+    assert outcome.stderr.splitlines()[-1] == "loaded: []"
+    assert bool(outcome.stdout) == (status == 0)

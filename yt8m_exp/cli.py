@@ -1,0 +1,167 @@
+"""What doors share: Hydra's command line, exit statuses, and the last line of output.
+
+The last line on standard output is one JSON object, if that is no terminal or `json=true` is given;
+all else goes to standard error.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+"""
+
+import ctypes
+import errno
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from contextlib import redirect_stdout
+from types import ModuleType
+
+import hydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose, overrides
+from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.terminal import quiet
+from yt8m_exp.terminal.summary import Summary
+
+HYDRA = [
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+]
+WANTS_JSON = "json=true"
+OUTSIDE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
+}
+"""Errors of the operating system that are no fault of the program."""
+# mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, as blocks of a thread's own arena
+# are limited to 64 MiB.
+MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
+
+REPORT = (
+    "This is a fault of the program, not of its input. Please report it with the lines above, as "
+    "CONTRIBUTING.md says."
+)
+
+
+def run(verb: str, *, tensorflow: bool = True) -> None:
+    """Runs a verb from the command line, and exits.
+
+    Args:
+        verb: the name of its file in `conf/` and in `jobs/`.
+        tensorflow: whether its work needs TensorFlow.
+    """
+    prepare()
+    compose.register_resolvers()
+    argv = sys.argv[1:]
+    wants_json = WANTS_JSON in argv or not sys.stdout.isatty()
+    began = False
+
+    @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
+    def main(cfg: DictConfig) -> None:
+        nonlocal began
+        began = True
+        sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
+
+    sys.argv[1:] = _placed(_words(verb, argv))
+    try:
+        main()
+    except SystemExit as ending:
+        raise SystemExit(ending.code if began or not ending.code else 2) from None
+
+
+def prepare() -> None:
+    """Sets what must be set before TensorFlow, MLflow or a configuration is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    _keep_freed_memory()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("yt8m_exp").setLevel(logging.INFO)
+
+
+def _keep_freed_memory() -> None:
+    """Makes glibc keep freed memory for the next step.
+
+    Otherwise it returns large blocks to the kernel, and TensorFlow spends more time on taking them
+    back, page by page, than on computing. Elsewhere than on Linux nothing is done.
+    """
+    if sys.platform == "linux":
+        for option, value in MALLOC.items():
+            getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)(option, value)
+
+
+def _words(verb: str, argv: list[str]) -> list[str]:
+    """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
+    words = [word for word in argv if word != WANTS_JSON]
+    if overrides.MARK not in words:
+        return words
+    schema = _load("config.schema")
+    text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
+    return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _placed(words: list[str]) -> list[str]:
+    """Adds our overrides beside those given: argparse takes no others behind an option."""
+    places = [n for n, word in enumerate(words) if word[:1] != "-" and ("=" in word or "~" in word)]
+    place = places[0] if places else len(words)
+    return [*words[:place], *HYDRA, *words[place:]]
+
+
+def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -> int:
+    """Does the work, shows what came of it, and returns the exit status."""
+    try:
+        with redirect_stdout(sys.stderr):
+            summary = _work(verb, cfg, tensorflow=tensorflow)
+            summary.show()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception as raised:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        return _explained(raised)
+    if wants_json:
+        print(summary.json(), flush=True)
+    return 0
+
+
+def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
+    """Checks the configuration, and only then loads what the work needs, which takes seconds."""
+    compose.require_complete(cfg)
+    values = compose.plain(cfg)
+    _load("config.schema").check(verb, values)
+    cfg = compose.from_plain(values)
+    if check := getattr(_load("jobs.preflight"), verb, None):
+        check(cfg)
+    if tensorflow:
+        quiet.load_tensorflow()
+    return _load(f"jobs.{verb}").run(cfg)
+
+
+def _load(module: str) -> ModuleType:
+    return importlib.import_module(f"yt8m_exp.{module}")
+
+
+def _explained(raised: Exception) -> int:
+    """Prints what went wrong on standard error; returns the exit status."""
+    wrapped = isinstance(raised, InstantiationException) and raised.__cause__
+    error = wrapped or raised  # of a `_target_`
+    unknown_argument = wrapped and isinstance(error, TypeError)
+    passing = (ValueError, LookupError, OSError, ArithmeticError, RuntimeError)
+    bad = (ValueError, LookupError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+    if isinstance(error, (UserError, *passing)) or unknown_argument or _is_outside(error):
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, (InputError, *bad)) or unknown_argument else 1
+    traceback.print_exception(raised)
+    print(REPORT, file=sys.stderr)
+    return 1
+
+
+def _is_outside(error: BaseException) -> bool:
+    """Tells whether the system, the network or a server stopped the work."""
+    if isinstance(error, OSError):
+        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
+    return type(error).__name__ in ("MlflowException", "RestException")

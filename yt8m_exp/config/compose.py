@@ -1,0 +1,129 @@
+"""Composes the configuration of a verb from `conf/`; tells what a command line changes of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp import spec
+from yt8m_exp.config.overrides import escaped
+
+CONF = str(Path(__file__).parents[2] / "conf")
+VERSION_BASE = "1.3"
+CHOICES = ("model", "data")
+"""Groups whose choice is no change of a configuration: their defaults are those of the choice."""
+
+
+def register_resolvers() -> None:
+    """Lets configurations take the facts of the dataset: `${spec:CLASSES}`."""
+    OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
+
+
+def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:
+    """Composes the configuration of a verb as its command line does.
+
+    Args:
+        verb: the name of its file in `conf/`.
+        overrides: as on the command line.
+        choices: whether Hydra's own configuration, with the choice of each group, is in it too.
+    """
+    register_resolvers()
+    if GlobalHydra.instance().is_initialized():
+        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+    with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
+        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+
+
+def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Composes the configuration of a verb; returns its values by dotted key.
+
+    The choice of a group stands under the group's name: `model` beside `model.dropout`.
+
+    Raises:
+        ValueError: an override is not of this configuration.
+    """
+    try:
+        cfg = compose(verb, overrides, choices=True)
+    except HydraException as error:
+        raise ValueError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
+    groups = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
+    keys = [str(key) for key in cfg if key != "hydra"]
+    return groups | leaves(plain(OmegaConf.masked_copy(cfg, keys)))
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """Returns a configuration as plain data, every interpolation resolved; `???` stays."""
+    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def require_complete(cfg: DictConfig) -> None:
+    """Raises ValueError where a mandatory value is missing."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ValueError(f"`{missing[0]}` must be given: {missing[0]}=...")
+
+
+def from_plain(values: Mapping[str, Any]) -> DictConfig:
+    """Returns plain data as a configuration, in which text is text, also where it holds `${`."""
+    return OmegaConf.create(_escaped(values))
+
+
+def update(cfg: DictConfig, key: str, value: Any) -> None:
+    """Sets a dotted key of a configuration to plain data."""
+    OmegaConf.update(cfg, key, _escaped(value), merge=False, force_add=True)
+
+
+def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
+    """Returns what the command line sets or makes differ from the defaults, by dotted key.
+
+    A group with a `_target_` counts as a whole where it is another than by default or was named.
+
+    Args:
+        verb: the name of its file in `conf/`.
+        cfg: the configuration that was composed for this command line.
+    """
+    words = _words()
+    before = leaves(plain(compose(verb, [w for w in words if w.partition("=")[0] in CHOICES])))
+    values, named = plain(cfg), given()
+    after = leaves(values)
+    groups = {key.removesuffix("._target_") for key in after if key.endswith("._target_")}
+    whole = {
+        group
+        for group in groups
+        if (group in named and group not in CHOICES)
+        or after[f"{group}._target_"] != before.get(f"{group}._target_")
+    }
+    changed = {k: v for k, v in after.items() if k in named or before.get(k, ...) != v}
+    single = {k: v for k, v in changed.items() if k.partition(".")[0] not in whole}
+    return {group: values[group] for group in whole} | single
+
+
+def given() -> set[str]:
+    """Returns the keys and groups that the command line names."""
+    return {word.lstrip("+").partition("=")[0] for word in _words()}
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested values by dotted key; an empty mapping is a value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping) and value
+        found |= leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
+def _words() -> list[str]:
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(inner) for inner in value]
+    return escaped(value) if isinstance(value, str) else value

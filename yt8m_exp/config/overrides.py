@@ -1,0 +1,96 @@
+"""Values as words of a command line, in Hydra's grammar, and back from those of MLproject."""
+
+import json
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+PLAIN = re.compile(r"[A-Za-z_/][\w./:@*?+-]*", re.ASCII)
+WORDS = ("null", "true", "false", "inf", "nan")  # in any case; they are no text
+BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there does Hydra take a backslash for an escape
+BEFORE_INTERPOLATION = re.compile(r"(\\*)\$\{")
+MARK = "--overrides"
+NOT_GIVEN = "null"
+"""The default of those parameters in MLproject for which an empty value is a mistake."""
+
+
+def override(key: str, value: Any) -> str:
+    """Returns the override that sets a key to a value: text, a number, None, a list, a mapping."""
+    return f"{key}={literal(value)}"
+
+
+def literal(value: Any) -> str:
+    """Returns a value in Hydra's grammar, so that text stays text."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{literal(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(literal, value))}]"
+    if isinstance(value, float):
+        return repr(value)  # 1e-05, inf and nan are Hydra's, too
+    return json.dumps(value)
+
+
+def quoted(text: str) -> str:
+    """Returns text in quotes where Hydra's grammar would take it for something else."""
+    if PLAIN.fullmatch(text) and text.lower() not in WORDS:
+        return text
+    safe = BEFORE_QUOTE.sub(lambda found: 2 * found[1] + ("\\'" if found[2] else ""), escaped(text))
+    return f"'{safe}'"
+
+
+def escaped(text: str) -> str:
+    r"""Returns text in which OmegaConf finds no interpolation: `${` becomes `\${`."""
+    return BEFORE_INTERPOLATION.sub(lambda found: 2 * found[1] + r"\${", text)
+
+
+def from_mlproject(
+    words: Sequence[str], *, text: Collection[str] = (), lists: Collection[str] = ()
+) -> list[str]:
+    """Turns the words of an MLproject command into Hydra's.
+
+    Such a command ends in `--overrides '...'`, one word of free overrides. Before it stand the
+    parameters: one that was not given is left out, all others are text, numbers or truth values.
+    Words without `--overrides` are Hydra's own already.
+
+    Args:
+        words: the words behind the verb.
+        text: keys whose value is text, whatever it looks like.
+        lists: keys whose value is text, or a list of it in Hydra's grammar.
+    """
+    if MARK not in words:
+        return list(words)
+    place = list(words).index(MARK)
+    pairs = [word.partition("=")[::2] for word in words[:place]]
+    parameters = [
+        _parameter(key, value, text=text, lists=lists)
+        for key, value in pairs
+        if _given(key, value, lists)
+    ]
+    return parameters + shlex.split(" ".join(words[place + 1 :]))
+
+
+def _given(key: str, value: str, lists: Collection[str]) -> bool:
+    # An empty pattern is a mistake, an unset variable of a shell perhaps; other parameters are
+    # empty in MLproject where they are not given.
+    return value != NOT_GIVEN and (value != "" or key in lists)
+
+
+def _parameter(key: str, value: str, *, text: Collection[str], lists: Collection[str]) -> str:
+    is_list = key in lists and value.startswith("[")
+    if key not in text and (is_list or key not in lists) and _parses(f"{key}={value}"):
+        return f"{key}={value}"
+    return override(key, value)
+
+
+def _parses(word: str) -> bool:
+    try:
+        parsed = OverridesParser.create().parse_override(word)
+    except HydraException:
+        return False
+    return not parsed.is_sweep_override()

@@ -1,0 +1,199 @@
+"""The type and range of every key that a command line can set, checked before anything starts.
+
+Keys of a group with a `_target_` (model, loss, optimizer, schedule, launcher) are checked by what
+the group builds.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(min_length=1)]
+Patterns = Text | Annotated[list[Text], Field(min_length=1)]
+ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
+"""Of a registered model, as MLflow takes it."""
+BadRecord = Literal["stop", "skip"]
+
+TRACKING = {
+    "tracking.experiment": Text,
+    "tracking.runs": Text,
+    "tracking.run_name": Text | None,
+    "tracking.system_metrics": bool,
+    "tracking.tensorboard": bool,
+}
+TYPES: dict[str, dict[str, Any]] = {
+    "train": TRACKING
+    | {
+        "epochs": Positive,
+        "batch_size": Count,
+        "learning_rate": Positive,
+        "seed": Annotated[int, Field(ge=0, lt=2**31)],
+        "precision": Literal["float32", "mixed_bfloat16"],
+        "jit_compile": bool,
+        "deterministic": bool,
+        "clip.norm": float | None,
+        "clip.by": Literal["variable", "global"],
+        "ema_half_life": Positive | None,
+        "evaluate_every": Count | None,
+        "log_every": Count | None,
+        "checkpoint_seconds": NotNegative,
+        "patience": Count | None,
+        "start_from": Text | None,
+        "resume": Text | None,
+        "figures": bool,
+        "register": ModelName | None,
+        "data.train": Patterns,
+        "data.validate": Patterns,
+        "data.level": Literal["video", "frame", "segment"],
+        "data.features": dict[str, Count],
+        "data.max_frames": Count,
+        "data.classes": Count,
+        "data.vocabulary": Text | None,
+        "data.on_bad_record": BadRecord,
+        "data.shuffle_bytes": Count,
+    },
+    "eval": TRACKING
+    | {
+        "model_uri": Text | None,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "segments": bool,
+        "watch": Text | None,
+        "watch_seconds": Positive,
+    },
+    "inference": TRACKING
+    | {
+        "model_uri": Text,
+        "shards": Patterns | None,
+        "output": Text,
+        "top_k": Count,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "segments": bool,
+        "segment_classes": Text,
+    },
+    "import_checkpoint": TRACKING
+    | {
+        "checkpoint": Text,
+        "kind": Text,
+        "options": dict[str, Any] | None,
+        "features": dict[str, Count] | None,
+        "vocabulary": Text | None,
+        "register": ModelName | None,
+    },
+    "sweep": TRACKING
+    | {
+        "sweep": Text,
+        "trials": Count | None,
+        "slots": Count | None,
+        "train": Patterns | None,
+        "validate": Patterns | None,
+        "fixed": list[Text],
+        "storage": Text,
+        "name": Text | None,
+        "figures": bool,
+        "accept_changes": bool,
+        "register": ModelName | None,
+    },
+    "promote": TRACKING
+    | {
+        "name": ModelName,
+        "version": Count | None,
+        "run_id": Text | None,
+        "sweep": Text | None,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "policy.minimum_gap": Share | None,
+        "policy.minimum_gain": float | None,
+        "policy.lower_bound": float | None,
+        "policy.confidence": Annotated[float, Field(gt=0, lt=1)],
+        "policy.resamples": Count,
+        "policy.seed": Annotated[int, Field(ge=0)],
+        "policy.class_positives": Count | None,
+        "policy.class_loss": Share | None,
+        "policy.model_bytes": Positive | None,
+        "policy.latency_milliseconds": Positive | None,
+        "policy.calibration_error": Share | None,
+        "policy.known_training": bool,
+        "policy.same_features": bool,
+    },
+    "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
+    "history": {"name": Text},
+    "export": {
+        "model_uri": Text,
+        "output": Text,
+        "form": Literal["starter_code", "mediapipe"],
+    },
+    "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
+}
+TEXT = (str, Text, Text | None, ModelName, ModelName | None)
+EMPTY = ("string_too_short", "too_short")
+MISSING = object()
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+def check(verb: str, values: Mapping[str, Any]) -> None:
+    """Refuses values of another type, or out of their range.
+
+    Args:
+        verb: the name of its file in `conf/`.
+        values: its configuration as plain data.
+
+    Raises:
+        ValueError: the first such value, with its key.
+    """
+    for key, kind in TYPES[verb].items():
+        value = select(values, key)
+        if value is MISSING:
+            continue
+        try:
+            TypeAdapter(kind, config=STRICT).validate_python(value)
+        except ValidationError as error:
+            raise ValueError(_sentence(key, value, error)) from None
+
+
+def keys_of_text(verb: str) -> set[str]:
+    """Returns the keys of a verb whose value is text."""
+    return {key for key, kind in TYPES[verb].items() if kind in TEXT}
+
+
+def keys_of_patterns(verb: str) -> set[str]:
+    """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
+    return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
+
+
+def select(values: Mapping[str, Any], key: str) -> Any:
+    """Returns the value of a dotted key, or MISSING."""
+    found: Any = values
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return MISSING
+        found = found[part]
+    return found
+
+
+def _sentence(key: str, value: Any, error: ValidationError) -> str:
+    errors = error.errors()
+    rules = " or ".join(dict.fromkeys(map(_rule, errors)))
+    if any(found["type"] in EMPTY for found in errors):
+        rules = "something, not empty (is a variable of your shell unset?)"
+    return f"`{key}` must be {rules}, but got {key}={value!r}."
+
+
+def _rule(error: Any) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return "a name without '/' and ':'"
+    if error["type"] == "string_type" and isinstance(error["input"], int | float):
+        return f"""text (in quotes that reach the program: '"{error["input"]}"')"""
+    rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    rule = rule.replace("greater than or equal to", "at least").replace(
+        "less than or equal to", "at most"
+    )
+    return rule.replace("a integer", "an integer").replace("None", "null")

@@ -1,0 +1,26 @@
+"""Writes a model as a SavedModel, for TensorFlow Serving, batch jobs or MediaPipe."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from yt8m_exp.serving import exports, loading
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import store
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Exports as a configuration of `conf/export.yaml` says.
+
+    Returns:
+        The folder, the form, and which model it is.
+
+    Raises:
+        ValueError: there is no such model or form, or the folder holds something.
+    """
+    store.connect()
+    model = loading.load(cfg.model_uri)
+    exports.export(model.tagger.model, model.tagger.schema, cfg.output, form=cfg.form)
+    folder = str(Path(cfg.output).absolute())
+    result = {"output": folder, "form": cfg.form, "model": model.tagger.version}
+    return Summary(f"Export of {model.uri}", result)

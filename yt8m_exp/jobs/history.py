@@ -1,0 +1,88 @@
+"""Prints the decisions on a registered model: who was champion when, and on what evidence."""
+
+import logging
+from typing import Any
+
+from omegaconf import DictConfig
+
+from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry.chain import Chain, Record
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import store
+
+logger = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Reads the history of a registered model; nothing is changed.
+
+    Returns:
+        The champion by the records and by its alias, whether all is in order, and every decision.
+
+    Raises:
+        ValueError: there is no such registered model, or a record cannot be read.
+    """
+    client = store.connect()
+    chain = audit.read(client, cfg.name)
+    alias = versions.aliases(client, cfg.name).get(audit.CHAMPION)
+    problems = _problems(chain, alias)
+    for problem in problems:
+        logger.warning(problem)
+    result = {
+        "name": cfg.name,
+        "champion": alias,
+        "champion_by_record": chain.champion,
+        "previous": chain.previous,
+        "problems": problems,
+        "decisions": [_decision(chain, record) for record in chain.records],
+    }
+    return Summary(f"Decisions on {cfg.name}", result, rows=_lines(chain))
+
+
+def _lines(chain: Chain) -> dict[str, Any]:
+    switched = {record.number for record in chain.switches}
+    lines = {}
+    for record in chain.records:
+        what = record.kind if record.number in switched or record.kind == "refuse" else "too late"
+        place = f"{record.number}  {record.at[:19]}  {record.by}"
+        lines[place] = f"{what} {record.champion or '-'} > {record.version or '-'}: {record.reason}"
+    return lines
+
+
+def _decision(chain: Chain, record: Record) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "kind": record.kind,
+        "at": record.at,
+        "by": record.by,
+        "from": record.champion,
+        "to": record.version,
+        "after": record.after,
+        "switched": record in chain.switches,
+        "completed": record.completed,
+        "reason": record.reason,
+        "run_id": record.run_id,
+        "evidence": record.evidence,
+        "policy": record.policy,
+    }
+
+
+def _problems(chain: Chain, alias: int | None) -> list[str]:
+    problems = [
+        f"Record {record.number} is not what it was when the next one was written: it was changed."
+        for record in chain.altered
+    ]
+    numbers = {record.number for record in chain.records}
+    missing = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
+    problems += [f"Record {number} was deleted." for number in missing]
+    if chain.last and not chain.last.completed:
+        problems.append(
+            f"Record {chain.last_number} waits for its aliases; the next promote or rollback "
+            "completes it."
+        )
+    elif chain.last and alias != chain.champion:
+        problems.append(
+            f"The alias is on version {alias}, but by record it belongs to {chain.champion}: it "
+            "was moved, or its version deleted, without a record."
+        )
+    return problems

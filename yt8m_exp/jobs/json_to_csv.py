@@ -1,0 +1,35 @@
+"""Makes the competition's predictions file of what a batch prediction job wrote."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose
+from yt8m_exp.serving import json_lines
+from yt8m_exp.serving.predictions import PredictionsWriter
+from yt8m_exp.terminal.summary import Summary
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Converts as a configuration of `conf/json_to_csv.yaml` says.
+
+    Returns:
+        The file, how many videos it holds, and how many more lines named one of them again.
+
+    Raises:
+        ValueError: a line is of another kind.
+        FileNotFoundError: a pattern matches nothing.
+        OSError: the file cannot be written.
+    """
+    paths = json_lines.find(compose.plain(cfg)["predictions"])
+    seen: set[str] = set()
+    repeated = 0
+    with PredictionsWriter(cfg.output) as file:
+        for video, class_ids, scores in (line for path in paths for line in json_lines.read(path)):
+            if video in seen:  # a job that was retried writes a video again
+                repeated += 1
+                continue
+            seen.add(video)
+            file.write([video], class_ids[None, : cfg.top_k], scores[None, : cfg.top_k])
+    result = {"output": str(Path(cfg.output).absolute()), "videos": len(seen), "repeated": repeated}
+    return Summary(f"Predictions of {len(paths)} files", result)

@@ -1,0 +1,189 @@
+"""Makes a challenger the champion of a registered model, if it is shown to be better."""
+
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose
+from yt8m_exp.data.shards import Manifest
+from yt8m_exp.jobs import judgement
+from yt8m_exp.jobs.judgement import Models, Verdict
+from yt8m_exp.jobs.opened import opened
+from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry.chain import Chain, Record
+from yt8m_exp.registry.gate import Policy
+from yt8m_exp.serving import loading
+from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import inputs, switching
+from yt8m_exp.tracking.runs import Run
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Judges a challenger and, if it passes, switches; as `conf/promote.yaml` says.
+
+    Returns:
+        Whether it was promoted and why, both versions with their GAP, the interval of the gain, the
+        run and its report.
+
+    Raises:
+        ValueError: there is no such model or version, a record is bad, or the champion's alias is
+            not where the records say.
+        FileNotFoundError: a pattern matches no shard.
+        ConnectionError: the tracking server went away.
+    """
+    policy = Policy(**cfg.policy)
+    with opened("promote", cfg) as tracked:
+        version = _named(cfg, tracked)
+        with switching.alone(cfg.name):
+            chain, champion = audit.current(tracked.client, cfg.name)
+        if version is None:
+            judged = {champion, *chain.judged}
+            version = versions.challenger(tracked.client, cfg.name, but=judged)
+        if version is None or version == champion:
+            return _unchanged(tracked, champion, version)
+        models = _loaded(cfg.name, tracked, version, champion)
+        manifest = inputs.scanned(
+            tracked,
+            compose.plain(cfg)["shards"],
+            models["challenger"].tagger.schema,
+            context="promote",
+            on_bad_record=cfg.on_bad_record,
+        )
+        verdict = judgement.judge(models, manifest, policy, batch_size=cfg.batch_size)
+        decision = _decision(cfg, tracked, chain, models, manifest, verdict)
+        judgement.log(tracked, cfg.name, decision, verdict, models)
+        promoted, reason = decide(tracked.client, cfg.name, decision)
+        return _told(cfg.name, tracked, decision, verdict, promoted=promoted, reason=reason)
+
+
+def _decision(
+    cfg: DictConfig,
+    tracked: Run,
+    chain: Chain,
+    models: Models,
+    manifest: Manifest,
+    verdict: Verdict,
+) -> Record:
+    """Returns the record of what the gate found, for the chain of decisions."""
+    return audit.record(
+        chain,
+        "promote" if verdict.passed else "refuse",
+        int(models["challenger"].version or 0),
+        champion=int(models["champion"].version or 0) if "champion" in models else None,
+        reason=verdict.reason,
+        run_id=tracked.id,
+        evidence=judgement.evidence(models, manifest, verdict) | {"report": _report(tracked)},
+        policy=compose.plain(cfg.policy),
+    )
+
+
+def _report(tracked: Run) -> str:
+    return f"runs:/{tracked.id}/report.html"
+
+
+def _told(
+    name: str, tracked: Run, decision: Record, verdict: Verdict, *, promoted: bool, reason: str
+) -> Summary:
+    """Describes the run, and returns what the verb ends with."""
+    version, champion = decision.version, decision.champion
+    note = (
+        f"**Version {version} of {name} is {'promoted' if promoted else 'refused'}.** {reason}"
+        "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
+    )
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+    gaps = {side: measured.metrics.gap for side, measured in verdict.measured.items()}
+    result = {
+        "promoted": promoted,
+        "reason": reason,
+        "champion": champion,
+        "challenger": version,
+        "champion_gap": gaps.get("champion"),
+        "challenger_gap": gaps.get("challenger"),
+        "interval": list(verdict.comparison.interval) if verdict.comparison else None,
+        "run_id": tracked.id,
+        "report": _report(tracked),
+    }
+    return Summary(f"Version {version} of {name}, against {champion or 'nobody'}", result)
+
+
+def _loaded(name: str, tracked: Run, challenger: int, champion: int | None) -> dict[str, Loaded]:
+    """Loads both models, and labels the run with them."""
+    sides = {"challenger": challenger, "champion": champion}
+    models = {
+        side: loading.load(f"models:/{name}/{version}")
+        for side, version in sides.items()
+        if version is not None
+    }
+    for side, model in models.items():
+        for key, value in model.tags().items():
+            tracked.client.set_tag(tracked.id, f"{side}.{key.removeprefix('model.')}", value)
+    return models
+
+
+def _named(cfg: DictConfig, tracked: Run) -> int | None:
+    """Returns the version that the command line names; a run's model may have to become one."""
+    if cfg.version is not None or not (cfg.run_id or cfg.sweep):
+        return cfg.version
+    run_id = cfg.run_id or versions.best_run_of_sweep(tracked.client, cfg.sweep)
+    return versions.register(
+        tracked.client, versions.model_of_run(tracked.client, run_id), cfg.name
+    )
+
+
+def _unchanged(tracked: Run, champion: int | None, version: int | None) -> Summary:
+    reason = f"Version {version} is the champion already."
+    if version is None:
+        reason = (
+            "No version is left to judge: each was champion, or was refused since the last switch. "
+            "Name one to judge it again: version=..."
+        )
+    result = {
+        "promoted": False,
+        "reason": reason,
+        "champion": champion,
+        "challenger": version,
+        "champion_gap": None,
+        "challenger_gap": None,
+        "interval": None,
+        "run_id": tracked.id,
+        "report": None,
+    }
+    return Summary("Nothing to promote", result)
+
+
+def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
+    """Writes a decision and, if it is the first after the last switch, lets the aliases follow.
+
+    Args:
+        client: a client of the tracking store.
+        name: of the registered model.
+        decision: what the gate found, made after the last switch there was before.
+
+    Returns:
+        Whether the champion is now another, and why.
+
+    Raises:
+        ConnectionError: the tracking server went away.
+    """
+    with switching.alone(name):
+        now, champion = audit.current(client, name)
+        if decision.kind == "promote" and (
+            (now.last_number, champion) != (decision.after, decision.champion)
+        ):
+            decision = replace(decision, kind="refuse", reason=_late(decision, champion))
+        audit.append(client, name, decision)
+        if decision.kind == "refuse":
+            return False, decision.reason
+        now = audit.settle(client, name)
+        if decision.id in {record.id for record in now.switches}:
+            return True, decision.reason
+        return False, _late(decision, now.champion)
+
+
+def _late(decision: Record, champion: int | None) -> str:
+    return (
+        f"Version {decision.version} was judged against version {decision.champion}, but meanwhile "
+        f"version {champion} became champion. Judge it again: version={decision.version}"
+    )

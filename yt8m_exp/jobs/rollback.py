@@ -1,0 +1,71 @@
+"""Makes the previous champion of a registered model champion again, with a record of it."""
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from yt8m_exp.jobs.opened import opened
+from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry.chain import Chain
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import switching
+from yt8m_exp.tracking.runs import Run
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Rolls back as a configuration of `conf/rollback.yaml` says.
+
+    Returns:
+        The champion now, the one before, and whether anything was changed.
+
+    Raises:
+        ValueError: there is no such version, or none to go back to.
+        ConnectionError: the tracking server went away.
+    """
+    with opened("rollback", cfg) as tracked, switching.alone(cfg.name):
+        chain = audit.settle(tracked.client, cfg.name)
+        now = versions.aliases(tracked.client, cfg.name).get(audit.CHAMPION)
+        target = _target(tracked.client, cfg, chain, now)
+        changed = now != target or chain.champion not in (None, target)
+        if changed:
+            _switch(cfg, tracked, chain, target, now)
+    result = {"changed": changed, "champion": target, "before": now, "run_id": tracked.id}
+    return Summary(f"Rollback of {cfg.name}", result)
+
+
+def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
+    """Returns the version to go back to."""
+    target = cfg.version if cfg.version is not None else chain.previous
+    if target is None:
+        raise ValueError(
+            f"{cfg.name} has no champion before {f'version {now}' if now else 'the first'}. "
+            "Name the version to go to: version=..."
+        )
+    if not versions.exists(client, cfg.name, target):
+        others = ", ".join(map(str, chain.line[:-1])) or "of which there is none"
+        raise ValueError(
+            f"Version {target} of {cfg.name} does not exist, or is deleted. Name another that "
+            f"was champion, {others}: version=..."
+        )
+    return int(target)
+
+
+def _switch(cfg: DictConfig, tracked: Run, chain: Chain, target: int, now: int | None) -> None:
+    """Records the decision, and lets the aliases follow."""
+    client, name = tracked.client, cfg.name
+    decision = audit.record(
+        chain,
+        "rollback",
+        target,
+        champion=chain.champion or now,
+        reason=cfg.reason or f"Back from version {now or chain.champion}.",
+        run_id=tracked.id,
+    )
+    audit.append(client, name, decision)
+    client.log_text(tracked.id, decision.to_json(), "record.json")
+    chain = audit.settle(client, name)
+    if decision.id not in {record.id for record in chain.switches}:
+        raise ValueError(
+            f"Version {chain.champion} became champion of {name} at the same moment. "
+            "Look at the history, and decide again."
+        )

@@ -1,0 +1,35 @@
+"""The shards that a training configuration names, and what each of their records must hold."""
+
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose
+from yt8m_exp.data import shards
+from yt8m_exp.data.records import Schema
+from yt8m_exp.data.shards import Manifest
+
+CONTEXTS = ("train", "validate")
+
+
+def schema(cfg: DictConfig) -> Schema:
+    """Returns what each record of a configuration's data must hold."""
+    data = compose.plain(cfg.data)
+    names = {field.name for field in fields(Schema)}
+    return Schema(**{key: value for key, value in data.items() if key in names})
+
+
+def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
+    """Returns what scans the shards of `data.train` or `data.validate`."""
+    return {
+        "patterns": compose.plain(cfg.data)[context],
+        "schema": schema(cfg),
+        "on_bad_record": cfg.data.on_bad_record,
+    }
+
+
+def scanned(cfg: DictConfig) -> tuple[Manifest, Manifest]:
+    """Checks the shards to train on, and those to validate on."""
+    train, validate = (shards.scan(**arguments(cfg, context)) for context in CONTEXTS)
+    return train, validate

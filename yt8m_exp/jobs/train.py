@@ -1,0 +1,189 @@
+"""Trains a model, evaluates it as it goes, and keeps checkpoints; `finish` logs the best model."""
+
+import contextlib
+import logging
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from yt8m_exp.data import vocabulary
+from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
+from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.jobs import finish, recipe, sources
+from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.resume import resumed
+from yt8m_exp.jobs.work import Report, Reported, Work
+from yt8m_exp.serving import loading
+from yt8m_exp.terminal import progress
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import checkpoints, inputs, tensorboard
+from yt8m_exp.tracking.endings import Stopped
+from yt8m_exp.tracking.runs import Run
+from yt8m_exp.tracking.uploads import Uploader
+from yt8m_exp.training import cluster, interrupts, step
+from yt8m_exp.training.fit import Calls, Ending, State, fit
+from yt8m_exp.training.interrupts import Interrupt
+from yt8m_exp.training.learner import Keeper, Learner
+from yt8m_exp.training.loss_values import value_of
+
+logger = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True) -> Summary:
+    """Trains as a configuration of `conf/train.yaml` says.
+
+    Args:
+        cfg: the configuration.
+        reported: is given what the run reports at examples seen, first the model's size at 0, and
+            answers whether to go on.
+
+    Returns:
+        The run's id, the URI of the best model, and its metrics on the validation shards.
+
+    Raises:
+        ValueError: a value of the configuration or a record is bad.
+        FileNotFoundError: a pattern matches no shard.
+        FloatingPointError: the loss or a weight is not finite.
+        SystemExit: a signal stopped training; a checkpoint has been written.
+        Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
+    """
+    number, workers = cluster.place()
+    if cfg.resume and workers > 1:
+        raise ValueError(
+            f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
+            "with the first of them. Unset TF_CONFIG to go on."
+        )
+    cfg = resumed(cfg) if cfg.resume else cfg
+    strategy = recipe.strategy(cfg)
+    learner = recipe.learner(cfg, strategy)  # before a run is opened: a misspelt key leaves none
+    if number > 0:
+        return _follow(cfg, strategy, learner)
+    name = cfg.model._target_.split(".")[-2]
+    with opened("train", cfg, name=name, resume=cfg.resume) as tracked:
+        return _train(cfg, tracked, strategy, learner, reported)
+
+
+def _train(
+    cfg: DictConfig, tracked: Run, strategy: Any, learner: Learner, reported: Reported
+) -> Summary:
+    names = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    train, validate = (
+        inputs.scanned(tracked, **sources.arguments(cfg, context), context=context)
+        for context in sources.CONTEXTS
+    )
+    if not reported(learner.size(), 0):
+        raise Stopped("Stopped before training, for the size of its model.")
+    report: Report = tracked.writer.log
+    if cfg.tracking.tensorboard:
+        report = tensorboard.beside(report, tracked.directory / "tensorboard")
+    with contextlib.closing(Uploader(tracked.client, tracked.id, "checkpoints")) as uploader:
+        folder = tracked.directory / "checkpoints"
+        keeper = Keeper(folder, learner, train.digest, uploader.put)
+        if tracked.resumed:
+            checkpoints.fetch(tracked.client, tracked.id, folder)
+        if cfg.start_from and not keeper.started:
+            _take_weights(cfg.start_from, tracked, keeper)
+        work = Work(cfg, train, validate, strategy, keeper, report, reported)
+        state = keeper.restore()
+        rate = _fit(work, state)
+        return finish.finish(work, tracked, state, names, rate)
+
+
+def _take_weights(source: str, tracked: Run, keeper: Keeper) -> None:
+    """Takes over the weights of a model, or of the best one of a run."""
+    is_run = not any(mark in source for mark in ":/")
+    found = loading.load(f"runs:/{source}/best" if is_run else source)
+    keeper.learner.take_weights(found.tagger.model)
+    for key, value in found.tags().items():
+        tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
+
+
+def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
+    """Trains beside the worker that tracks and keeps the run."""
+    train, validate = sources.scanned(cfg)
+    state = State()
+    with tempfile.TemporaryDirectory() as folder:
+        keeper = Keeper(Path(folder), learner, train.digest)
+        _fit(Work(cfg, train, validate, strategy, keeper), state)
+    return Summary("Trained beside the first worker", {"examples": state.examples})
+
+
+def _fit(work: Work, state: State) -> float:
+    """Trains to the end of the plan; returns examples per second.
+
+    Raises:
+        SystemExit: a signal stopped it.
+        Stopped: `reported` did.
+    """
+    cfg, learner = work.cfg, work.keeper.learner
+    train = Entry(learner.model).read(work.train)
+    loss = instantiate(cfg.loss)
+    plan = recipe.plan(cfg, train.records, work.strategy.num_replicas_in_sync)
+    shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
+    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    update = step.make(
+        learner.model,
+        loss,
+        learner.optimizer,
+        strategy=work.strategy,
+        clip_to=step.Clip(**cfg.clip),
+        jit_compile=cfg.jit_compile,
+    )
+    with (
+        contextlib.closing(batches),  # type: ignore[type-var]
+        interrupts.noted() as interrupt,
+        progress.shown("Training", plan.examples, start=state.examples) as advance,
+    ):
+        calls = _calls(work, loss, interrupt, advance)
+        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
+    _require_finished(ending, interrupt, state, run_id=work.keeper.folder.parent.name)
+    return ending.examples_per_second
+
+
+def _calls(
+    work: Work, loss: Callable[..., Any], interrupt: Interrupt, advance: progress.Advance
+) -> Calls:
+    """Returns what the loop calls: the evaluation, the checkpoints, the reports, the signals."""
+    learner = work.keeper.learner
+    validate = Entry(learner.model).read(work.validate)
+    predict, loss_value = scoring.predictor(learner.model), value_of(loss)
+    answers: set[bool] = set()
+
+    def evaluate() -> dict[str, float]:
+        learner.require_finite()
+        with learner.averaged():
+            metrics, mean_loss = scoring.evaluate(
+                predict, loss_value, ordered_batches(validate), work.cfg.data.classes
+            )
+        return metrics.values() | {"loss": mean_loss}
+
+    def report(metrics: Mapping[str, float], examples: int) -> None:
+        work.report(metrics, examples)
+        answers.add(work.reported(metrics, examples))
+
+    def show(state: State, last_loss: float | None) -> None:
+        gap = state.best_gap if math.isfinite(state.best_gap) else None
+        advance(state.examples, loss=last_loss, gap=gap)
+
+    def stop() -> bool:
+        return bool(interrupt) or False in answers
+
+    return Calls(evaluate, work.keeper.save, report, show, stop)
+
+
+def _require_finished(ending: Ending, interrupt: Interrupt, state: State, *, run_id: str) -> None:
+    """Raises SystemExit where a signal stopped training, and Stopped where a report did."""
+    if interrupt:
+        logger.warning(
+            "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
+            *(f"{state.examples:,}", run_id),
+        )
+        raise SystemExit(128 + (interrupt.signal or 0))
+    if ending.why == "interrupted":
+        raise Stopped(f"Pruned at {state.examples:,} examples.")

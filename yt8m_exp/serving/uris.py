@@ -1,0 +1,56 @@
+"""Which model a URI stands for, found without loading it."""
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+
+def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
+    """Resolves an alias or `latest` to a version, so that it cannot move while it is in use.
+
+    Returns:
+        The URI, and the registered model's name and version where there is one.
+
+    Raises:
+        ValueError: there is no such model, version or alias.
+    """
+    path = model_uri.removeprefix("models:/")
+    if path == model_uri or path.startswith("m-") or not any(mark in path for mark in "@/"):
+        return model_uri, None, None
+    client = mlflow.MlflowClient()
+    try:
+        if "@" in path:
+            name, alias = path.rsplit("@", 1)
+            version = client.get_model_version_by_alias(name, alias).version
+        else:
+            name, version = path.rsplit("/", 1)
+            if version == "latest":
+                version = max(
+                    (found.version for found in client.search_model_versions(f"name='{name}'")),
+                    key=int,
+                    default="1",
+                )
+            client.get_model_version(name, version)
+    except MlflowException as error:
+        raise ValueError(missing(model_uri, error)) from error
+    return f"models:/{name}/{version}", name, str(version)
+
+
+def require(model_uri: str) -> None:
+    """Raises ValueError where a URI names no model; a model's files are not looked at."""
+    uri, name, _ = resolve(model_uri)
+    client = mlflow.MlflowClient()
+    try:
+        if uri.startswith("runs:/"):
+            client.get_run(uri.removeprefix("runs:/").partition("/")[0])
+        elif uri.startswith("models:/") and name is None:
+            client.get_logged_model(uri.removeprefix("models:/"))
+    except MlflowException as error:
+        raise ValueError(missing(model_uri, error)) from error
+
+
+def missing(model_uri: str, error: Exception) -> str:
+    """Returns the sentence that there is no such model."""
+    return (
+        f"No model at {model_uri!r} in {mlflow.get_tracking_uri()} ({error}). Train and register "
+        "one: python -m yt8m_exp.train register=yt8m"
+    )
