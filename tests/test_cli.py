@@ -19,9 +19,9 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
     [
         (("epoch=3",), "Key 'epoch' is not in struct"),
         (("model=nothing",), "Could not find 'model/nothing'"),
-        (("epochs=0",), "`epochs` must be greater than 0, but got epochs=0."),
+        (("epochs=0",), "`epochs > 0` must hold, but got epochs=0."),
         (("epochs=many",), "`epochs` must be a number, but got epochs='many'."),
-        (("batch_size=0",), "`batch_size` must be at least 1"),
+        (("batch_size=0",), "`batch_size >= 1` must hold"),
         (("precision=float8",), "`precision` must be 'float32' or 'mixed_bfloat16'"),
         (("clip.by=row",), "`clip.by` must be 'variable' or 'global'"),
         (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
@@ -43,7 +43,7 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
 def test_a_mandatory_value_must_be_given(store):
     outcome = store.run("train", "data=video_2017")
     assert outcome.status == 2
-    assert outcome.sentence == "Error: `data.train` must be given: data.train=..."
+    assert outcome.sentence == "Error: data.train must be given: data.train=..."
 
 
 def test_a_result_is_one_line_of_json_and_all_else_is_on_standard_error(store):

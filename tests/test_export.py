@@ -26,7 +26,10 @@ def test_a_model_is_written_with_the_signature_asked_for(store, trained, tmp_pat
     ("words", "sentence"),
     [
         (("model_uri=models:/nobody/1",), "No model at 'models:/nobody/1'"),
-        (("model_uri=models:/tagger/1", "form=onnx"), "`form` must be one of"),
+        (
+            ("model_uri=models:/tagger/1", "form=onnx"),
+            "`form` must be 'starter_code' or 'mediapipe'",
+        ),
         (("model_uri=models:/tagger/1", "form=mediapipe"), "this is a video-level model"),
     ],
 )

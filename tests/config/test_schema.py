@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -43,16 +44,16 @@ def test_every_verb_has_types():
 @pytest.mark.parametrize(
     ("verb", "key", "value", "sentence"),
     [
-        ("inference", "batch_size", -5, "`batch_size` must be at least 1"),
+        ("inference", "batch_size", -5, "`batch_size >= 1` must hold"),
         ("inference", "batch_size", 2.5, "`batch_size` must be an integer"),
         ("inference", "top_k", 2.5, "`top_k` must be an integer, but got top_k=2.5."),
         ("inference", "top_k", None, "`top_k` must be an integer, but got top_k=None."),
         ("inference", "shards", 123, "`shards` must be"),
-        ("inference", "shards", [], "`shards` must be something, not empty"),
-        ("inference", "shards", "", "`shards` must be something, not empty"),
-        ("train", "evaluate_every", 0, "`evaluate_every` must be at least 1"),
-        ("train", "log_every", 0, "`log_every` must be at least 1"),
-        ("train", "ema_half_life", 0, "`ema_half_life` must be greater than 0"),
+        ("inference", "shards", [], "`shards` must not be empty"),
+        ("inference", "shards", "", "`shards` must not be empty"),
+        ("train", "evaluate_every", 0, "`evaluate_every >= 1` must hold"),
+        ("train", "log_every", 0, "`log_every >= 1` must hold"),
+        ("train", "ema_half_life", 0, "`ema_half_life > 0` must hold"),
         ("train", "patience", 1.5, "`patience` must be an integer"),
         ("train", "batch_size", True, "`batch_size` must be an integer, but got batch_size=True."),
         ("train", "epochs", math.nan, "`epochs` must be a finite number"),
@@ -61,16 +62,15 @@ def test_every_verb_has_types():
         ("train", "register", "a:b", "`register` must be a name without '/' and ':'"),
         ("train", "register", "..", "`register` must be a name without '/' and ':'"),
         ("train", "register", 2024, "`register` must be text"),
-        ("train", "data.features", {"rgb": 0}, "`data.features` must be at least 1"),
+        ("train", "data.features", {"rgb": 0}, "`data.features >= 1` must hold"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_rule(verb, key, value, sentence):
     values = value
     for part in reversed(key.split(".")):
         values = {part: values}
-    with pytest.raises(ValueError, match=f"^{sentence.partition(' must')[0]}") as caught:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         schema.check(verb, values)
-    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [0.5, 3, 1e9])

@@ -65,7 +65,7 @@ def require_complete(cfg: DictConfig) -> None:
     """Raises ValueError where a mandatory value is missing."""
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
-        raise ValueError(f"`{missing[0]}` must be given: {missing[0]}=...")
+        raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
 
 
 def from_plain(values: Mapping[str, Any]) -> DictConfig:

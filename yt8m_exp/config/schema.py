@@ -134,6 +134,12 @@ TYPES: dict[str, dict[str, Any]] = {
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
+RANGES = {
+    "greater_than": ">",
+    "greater_than_equal": ">=",
+    "less_than": "<",
+    "less_than_equal": "<=",
+}
 EMPTY = ("string_too_short", "too_short")
 MISSING = object()
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -181,9 +187,15 @@ def select(values: Mapping[str, Any], key: str) -> Any:
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:
     errors = error.errors()
+    for found in errors:
+        if found["type"] in RANGES:
+            bound = next(iter(found["ctx"].values()))
+            return f"`{key} {RANGES[found['type']]} {bound:g}` must hold, but got {key}={value!r}."
+        if found["type"] in EMPTY:
+            return (
+                f"`{key}` must not be empty (is a variable of your shell unset?), but is {value!r}."
+            )
     rules = " or ".join(dict.fromkeys(map(_rule, errors)))
-    if any(found["type"] in EMPTY for found in errors):
-        rules = "something, not empty (is a variable of your shell unset?)"
     return f"`{key}` must be {rules}, but got {key}={value!r}."
 
 
@@ -193,7 +205,4 @@ def _rule(error: Any) -> str:
     if error["type"] == "string_type" and isinstance(error["input"], int | float):
         return f"""text (in quotes that reach the program: '"{error["input"]}"')"""
     rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
-    rule = rule.replace("greater than or equal to", "at least").replace(
-        "less than or equal to", "at most"
-    )
     return rule.replace("a integer", "an integer").replace("None", "null")

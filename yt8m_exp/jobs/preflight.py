@@ -35,10 +35,10 @@ def eval(cfg: DictConfig) -> None:
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
     if not (cfg.model_uri or cfg.watch):
-        raise ValueError("`model_uri` must be given: model_uri=...; or watch, the id of a run.")
+        raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
     if cfg.segments and not cfg.shards:
         raise ValueError(
-            "`shards` must be given with segments=true: those of 2019 whose segments people rated. "
+            "shards must be given with segments=true: those of 2019 whose segments people rated. "
             "The sample has none."
         )
     if cfg.watch:
