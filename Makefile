@@ -1,6 +1,5 @@
 # What people who work on the code run; `make help` lists it.
-WORKERS ?= 3
-PYTEST = uv run pytest -n $(WORKERS) --dist loadfile
+PYTEST = uv run pytest --dist loadfile
 ONE ?= startup
 
 .DEFAULT_GOAL := help
@@ -21,10 +20,10 @@ check: ## style, types, uv.lock and requirements.txt in step with pyproject.toml
 	bash .ci/check
 
 test: ## the tests that start no processes, servers or databases: about a minute
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n 2 -m "not slow"
 
-test-all: ## all tests
-	$(PYTEST)
+test-all: ## all tests, three files at a time: many wait for processes, servers and time to pass
+	$(PYTEST) -n 3
 
 bench: ## one benchmark: make bench ONE=reading (benchmarks/README.md lists them)
 	uv run python -m benchmarks.$(ONE)
