@@ -114,7 +114,8 @@ def test_an_entry_point_is_a_verb_and_its_parameters_are_configuration(verb):
 
 @pytest.mark.parametrize("words", commands("make "), ids=repr)
 def test_a_target_of_make_is_there(words):
-    assert set(shlex.split(words.text, comments=True)[1:]) <= TARGETS
+    targets = {word for word in shlex.split(words.text, comments=True)[1:] if "=" not in word}
+    assert targets <= TARGETS
 
 
 @pytest.mark.parametrize("words", commands("pytest"), ids=repr)
