@@ -15,8 +15,10 @@ from yt8m_exp.tuning.definition import Definition
 PROJECT = Path(__file__).parents[1]
 ENTRIES = yaml.safe_load((PROJECT / "MLproject").read_text())["entry_points"]
 TARGETS = set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+FOLDERS = ("yt8m_exp", "conf", "tests", "sweeps", "sample", r"\.ci")
 RUN_ID = "0123abc"
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
+TREE = re.compile(r"^  (\w+)/ +(.*(?:\n {8,}.*)*)", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -168,3 +170,20 @@ def test_every_picture_is_shown():
     shown = "".join(page.read_text() for page in PAGES)
     for picture in sorted(PROJECT.glob("docs/*.png")):
         assert picture.name in shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_a_path_that_a_page_names_is_there(page):
+    text = FENCE.sub("", page.read_text())
+    for path in re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./]*)`", text):
+        assert (PROJECT / path).exists(), path
+
+
+def test_the_tree_of_the_documentation_is_the_projects():
+    tree = (PROJECT / "docs" / "how_it_is_built.md").read_text()
+    named = dict(TREE.findall(tree))
+    folders = {path.parent.name for path in (PROJECT / "yt8m_exp").glob("*/__init__.py")}
+    assert named.keys() == folders
+    for folder, text in named.items():
+        for file in re.findall(r"\w+\.py", text):
+            assert (PROJECT / "yt8m_exp" / folder / file).is_file(), f"{folder}/{file}"
