@@ -83,8 +83,8 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("words", VERBS, ids=repr)
 def test_a_verb_takes_its_overrides(words):
-    module, *overrides = shlex.split(words.text.replace("<run id>", RUN_ID), comments=True)[2:]
-    command.compose(module.removeprefix("yt8m_exp."), overrides)
+    module, *given = shlex.split(words.text.replace("<run id>", RUN_ID), comments=True)[2:]
+    command.compose(module.removeprefix("yt8m_exp."), given)
 
 
 @pytest.mark.parametrize("words", ENTRY_POINTS, ids=repr)
@@ -155,9 +155,9 @@ def test_a_study_of_a_page_is_one(words):
     definition.searched(partial(settings, definition.overrides))
 
 
-def settings(overrides, params):
+def settings(given, params):
     changed = [command.override(*item) for item in params.items()]
-    return command.settings("train", [*overrides, *changed])
+    return command.settings("train", [*given, *changed])
 
 
 def test_every_page_of_the_documentation_is_in_its_index():
