@@ -12,11 +12,19 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
 LONG = ("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level")
+SLOW = {"store", "fresh", "postgres_server"}
+"""Fixtures that start processes, a server or a database: whoever asks for one is slow."""
 SAMPLE = Path(__file__).parents[1] / "sample"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files that take minutes first, so that no worker is left with one at the end."""
+    """Marks slow tests, and puts the files that take minutes first.
+
+    Otherwise one worker would still be at such a file when the others have nothing left to do.
+    """
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
     def is_short(item: pytest.Item) -> bool:
         return item.path.relative_to(Path(__file__).parent).parts[0].removesuffix(".py") not in LONG

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from tests.models import replicas_of_models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(cache, tmp_path_factory):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.training import several
 from yt8m_exp.training import cluster, replicas
 
+pytestmark = pytest.mark.slow
 RUNS = ("free", "clipped")
 
 

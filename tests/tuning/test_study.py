@@ -108,6 +108,7 @@ def test_an_infeasible_trial_does_not_count_and_is_not_the_best(storage):
     assert results.tally(trials.study) == {"complete": 1, "infeasible": 1}
 
 
+@pytest.mark.slow
 def test_trials_of_a_driver_that_died_are_failed_and_queued_again(storage):
     process = multiprocessing.get_context("forkserver").Process(
         target=begin_and_die, args=(storage.url,)
