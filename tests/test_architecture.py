@@ -9,7 +9,8 @@ RANKS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
-    {"tracking", "registry", "serving", "terminal"},
+    {"plots", "terminal"},
+    {"tracking", "registry", "serving"},
     {"tuning"},
 ]
 VERBS = len(RANKS)

@@ -195,7 +195,7 @@ def _facts(model: "Loaded", manifest: "Manifest", verdict: Verdict, side: str) -
 
 
 def _figures(verdict: Verdict, names: list[str]) -> dict[str, "Figure"]:
-    from yt8m_exp.tracking import comparison as drawn
+    from yt8m_exp.plots import comparison as drawn
 
     if not verdict.measured:
         return {}

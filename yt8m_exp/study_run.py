@@ -109,7 +109,7 @@ def close(
     """Logs what the study has found, and registers its best model where that is asked for."""
     from yt8m_exp.registry import versions
     from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import store, studies
+    from yt8m_exp.tracking import store
     from yt8m_exp.tuning import results
 
     runs.settle(study.get_trials(deepcopy=False))
@@ -126,9 +126,12 @@ def close(
         note = results.note(study, definition.description)
         tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     if tracked and cfg.figures:
-        from yt8m_exp.tuning import figures
+        from yt8m_exp.tracking.results import log_figures
+        from yt8m_exp.tuning import visualization
 
-        studies.log_figures(tracked, page=figures.page(study), pictures=figures.pictures(study))
+        if page := visualization.html(study):
+            tracked.client.log_text(tracked.id, page, "figures/study.html")
+        log_figures(tracked.client, tracked.id, visualization.pictures(study), crop=True)
     if cfg.register and found:
         client = store.connect()
         version = versions.register(client, found[0]["model_uri"], cfg.register)

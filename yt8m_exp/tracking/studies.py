@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 from yt8m_exp.tracking import configuration, owners
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient, entities
-
-    from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "trial."
 PARENT = "mlflow.parentRunId"
-DOTS_PER_INCH = 150
 
 
 @dataclass(frozen=True)
@@ -100,18 +96,3 @@ class StudyRuns:
             )
             yield from page
             token = page.token or None
-
-
-def log_figures(run: Run, *, page: str, pictures: Mapping[str, Figure]) -> None:
-    """Logs the figures of a study.
-
-    Args:
-        run: the run of the study.
-        page: all figures, as HTML; empty where there are none.
-        pictures: figures by name.
-    """
-    if page:
-        run.client.log_text(run.id, page, "figures/study.html")
-    for name, figure in pictures.items():
-        shown = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight"}
-        run.client.log_figure(run.id, figure, f"figures/{name}.png", save_kwargs=shown)
