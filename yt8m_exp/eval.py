@@ -84,7 +84,7 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     """Scores each checkpoint that a training run uploads, until the run has ended."""
     from yt8m_exp import recipe
     from yt8m_exp.data import vocabulary
-    from yt8m_exp.tracking import checkpoints, configuration
+    from yt8m_exp.tracking import configuration, downloads
 
     theirs = OmegaConf.create(configuration.read_config(cfg.watch))
     learner = recipe.learner(theirs, recipe.strategy(theirs))
@@ -92,7 +92,7 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
     manifest = _scanned(cfg, tracked, schema)
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
     result = None
-    for examples, path in checkpoints.arriving(
+    for examples, path in downloads.checkpoints_as_they_arrive(
         tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
     ):
         learner.restore(path)
@@ -108,10 +108,10 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
 
 
 def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
-    from yt8m_exp.tracking import inputs
+    from yt8m_exp.tracking import datasets
 
     patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
-    return inputs.scanned(
+    return datasets.scanned(
         tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record
     )
 

@@ -49,7 +49,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         writer as file,
     ):
         from yt8m_exp.terminal import progress, quiet, summary
-        from yt8m_exp.tracking import inputs
+        from yt8m_exp.tracking import datasets
 
         with quiet.startup():
             from yt8m_exp.serving import loading
@@ -61,7 +61,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         if cfg.segments:
             model.require_frames()
             schema = replace(schema, max_frames=spec.MAX_FRAMES)  # more than a segment's may be cut
-        manifest = inputs.scanned(
+        manifest = datasets.scanned(
             tracked,
             OmegaConf.to_object(cfg)["shards"],  # type: ignore[index, call-overload]
             schema,

@@ -52,7 +52,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     with quiet.startup():
         from yt8m_exp import judgement
     from yt8m_exp.registry import audit, versions
-    from yt8m_exp.tracking import inputs, switching
+    from yt8m_exp.tracking import datasets, switching
 
     version = _named(cfg, tracked)
     with switching.alone(cfg.name):
@@ -62,7 +62,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     if version is None or version == champion:
         return _unchanged(tracked, champion, version)
     models = _loaded(cfg.name, tracked, version, champion)
-    manifest = inputs.scanned(
+    manifest = datasets.scanned(
         tracked,
         OmegaConf.to_object(cfg)["shards"],  # type: ignore[index, call-overload]
         models["challenger"].tagger.schema,

@@ -16,7 +16,7 @@ def resumed(cfg: DictConfig) -> DictConfig:
         FileNotFoundError: a pattern matches no shard.
     """
     from yt8m_exp.data import shards
-    from yt8m_exp.tracking import configuration, inputs
+    from yt8m_exp.tracking import configuration, datasets
 
     before = OmegaConf.create(configuration.read_config(cfg.resume))
     _require_same_choices(cfg, before)
@@ -38,7 +38,7 @@ def resumed(cfg: DictConfig) -> DictConfig:
             )
     for context in ("train", "validate"):  # before the run is opened, and changed by that
         manifest = shards.scan(**recipe.shards(resumed, context))
-        inputs.require_same(cfg.resume, manifest, context=context)
+        datasets.require_same(cfg.resume, manifest, context=context)
     return resumed  # type: ignore[return-value]
 
 

@@ -70,7 +70,7 @@ def children(
     """
     from yt8m_exp.tracking import store
     from yt8m_exp.tracking.studies import StudyRuns
-    from yt8m_exp.tuning import results
+    from yt8m_exp.tuning import study_summary
     from yt8m_exp.tuning.runs import TrialRuns
 
     shared = [
@@ -82,7 +82,7 @@ def children(
 
     def note() -> None:
         if tracked:
-            tracked.writer.log(results.progress(study), results.finished(study))
+            tracked.writer.log(study_summary.progress(study), study_summary.finished(study))
 
     parent = study.user_attrs["run_id"]
     kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
@@ -110,10 +110,10 @@ def close(
     from yt8m_exp.registry import versions
     from yt8m_exp.terminal import summary
     from yt8m_exp.tracking import store
-    from yt8m_exp.tuning import results
+    from yt8m_exp.tuning import study_summary
 
     runs.settle(study.get_trials(deepcopy=False))
-    found, counts = results.best(study), results.tally(study)
+    found, counts = study_summary.best(study), study_summary.count_by_state(study)
     result = {
         "run_id": study.user_attrs["run_id"],
         "study": study.study_name,
@@ -123,7 +123,7 @@ def close(
     if len(study.directions) > 1:
         result["front"] = found
     if tracked:
-        note = results.note(study, definition.description)
+        note = study_summary.note(study, definition.description)
         tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     if tracked and cfg.figures:
         from yt8m_exp.tracking.results import log_figures
@@ -137,9 +137,13 @@ def close(
         version = versions.register(client, found[0]["model_uri"], cfg.register)
         client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         result |= {"registered": cfg.register, "version": version}
-    shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
+    shares = {
+        f"share of {name}": f"{s:.0%}" for name, s in study_summary.importances(study).items()
+    }
     best = dict(found[0]) if found else {}
     rows = {**counts, **best.pop("params", {}), **best, **shares}
-    title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
+    title = (
+        f"Study {study.study_name}: {study_summary.finished(study)} of {definition.trials} trials"
+    )
     summary.show(title, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
     return result

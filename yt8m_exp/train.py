@@ -69,13 +69,13 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
 
 def _train(cfg: DictConfig, tracked: "Run", reported: Reported) -> dict[str, Any]:
     from yt8m_exp.data import vocabulary
-    from yt8m_exp.tracking import checkpoints, inputs, tensorboard
+    from yt8m_exp.tracking import datasets, downloads, tensorboard
     from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.tracking.uploads import Uploader
 
     words = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     train, validate = (
-        inputs.scanned(tracked, **recipe.shards(cfg, context), context=context)
+        datasets.scanned(tracked, **recipe.shards(cfg, context), context=context)
         for context in ("train", "validate")
     )
     replicated = recipe.strategy(cfg)
@@ -92,7 +92,7 @@ def _train(cfg: DictConfig, tracked: "Run", reported: Reported) -> dict[str, Any
     keeper = Keeper(tracked.directory / "checkpoints", learning, train.digest, uploader.put)
     try:
         if tracked.resumed:
-            checkpoints.fetch(tracked.client, tracked.id, keeper.folder)
+            downloads.fetch_checkpoints(tracked.client, tracked.id, keeper.folder)
         if cfg.start_from and not keeper.started:
             _start(cfg.start_from, tracked, keeper)
         state = keeper.restore()

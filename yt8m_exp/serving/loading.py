@@ -2,15 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 
-if TYPE_CHECKING:
-    from mlflow.models import ModelSignature
-
-    from yt8m_exp.serving.tagger import Tagger
+from yt8m_exp.serving.tagger import Tagger
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +25,11 @@ class Loaded:
         name, version: of the registered model, None where it was not asked for by name.
     """
 
-    tagger: "Tagger"
+    tagger: Tagger
     uri: str
     model_id: str | None
     run_id: str | None
-    signature: "ModelSignature | None"
+    signature: ModelSignature | None
     name: str | None = None
     version: str | None = None
 

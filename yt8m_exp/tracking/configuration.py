@@ -1,17 +1,17 @@
 """What a run was asked to do: the composed configuration, as parameters and as a file."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from mlflow import MlflowClient
+from mlflow.artifacts import load_text
+from mlflow.entities import Param, Run
+from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
 """Parameters of `mlflow run` itself carry no prefix, and MLflow forbids to change a parameter."""
@@ -78,8 +78,6 @@ def _plain(value: Any) -> Any:
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
-    from mlflow.entities import Param
-
     entities = [Param(key, value) for key, value in params.items()]
     for start in range(0, len(entities), BATCH_PARAMS):
         client.log_batch(run_id, params=entities[start : start + BATCH_PARAMS])
@@ -94,11 +92,6 @@ def read_config(run_id: str) -> dict[str, Any]:
     Raises:
         ValueError: The run does not exist, or has no configuration.
     """
-    from mlflow.artifacts import load_text
-    from mlflow.exceptions import MlflowException
-
-    from yt8m_exp.tracking import store
-
     client = store.connect()
     try:
         info = client.get_run(run_id).info

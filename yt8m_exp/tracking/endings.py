@@ -1,7 +1,5 @@
 """How a run ends: FINISHED, FAILED with its error, or KILLED by a signal."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import threading
@@ -9,12 +7,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
 
 from yt8m_exp.tracking import store
-
-if TYPE_CHECKING:
-    from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
@@ -76,36 +74,34 @@ def status_of(error: BaseException) -> str:
     return "FAILED"
 
 
-def record(run: Run, error: BaseException) -> None:
+def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
     """Records how an exception ended a run; what cannot be recorded is logged, never raised.
 
     Args:
-        run: The run.
+        client: A client of the tracking store.
+        run_id: The run.
         error: What ended it.
     """
     status = status_of(error)
-    run.writer.close(timeout_seconds=LAST_WORDS_SECONDS)
     try:
         with store.brief_requests():  # a scheduler that sent SIGTERM kills after half a minute
-            _end(run, status)
+            _end(client, run_id, status)
             if status != "FINISHED":
-                run.client.set_tag(run.id, "error", _sentence(error)[:TAG_CHARACTERS])
+                client.set_tag(run_id, "error", _sentence(error)[:TAG_CHARACTERS])
             if status == "FAILED":
                 text = "".join(traceback.format_exception(error))
-                run.client.log_text(run.id, text, "error.txt")
+                client.log_text(run_id, text, "error.txt")
     except Exception as failure:  # the caller raises `error`, which matters more
-        logger.warning("Run %s ended %s but not on the server: %s", run.id, status, failure)
+        logger.warning("Run %s ended %s but not on the server: %s", run_id, status, failure)
 
 
-def _end(run: Run, status: str) -> None:
-    import mlflow
-
+def _end(client: MlflowClient, run_id: str, status: str) -> None:
     # Even where the server is gone this takes the run from MLflow, which would end every run that
     # is active at the interpreter's exit as FINISHED.
     if mlflow.active_run() is not None:
         mlflow.end_run(status)
     else:
-        run.client.set_terminated(run.id, status)
+        client.set_terminated(run_id, status)
 
 
 def _sentence(error: BaseException) -> str:

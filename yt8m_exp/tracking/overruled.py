@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from mlflow import MlflowClient
+
 MADE = "mlflow.project.entryPoint"
 """The tag by which a run that `mlflow run` made is known."""
 WATCH_SECONDS = 30.0
@@ -35,8 +37,6 @@ def watch(run_id: str) -> None:
 
 def main() -> None:
     """Waits for a run to be overruled, for a bounded time, and puts KILLED back."""
-    from mlflow import MlflowClient
-
     client, run_id = MlflowClient(), sys.argv[1]
     end = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < end:

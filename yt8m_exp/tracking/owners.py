@@ -1,22 +1,17 @@
 """Which process owns a run, whether it still lives, and the end of runs whose process is gone."""
 
-from __future__ import annotations
-
 import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from yt8m_exp.tracking import locks
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 

@@ -1,23 +1,23 @@
 """Where MLflow keeps runs: the tracking URI, the database beside the project, its experiments."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from yt8m_exp.tracking import locks
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import ExperimentTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.abstract_store import AbstractStore
+from sqlalchemy import make_url
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from yt8m_exp.tracking import locks
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,6 @@ def connect() -> MlflowClient:
     processes at once, and with its artifacts in `mlruns` beside it, where MLflow would take the
     current directory.
     """
-    import mlflow
-
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
     # A server's runs would print two links on standard output, which is a verb's result.
@@ -86,8 +84,6 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     Raises:
         ValueError: The experiment is deleted.
     """
-    from mlflow.exceptions import MlflowException
-
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
@@ -141,14 +137,13 @@ def _create(client: MlflowClient, name: str) -> str:
     database = _sqlite_file(client.tracking_uri)
     if database is None:
         return client.create_experiment(name, tags=PAGES)
-    from mlflow.entities import ExperimentTag
-
     tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
-    return _store_beside(client.tracking_uri, database).create_experiment(name, tags=tags)
+    return _store_beside(client.tracking_uri, database).create_experiment(name, None, tags)
 
 
-def _store_beside(uri: str, database: Path) -> SqlAlchemyStore:
+def _store_beside(uri: str, database: Path) -> AbstractStore:
     # An experiment keeps the artifact root of the store that creates it.
+    # Imported here: it takes 0.7 s, and a server needs none of it.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     database.parent.mkdir(parents=True, exist_ok=True)  # else MLflow retries for 100 s
@@ -158,7 +153,5 @@ def _store_beside(uri: str, database: Path) -> SqlAlchemyStore:
 def _sqlite_file(uri: str) -> Path | None:
     if not uri.startswith("sqlite:"):
         return None
-    from sqlalchemy import make_url
-
     file = make_url(uri).database
     return Path(file).absolute() if file else None

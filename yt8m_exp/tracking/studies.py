@@ -1,17 +1,13 @@
 """What MLflow holds of a study's trials: a run for each, below the run of the study."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient, entities
 
 from yt8m_exp.tracking import configuration, owners
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient, entities
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +31,13 @@ class StudyRuns:
 
     def create(self, name: str, params: Mapping[str, object]) -> str:
         """Creates the run of a trial, for the trial's process to join; returns its id."""
-        from mlflow.entities import Param
-
         experiment_id = self.client.get_run(self.parent).info.experiment_id
         tags = owners.tags(self.root) | {PARENT: self.parent}
         run_id = self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
         texts = configuration.flatten(params)
-        shown = [Param(key.removeprefix(configuration.PREFIX), texts[key]) for key in texts]
+        shown = [
+            entities.Param(key.removeprefix(configuration.PREFIX), texts[key]) for key in texts
+        ]
         self.client.log_batch(run_id, params=shown)
         self.client.update_run(run_id, status="SCHEDULED")  # until the process joins it
         return run_id
@@ -61,10 +57,10 @@ class StudyRuns:
             tags: without the prefix; who finds them there knows that all is noted.
             when: milliseconds since 1970; None: now.
         """
-        from mlflow.entities import RunTag
-
         most = configuration.TAG_CHARACTERS
-        texts = [RunTag(f"{PREFIX}{key}", str(value)[:most]) for key, value in tags.items()]
+        texts = [
+            entities.RunTag(f"{PREFIX}{key}", str(value)[:most]) for key, value in tags.items()
+        ]
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status, when)
         self.client.log_batch(run_id, tags=texts)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
 from yt8m_exp.tracking.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
@@ -24,8 +26,6 @@ def sampling(writer: MetricWriter, run_id: str, started: float) -> Iterator[None
         run_id: The run.
         started: When the run first started, in seconds since 1970.
     """
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
     # Its loop is never started: it is the collection of monitors for what this machine has.
     logging.getLogger(SystemMetricsMonitor.__module__).setLevel(logging.WARNING)
     monitor = SystemMetricsMonitor(run_id)

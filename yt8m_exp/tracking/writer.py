@@ -1,7 +1,5 @@
 """Sends a run's metrics to MLflow from one thread, each point once, whatever the server does."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math
@@ -13,12 +11,15 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.protos.service_pb2 import LogBatch
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.proto_json_utils import message_to_json
+from mlflow.utils.rest_utils import http_request, verify_rest_response
 
 from yt8m_exp.tracking.journal import Journal, Point, read
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
@@ -217,17 +218,10 @@ def _send(client: MlflowClient, run_id: str, points: list[Point]) -> None:
     would still sleep when the server is long back. So over HTTP its request function is called
     with this request's own limits.
     """
-    from mlflow.entities import Metric
-
     metrics = [Metric(*point) for point in points]
     if not client.tracking_uri.startswith(("http://", "https://")):
         client.log_batch(run_id, metrics=metrics)
         return
-    from mlflow.protos.service_pb2 import LogBatch
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.proto_json_utils import message_to_json
-    from mlflow.utils.rest_utils import http_request, verify_rest_response
-
     body = message_to_json(LogBatch(run_id=run_id, metrics=[m.to_proto() for m in metrics]))
     endpoint = "/api/2.0/mlflow/runs/log-batch"
     response = http_request(

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from yt8m_exp.tuning import devices
+from yt8m_exp.tuning.slots import visible_gpus
 
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
@@ -105,9 +105,10 @@ def _settle(task: Mapping[str, Any]) -> None:
 
 
 def _limit_memory(size: int) -> None:
-    if not devices.visible():
+    if not visible_gpus():
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         return
+    # Imported here: it takes 7 s, and only a limit of a GPU's memory needs it.
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from yt8m_exp.terminal.board import Show, clock
-from yt8m_exp.tuning import results
+from yt8m_exp.tuning import study_summary
 from yt8m_exp.tuning.study import Trials
 from yt8m_exp.tuning.working import Working
 
@@ -36,7 +36,7 @@ class Status:
             return
         self._shown = time.monotonic()
         study = self._trials.study
-        tally, best = results.tally(study), results.best(study)
+        tally, best = study_summary.count_by_state(study), study_summary.best(study)
         below = {state: str(count) for state, count in tally.items()}
         if best:
             below["best"] = f"{_number(best[0]['value'])} (trial {best[0]['trial']})"
@@ -61,7 +61,7 @@ class Status:
         return each * (self._trials.total - self._finished())
 
     def _finished(self) -> int:
-        return results.finished(self._trials.study)
+        return study_summary.finished(self._trials.study)
 
 
 def _known(value: float, form: str) -> str:

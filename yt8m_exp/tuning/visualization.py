@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from optuna.visualization import matplotlib as still
 
 from yt8m_exp.plots import page
-from yt8m_exp.tuning import results
+from yt8m_exp.tuning import study_summary
 
 CAPTIONS = {
     "history": "What each trial reached, and the best so far.",
@@ -76,7 +76,7 @@ def _drawn(study: optuna.Study, visualization: ModuleType) -> Iterator[tuple[str
             yield "pareto_front", visualization.plot_pareto_front(study)
         elif any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
             yield "intermediate_values", visualization.plot_intermediate_values(study)
-        if results.importances(study):
+        if study_summary.importances(study):
             yield "importances", visualization.plot_param_importances(study, **about)
         yield "parallel_coordinates", visualization.plot_parallel_coordinate(study, **about)
         yield "slices", visualization.plot_slice(study, **about)

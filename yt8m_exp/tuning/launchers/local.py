@@ -12,8 +12,8 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any, cast
 
 from yt8m_exp.tuning import child
-from yt8m_exp.tuning import devices as of_machine
 from yt8m_exp.tuning.launchers.children import exit_in_words
+from yt8m_exp.tuning.slots import slot_environments
 
 EXIT_SECONDS = 10.0
 
@@ -26,7 +26,7 @@ class Local:
 
     Args:
         slots: how many trials run at the same time; None: one for each GPU.
-        devices: see `devices.environments`.
+        devices: see `slots.slot_environments`.
         megabytes: memory of each trial: of its GPU, or of its process where it has none.
         preload: modules that the server imports.
     """
@@ -38,7 +38,7 @@ class Local:
         megabytes: int | None = None,
         preload: Sequence[str] = (),
     ) -> None:
-        self._environments = of_machine.environments(slots, devices, megabytes=megabytes)
+        self._environments = slot_environments(slots, devices, megabytes=megabytes)
         self._megabytes = megabytes
         self.slots = len(self._environments)
         self._context = multiprocessing.get_context("forkserver")

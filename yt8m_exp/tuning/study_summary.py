@@ -43,7 +43,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def tally(study: optuna.Study) -> dict[str, int]:
+def count_by_state(study: optuna.Study) -> dict[str, int]:
     """Returns how many trials a study has by state; `requeued` are those tried again as another."""
 
     def state(trial: FrozenTrial) -> str:
@@ -72,7 +72,7 @@ def progress(study: optuna.Study) -> dict[str, float]:
 def note(study: optuna.Study, description: str) -> str:
     """Returns what a study was for, and what it found, in Markdown."""
     names = study.metric_names or ["value"]
-    states = ", ".join(f"{count} {state}" for state, count in tally(study).items())
+    states = ", ".join(f"{count} {state}" for state, count in count_by_state(study).items())
     text = f"{description.strip()}\n\nTrials: {states}.\n\n"
     found = best(study)[:MOST_ROWS]
     if not found:

@@ -16,7 +16,7 @@ FOLDER = "checkpoints"
 NAME = re.compile(r"checkpoint-(\d+)\.npz")
 
 
-def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
+def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
     """Brings the last checkpoint and the best model of a run to a folder, if it has older ones.
 
     Args:
@@ -34,7 +34,7 @@ def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
         client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
 
 
-def arriving(
+def checkpoints_as_they_arrive(
     client: MlflowClient, run_id: str, folder: Path, *, every_seconds: float
 ) -> Iterator[tuple[int, Path]]:
     """Yields each checkpoint of a run as it is uploaded, until the run has ended.
