@@ -52,10 +52,11 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     with quiet.startup():
         from yt8m_exp import judgement
     from yt8m_exp.registry import audit, versions
-    from yt8m_exp.tracking import datasets, switching
+    from yt8m_exp.registry.lock import champion_lock
+    from yt8m_exp.tracking import datasets
 
     version = _named(cfg, tracked)
-    with switching.alone(cfg.name):
+    with champion_lock(cfg.name):
         chain, champion = audit.current(tracked.client, cfg.name)
     if version is None:
         version = versions.challenger(tracked.client, cfg.name, but={champion, *chain.judged})
@@ -178,9 +179,9 @@ def decide(client: Any, name: str, decision: "Record") -> tuple[bool, str]:
         ConnectionError: the tracking server went away.
     """
     from yt8m_exp.registry import audit
-    from yt8m_exp.tracking import switching
+    from yt8m_exp.registry.lock import champion_lock
 
-    with switching.alone(name):
+    with champion_lock(name):
         now, champion = audit.current(client, name)
         if decision.kind == "promote" and (
             (now.last_number, champion) != (decision.after, decision.champion)

@@ -19,8 +19,8 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         ConnectionError: the tracking server went away.
     """
     from yt8m_exp.registry import audit, versions
+    from yt8m_exp.registry.lock import champion_lock
     from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import switching
     from yt8m_exp.tracking.runs import open_run
 
     with open_run(
@@ -32,7 +32,7 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         system_metrics=False,
     ) as tracked:
         client, name = tracked.client, cfg.name
-        with switching.alone(name):
+        with champion_lock(name):
             chain = audit.settle(client, name)
             now = versions.aliases(client, name).get(audit.CHAMPION)
             target = cfg.version if cfg.version is not None else chain.previous

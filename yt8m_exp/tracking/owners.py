@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Run
-
-from yt8m_exp.tracking import locks
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +59,9 @@ def owning(run: Run, directory: Path) -> Iterator[None]:
     """
     _refuse_foreign(run)
     try:
-        with locks.hold(directory / "lock", wait_seconds=RESUME_WAIT_SECONDS):
+        with FileLock(directory / "lock", timeout=RESUME_WAIT_SECONDS):
             yield
-    except BlockingIOError as error:
+    except Timeout as error:
         raise RuntimeError(_held(run)) from error
 
 
@@ -92,9 +91,9 @@ def _close(client: MlflowClient, run: Run) -> bool:
     if not lock.exists():
         return _mark(client, run)
     try:
-        with locks.hold(lock, wait_seconds=0):
+        with FileLock(lock, timeout=0):
             return _mark(client, run)
-    except (BlockingIOError, PermissionError):
+    except (Timeout, PermissionError):
         return False
 
 

@@ -1,6 +1,5 @@
 """Where MLflow keeps runs: the tracking URI, the database beside the project, its experiments."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -11,13 +10,12 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import mlflow
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import ExperimentTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
 from sqlalchemy import make_url
-
-from yt8m_exp.tracking import locks
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +46,11 @@ def connect() -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     # A server's runs would print two links on standard output, which is a verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is None:
         _require_answer(uri)
         return mlflow.MlflowClient(uri)
-    with locks.hold(database.with_name(f"{database.name}.lock")):
+    with FileLock(database.with_name(f"{database.name}.lock")):
         if not database.exists():
             logger.info("Making the tracking database %s; this takes some seconds.", database)
             _store_beside(uri, database)
@@ -100,21 +98,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
-def lock_file(name: str) -> Path:
-    """Returns the file that processes lock which change a registered model.
-
-    It lies beside the database, where that is a file, for all who use it; else it is one of this
-    host and user.
-
-    Args:
-        name: of the registered model.
-    """
-    uri = tracking_uri()
-    key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
-    if database := _sqlite_file(uri):
-        return database.with_name(f"{database.name}.{key}.lock")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "locks" / key
+def sqlite_file(uri: str) -> Path | None:
+    """Returns the file of a sqlite database; None where the URI names something else."""
+    if not uri.startswith("sqlite:"):
+        return None
+    file = make_url(uri).database
+    return Path(file).absolute() if file else None
 
 
 @contextmanager
@@ -134,7 +123,7 @@ def brief_requests() -> Iterator[None]:
 
 
 def _create(client: MlflowClient, name: str) -> str:
-    database = _sqlite_file(client.tracking_uri)
+    database = sqlite_file(client.tracking_uri)
     if database is None:
         return client.create_experiment(name, tags=PAGES)
     tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
@@ -148,10 +137,3 @@ def _store_beside(uri: str, database: Path) -> AbstractStore:
 
     database.parent.mkdir(parents=True, exist_ok=True)  # else MLflow retries for 100 s
     return SqlAlchemyStore(uri, str(database.parent / "mlruns"))
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:"):
-        return None
-    file = make_url(uri).database
-    return Path(file).absolute() if file else None

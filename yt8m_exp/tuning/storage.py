@@ -3,17 +3,18 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, NullPool, create_engine, inspect
 
-from yt8m_exp.tracking import locks
-
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
+POLL_SECONDS = 0.01
 SCHEMA = "the tables of Optuna"
 
 
@@ -29,7 +30,7 @@ class Storage:
 
     url: str
     optuna: BaseStorage
-    claiming: Callable[[str], AbstractContextManager[None]]
+    claiming: Callable[[str], AbstractContextManager[Any]]
 
     def close(self) -> None:
         """Ends connections to a database."""
@@ -60,9 +61,9 @@ def open_storage(url: str) -> Storage:
         )
     path = Path(url).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    backend = JournalFileBackend(str(path), _FileLock(path))  # type: ignore[arg-type]
+    backend = JournalFileBackend(str(path), _JournalLock(path))  # type: ignore[arg-type]
     claims = path.with_name(f"{path.name}.claims")
-    return Storage(str(path), JournalStorage(backend), lambda study: locks.hold(claims))
+    return Storage(str(path), JournalStorage(backend), lambda study: _file_lock(claims))
 
 
 def _require_own(engine: Engine) -> None:
@@ -87,25 +88,28 @@ def _advisory(engine: Engine, name: str) -> Iterator[None]:
             connection.exec_driver_sql(ADVISORY[1].format(number))
 
 
-class _FileLock:
-    """A lock that ends with its process, where Optuna's own would stand for 30 s.
+class _JournalLock:
+    """A lock that ends with its process, where Optuna's own stays for 30 s after a kill.
 
-    What a writer that died in the middle of a line has left of it is cut off, since no reader
-    would get beyond it.
+    It also removes the partial line of a writer that died within it: no reader gets beyond one.
     """
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
-        self._held = ExitStack()
+        self._lock = _file_lock(journal.with_name(f"{journal.name}.lock"))
 
     def acquire(self) -> bool:
-        self._held.enter_context(locks.hold(self._journal.with_name(f"{self._journal.name}.lock")))
+        self._lock.acquire()
         if self._journal.exists():
             _cut_partial_line(self._journal)
         return True
 
     def release(self) -> None:
-        self._held.close()
+        self._lock.release()
+
+
+def _file_lock(path: Path) -> FileLock:
+    return FileLock(path, poll_interval=POLL_SECONDS)
 
 
 def _cut_partial_line(journal: Path) -> None:
