@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp import command, recipe, study_run
+from yt8m_exp import command, recipe
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.tracking.trials import TrialRun
     from yt8m_exp.tuning.definition import Definition
     from yt8m_exp.tuning.driver import Budget
     from yt8m_exp.tuning.storage import Storage
@@ -44,11 +45,12 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         SystemExit: a signal stopped it; trials have their checkpoints, and the study goes on from
             there.
     """
+    from yt8m_exp.jobs import study as study_runs
     from yt8m_exp.terminal import board
     from yt8m_exp.training import interrupts
     from yt8m_exp.tuning.driver import Driver
-    from yt8m_exp.tuning.judge import Judge
     from yt8m_exp.tuning.leases import Leases
+    from yt8m_exp.tuning.pruning import Pruning
     from yt8m_exp.tuning.status import COLUMNS, Status
     from yt8m_exp.tuning.storage import open_storage
     from yt8m_exp.tuning.study import Trials
@@ -63,10 +65,15 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         study = _study(cfg, definition, storage, space.default(), data)
         leases = Leases(study)
         stack.enter_context(leases.renewed())
-        tracked = stack.enter_context(study_run.opened(cfg, definition, storage, study))
+        tracked = stack.enter_context(study_runs.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
-        judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
-        runs = study_run.children(cfg, study, tracked, partial(_words, definition), work)
+        every = settings({})["evaluate_every"] or data[0].records
+        pruning = Pruning(study, definition, space, every)
+        runs = study_runs.trial_runs(cfg, study)
+
+        def task(run: "TrialRun", params: Mapping[str, Any]) -> dict[str, Any]:
+            words = [*_shared_words(cfg), *_words(definition, params)]
+            return study_runs.task(work, words, run)
 
         def plan(params: Mapping[str, Any]) -> float:
             return space.lookup(params)("epochs") * data[0].records
@@ -74,13 +81,15 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
         title = f"Study {definition.name}: {definition.trials} trials"
         with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
             driver = Driver(
-                *(space, trials, judge, launcher, runs),
+                *(space, trials, pruning, launcher, runs),
+                task=task,
                 budget=_budget(definition),
                 stopping=lambda: bool(interrupt),
                 show=Status(trials, plan, show).show,
+                ended=lambda: study_runs.log_progress(tracked, study),
             )
             driver.run()
-        result = study_run.close(cfg, definition, study, tracked, runs)
+        result = study_runs.close(cfg, definition, study, tracked, runs)
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:
@@ -115,6 +124,16 @@ def _definition(cfg: DictConfig) -> "Definition":
     entries["overrides"] = [*(entries.get("overrides") or ()), *added, *cfg.fixed]
     entries |= {key: cfg[key] for key in ("trials", "name") if cfg[key] is not None}
     return Definition.parse(entries)
+
+
+def _shared_words(cfg: DictConfig) -> list[str]:
+    """Returns the overrides that a trial takes from the study's configuration."""
+    return [
+        command.override("tracking.experiment", cfg.tracking.experiment),
+        command.override("tracking.runs", cfg.tracking.runs),
+        "tracking.system_metrics=false",  # the study's run has those of the machine
+        "figures=false",
+    ]
 
 
 def _words(definition: "Definition", params: Mapping[str, Any]) -> list[str]:

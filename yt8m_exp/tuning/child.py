@@ -35,17 +35,17 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
     """
     if os.getpid() != os.getsid(0):
         os.setsid()  # a Ctrl-C is the driver's to handle, and a kill reaches all that is started
-    line = Line(connection)  # after that: it kills all that is of this session
+    driver = DriverConnection(connection)  # after that: it kills all that is of this session
     try:
         _settle(task)
         module, _, name = task["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
-        message = {"result": work(**task["arguments"], reported=line.reported)}
+        message = {"result": work(**task["arguments"], reported=driver.reported)}
     except BaseException as error:  # whatever it is, the driver is to know
         message = {"error": _described(error)}
         if message["error"]["kind"] == "failed":
             traceback.print_exc()
-    line.send(message)
+    driver.send(message)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit("error" in message)  # all is closed, and threads of libraries may wait for a network
@@ -56,8 +56,8 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Line:
-    """A trial's line to its driver.
+class DriverConnection:
+    """A trial's connection to its driver.
 
     Args:
         connection: to the driver; where it breaks, this process and its children are killed.

@@ -7,8 +7,8 @@ from typing import Any
 
 from yt8m_exp.terminal.board import Show, clock
 from yt8m_exp.tuning import study_summary
+from yt8m_exp.tuning.running import RunningTrial
 from yt8m_exp.tuning.study import Trials
-from yt8m_exp.tuning.working import Working
 
 COLUMNS = ("slot", "trial", "parameters", "examples/s", "value", "left")
 REFRESH_SECONDS = 1.0
@@ -30,8 +30,8 @@ class Status:
         self._began, self._shown = time.monotonic(), -math.inf
         self._before = self._finished()
 
-    def show(self, working: Mapping[int, Working]) -> None:
-        """Shows the trials at work, at most once a second."""
+    def show(self, running: Mapping[int, RunningTrial]) -> None:
+        """Shows the running trials, at most once a second."""
         if time.monotonic() - self._shown < REFRESH_SECONDS:
             return
         self._shown = time.monotonic()
@@ -41,17 +41,17 @@ class Status:
         if best:
             below["best"] = f"{_number(best[0]['value'])} (trial {best[0]['trial']})"
         below["left"] = clock(self._left())
-        self._show([self._row(slot, working[slot]) for slot in sorted(working)], below)
+        self._show([self._row(slot, running[slot]) for slot in sorted(running)], below)
 
-    def _row(self, slot: int, working: Working) -> tuple[str, ...]:
-        seen = working.examples - working.began[1]
-        rate = working.values.get("train/examples_per_second", math.nan)
-        pace = seen / working.seconds if seen > 0 else math.nan  # with evaluations and start
-        left = (self._plan(working.params) - working.examples) / pace
-        params = " ".join(f"{key}={_number(value)}" for key, value in working.params.items())
-        value = working.values.get("val/gap", math.nan)
+    def _row(self, slot: int, running: RunningTrial) -> tuple[str, ...]:
+        seen = running.examples - running.began[1]
+        rate = running.values.get("train/examples_per_second", math.nan)
+        pace = seen / running.seconds if seen > 0 else math.nan  # with evaluations and start
+        left = (self._plan(running.params) - running.examples) / pace
+        params = " ".join(f"{key}={_number(value)}" for key, value in running.params.items())
+        value = running.values.get("val/gap", math.nan)
         return (
-            *(str(slot), str(working.trial.number), params),
+            *(str(slot), str(running.trial.number), params),
             *(_known(rate, ",.0f"), _known(value, ".4f"), clock(left)),
         )
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -12,14 +12,15 @@ from optuna import Trial
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from yt8m_exp.tracking.trials import Outcome
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-MOST_INFEASIBLE = 1000
-Again = Literal["never", "crashed", "interrupted"]
+MAX_INFEASIBLE = 1000
+Retry = Literal["never", "crashed", "interrupted"]
 Study = optuna.Study
 
 
@@ -40,8 +41,8 @@ def open_study(
         definition: what it is.
         data: the digests of its data, by what they are for.
         first: the parameters of the first trial.
-        sampler: makes what proposes parameters, None for Optuna's choice, for a session's number
-            from 0 on: with one seed, all sessions and drivers would propose the same.
+        sampler: returns the sampler of a session, None for Optuna's choice, from the session's
+            number: with one seed, all sessions propose the same (optuna/optuna#4714).
         pruner: stops trials; None stops none.
         accept_changes: whether to go on where definition or data are others than they were.
 
@@ -104,12 +105,12 @@ class Trials:
         with self._storage.claiming(self.study.study_name):
             self.release_abandoned()
             trials = self.study.get_trials(deepcopy=False)
-            taken = [t for t in trials if counts(t) or t.state == TrialState.RUNNING]
+            taken = [t for t in trials if is_counted(t) or t.state == TrialState.RUNNING]
             if len(taken) >= self.total:
                 return None
-            if sum(is_infeasible(t) for t in trials) >= MOST_INFEASIBLE:
+            if sum(is_infeasible(t) for t in trials) >= MAX_INFEASIBLE:
                 raise RuntimeError(
-                    f"{MOST_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
+                    f"{MAX_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
                     "space to what the constraints allow."
                 )
             trial = self.study.ask()
@@ -119,9 +120,9 @@ class Trials:
 
     def is_done(self) -> bool:
         """Tells whether as many trials count as are to."""
-        return sum(map(counts, self.study.get_trials(deepcopy=False))) >= self.total
+        return sum(map(is_counted, self.study.get_trials(deepcopy=False))) >= self.total
 
-    def note(self, trial: Trial, **attributes: Any) -> None:
+    def set_attributes(self, trial: Trial, **attributes: Any) -> None:
         """Keeps attributes with a trial, unless another driver has ended it meanwhile."""
         for name, value in attributes.items():
             with contextlib.suppress(UpdateFinishedTrialError):
@@ -133,14 +134,14 @@ class Trials:
 
     def prune(self, trial: Trial, reason: str, *, infeasible: bool = False) -> bool:
         """Tells that a trial was stopped; one that broke a constraint is infeasible."""
-        self.note(trial, reason=reason)
+        self.set_attributes(trial, reason=reason)
         if infeasible:
-            self.note(trial, infeasible=True)
+            self.set_attributes(trial, infeasible=True)
             with contextlib.suppress(UpdateFinishedTrialError):
                 trial.set_constraint("constraints", 1.0)
         return self._tell(trial, TrialState.PRUNED)
 
-    def fail(self, number: int, reason: str, again: Again = "never") -> bool:
+    def fail(self, number: int, reason: str, retry: Retry = "never") -> bool:
         """Tells that a trial failed, and queues it again where that is due.
 
         Returns:
@@ -150,8 +151,8 @@ class Trials:
         if trial.state.is_finished():
             logger.warning("Trial %d was ended, and queued again, by another driver.", number)
             return True
-        attempt = trial.user_attrs.get("attempt", 0) + (again == "crashed")
-        queued = again != "never" and attempt <= self._retries
+        attempt = trial.user_attrs.get("attempt", 0) + (retry == "crashed")
+        queued = retry != "never" and attempt <= self._retries
         if queued and not self._is_queued(number):  # first: if this process dies here, it is known
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
             kept = {k: v for k, v in trial.user_attrs.items() if k in ("run_id", "examples")}
@@ -198,8 +199,21 @@ class Trials:
         return True
 
 
-def counts(trial: FrozenTrial) -> bool:
-    """Tells whether a trial is one of the study's total."""
+def outcomes(study: Study) -> Iterator[Outcome]:
+    """Yields how the trials of a study ended, but for those that were queued again."""
+    for trial in study.get_trials(deepcopy=False):
+        known, run_id = trial.user_attrs, trial.user_attrs.get("run_id")
+        if run_id is None or not trial.datetime_complete or known.get("requeued"):
+            continue
+        state = "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()
+        state = "infeasible" if is_infeasible(trial) else state
+        time = int(trial.datetime_complete.timestamp() * 1000)
+        examples, reason = known.get("examples", 0), known.get("reason", "")
+        yield Outcome(run_id, trial.number, state, examples, reason, time)
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Tells whether a trial counts to the study's total."""
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return finished and not is_infeasible(trial)
 

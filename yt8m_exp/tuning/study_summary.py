@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from yt8m_exp.tuning.study import counts, is_infeasible
+from yt8m_exp.tuning.study import is_counted, is_infeasible
 
-MOST_ROWS = 10
+MAX_ROWS = 10
 
 
 def best(study: optuna.Study) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def count_by_state(study: optuna.Study) -> dict[str, int]:
 
 def finished(study: optuna.Study) -> int:
     """Returns how many trials count to a study's total."""
-    return sum(map(counts, study.get_trials(deepcopy=False)))
+    return sum(map(is_counted, study.get_trials(deepcopy=False)))
 
 
 def progress(study: optuna.Study) -> dict[str, float]:
@@ -74,7 +74,7 @@ def note(study: optuna.Study, description: str) -> str:
     names = study.metric_names or ["value"]
     states = ", ".join(f"{count} {state}" for state, count in count_by_state(study).items())
     text = f"{description.strip()}\n\nTrials: {states}.\n\n"
-    found = best(study)[:MOST_ROWS]
+    found = best(study)[:MAX_ROWS]
     if not found:
         return text
     params = list(dict.fromkeys(key for trial in found for key in trial["params"]))

@@ -1,0 +1,1 @@
+"""The work behind the verbs, a file a job."""
