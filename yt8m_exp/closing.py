@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
     from yt8m_exp.data.vocabulary import Vocabulary
     from yt8m_exp.tracking.runs import Run
-    from yt8m_exp.training.fit import State
-    from yt8m_exp.training.learner import Keeper
+    from yt8m_exp.training.checkpoint_manager import CheckpointManager
+    from yt8m_exp.training.fit import TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 def close(
     cfg: DictConfig,
     tracked: "Run",
-    keeper: "Keeper",
+    manager: "CheckpointManager",
     data: tuple["Manifest", "Manifest"],
-    state: "State",
+    state: "TrainState",
     words: "Vocabulary",
     rate: float,
 ) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def close(
     Args:
         cfg: the configuration of the training.
         tracked: its run.
-        keeper: holds its best model, and what it has learnt at the end.
+        manager: holds its best model, and what it has learnt at the end.
         data: the shards that it trained on, and those that it is measured on.
         state: where it ended.
         words: the names of the classes.
@@ -51,13 +51,13 @@ def close(
     from yt8m_exp.training.loss_values import value_of
 
     train, validate = data
-    best, values = keeper.learner.model, state.best_metrics
+    best, values = manager.learner.model, state.best_metrics
     # What training measured will do without figures; but a kill may have left a newer file.
     rescored = cfg.figures or cfg.resume or not values
     logger.info("Logging the best model%s", ", scored as it was saved" if rescored else "")
     tracked.writer.flush()
     if rescored:
-        best = keras.saving.load_model(keeper.best, compile=False)
+        best = keras.saving.load_model(manager.best, compile=False)
         metrics, mean_loss = scoring.evaluate(
             scoring.predictor(best),
             value_of(instantiate(cfg.loss)),
@@ -72,12 +72,12 @@ def close(
         "validate": validate.as_dict(),
     }
     if cfg.figures:
-        last = keeper.folder / "last.keras"
-        keeper.learner.save_model(last)
+        last = manager.folder / "last.keras"
+        manager.learner.save_model(last)
         seen = about | {"examples": state.examples}
         packaging.log_model(last, name="last", step=state.examples, words=words, about=seen)
     info = packaging.log_model(
-        keeper.best, name="best", step=state.best_examples, words=words, about=about, model=best
+        manager.best, name="best", step=state.best_examples, words=words, about=about, model=best
     )
     packaging.log_metrics(
         tracked.id,
@@ -99,7 +99,7 @@ def close(
         **values,
         "examples": state.examples,
         "examples_per_second": round(rate, 1),
-        **{name.removeprefix("model/"): value for name, value in keeper.learner.size().items()},
+        **{name.removeprefix("model/"): value for name, value in manager.learner.size().items()},
     }
     if cfg.register:
         version = versions.register(tracked.client, info.model_uri, cfg.register)

@@ -15,8 +15,8 @@ from yt8m_exp import closing, command, recipe, resuming
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
     from yt8m_exp.tracking.runs import Run
-    from yt8m_exp.training.fit import State
-    from yt8m_exp.training.learner import Keeper
+    from yt8m_exp.training.checkpoint_manager import CheckpointManager
+    from yt8m_exp.training.fit import TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -81,34 +81,36 @@ def _train(cfg: DictConfig, tracked: "Run", reported: Reported) -> dict[str, Any
     replicated = recipe.strategy(cfg)
     learning = recipe.learner(cfg, replicated)
     if not reported(learning.size(), 0):
-        raise Stopped("Stopped before training, for the size of its model.")
+        raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
 
-    from yt8m_exp.training.learner import Keeper
+    from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
     report: Report = tracked.writer.log
     if cfg.tracking.tensorboard:
         report = tensorboard.beside(report, tracked.directory / "tensorboard")
     uploader = Uploader(tracked.client, tracked.id, "checkpoints")
-    keeper = Keeper(tracked.directory / "checkpoints", learning, train.digest, uploader.put)
+    manager = CheckpointManager(
+        tracked.directory / "checkpoints", learning, train.digest, uploader.put
+    )
     try:
         if tracked.resumed:
-            downloads.fetch_checkpoints(tracked.client, tracked.id, keeper.folder)
-        if cfg.start_from and not keeper.started:
-            _start(cfg.start_from, tracked, keeper)
-        state = keeper.restore()
-        rate = _fit(cfg, keeper, (train, validate), state, replicated, report, reported)
-        return closing.close(cfg, tracked, keeper, (train, validate), state, words, rate)
+            downloads.fetch_checkpoints(tracked.client, tracked.id, manager.folder)
+        if cfg.start_from and not manager.has_checkpoint:
+            _start(cfg.start_from, tracked, manager)
+        state = manager.restore()
+        rate = _fit(cfg, manager, (train, validate), state, replicated, report, reported)
+        return closing.close(cfg, tracked, manager, (train, validate), state, words, rate)
     finally:
         uploader.close()
 
 
-def _start(source: str, tracked: "Run", keeper: "Keeper") -> None:
+def _start(source: str, tracked: "Run", manager: "CheckpointManager") -> None:
     """Takes over the weights of a model, or of the best one of a run."""
     from yt8m_exp.serving import loading
 
     is_run = not any(mark in source for mark in ":/")
     found = loading.load(f"runs:/{source}/best" if is_run else source)
-    keeper.learner.take_weights(found.tagger.model)
+    manager.learner.take_weights(found.tagger.model)
     for key, value in found.tags().items():
         tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
 
@@ -121,21 +123,21 @@ def _follow(cfg: DictConfig) -> dict[str, Any]:
     replicated = recipe.strategy(cfg)
     learning = recipe.learner(cfg, replicated)
 
-    from yt8m_exp.training.fit import State
-    from yt8m_exp.training.learner import Keeper
+    from yt8m_exp.training.checkpoint_manager import CheckpointManager
+    from yt8m_exp.training.fit import TrainState
 
-    state = State()
+    state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(Path(folder), learning, data[0].digest)
-        _fit(cfg, keeper, data, state, replicated, lambda metrics, examples: None)
+        manager = CheckpointManager(Path(folder), learning, data[0].digest)
+        _fit(cfg, manager, data, state, replicated, lambda metrics, examples: None)
     return {"examples": state.examples}
 
 
 def _fit(
     cfg: DictConfig,
-    keeper: "Keeper",
+    manager: "CheckpointManager",
     data: tuple["Manifest", ...],
-    state: "State",
+    state: "TrainState",
     strategy: Any,
     report: Report,
     reported: Reported = lambda metrics, examples: True,
@@ -152,10 +154,10 @@ def _fit(
     from yt8m_exp.terminal import progress
     from yt8m_exp.tracking.endings import Stopped
     from yt8m_exp.training import cluster, interrupts, step
-    from yt8m_exp.training.fit import Calls, fit
+    from yt8m_exp.training.fit import Callbacks, fit
     from yt8m_exp.training.loss_values import value_of
 
-    model = keeper.learner.model
+    model = manager.learner.model
     train, validate = map(Entry(model).read, data)
     loss = instantiate(cfg.loss)
     predict, loss_value = scoring.predictor(model), value_of(loss)
@@ -166,15 +168,15 @@ def _fit(
     update = step.make(
         model,
         loss,
-        keeper.learner.optimizer,
+        manager.learner.optimizer,
         strategy=strategy,
         clip_to=step.Clip(**cfg.clip),
         jit_compile=cfg.jit_compile,
     )
 
     def evaluate() -> dict[str, float]:
-        keeper.learner.require_finite()
-        with keeper.learner.averaged():
+        manager.learner.require_finite()
+        with manager.learner.averaged():
             metrics, mean_loss = scoring.evaluate(
                 predict, loss_value, ordered_batches(validate), cfg.data.classes
             )
@@ -185,7 +187,7 @@ def _fit(
         progress.shown("Training", plan.examples, start=state.examples) as advance,
     ):
 
-        def show(state: "State", loss: float | None) -> None:
+        def show(state: "TrainState", loss: float | None) -> None:
             gap = state.best_gap if math.isfinite(state.best_gap) else None
             advance(state.examples, loss=loss, gap=gap)
 
@@ -199,15 +201,15 @@ def _fit(
         def stop() -> bool:
             return bool(interrupt) or not goes_on
 
-        calls = Calls(evaluate, keeper.save, tell, show, stop)
-        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
+        callbacks = Callbacks(evaluate, manager.save, tell, show, stop)
+        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), callbacks)
     batches.close()  # type: ignore[attr-defined]
     if ending.why == "interrupted" and not interrupt:
-        raise Stopped(f"Stopped at {state.examples:,} examples, by what its evaluations promise.")
+        raise Stopped(f"Pruned at {state.examples:,} examples.")
     if interrupt:
         logger.warning(
             "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
-            *(f"{state.examples:,}", keeper.folder.parent.name),
+            *(f"{state.examples:,}", manager.folder.parent.name),
         )
         raise SystemExit(128 + (interrupt.signal or 0))
     return ending.examples_per_second

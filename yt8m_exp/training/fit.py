@@ -53,7 +53,7 @@ class Plan:
 
 
 @dataclass
-class State:
+class TrainState:
     """Where a run stands, beside its variables.
 
     Attributes:
@@ -76,8 +76,8 @@ class State:
 
 
 @dataclass(frozen=True)
-class Calls:
-    """What the loop calls.
+class Callbacks:
+    """What the loop callbacks.
 
     Args:
         evaluate: returns the metrics of the weights as they are, `gap` among them.
@@ -88,19 +88,19 @@ class Calls:
     """
 
     evaluate: Callable[[], Mapping[str, float]]
-    save: Callable[[State, bool], None]
+    save: Callable[[TrainState, bool], None]
     report: Callable[[Mapping[str, float], int], None]
-    progress: Callable[[State, float | None], None] = lambda state, loss: None
+    progress: Callable[[TrainState, float | None], None] = lambda state, loss: None
     stop: Callable[[], bool] = lambda: False
 
 
 def fit(
     step: Step,
     batches: Iterator[Mapping[str, np.ndarray]],
-    state: State,
+    state: TrainState,
     plan: Plan,
     schedule: Callable[[int], float],
-    calls: Calls,
+    callbacks: Callbacks,
 ) -> Ending:
     """Trains from where `state` stands to where `plan` ends.
 
@@ -110,7 +110,7 @@ def fit(
         state: changed as training goes on.
         plan: see there.
         schedule: the learning rate at a number of examples seen.
-        calls: see there.
+        callbacks: see there.
 
     Returns:
         Why it ended. A checkpoint of that state has been saved.
@@ -127,22 +127,22 @@ def fit(
         window.add(step(next(batches), learning_rate))
         before, state.examples = state.examples, state.examples + plan.batch_size
         finished = state.examples >= plan.examples
-        stopping = calls.stop()  # asked once: what is saved and how it ends must agree
+        stopping = callbacks.stop()  # asked once: what is saved and how it ends must agree
         if _crossed(before, state.examples, plan.log_every) or finished:
-            calls.report(window.point(learning_rate), state.examples)
+            callbacks.report(window.point(learning_rate), state.examples)
         if _crossed(before, state.examples, plan.evaluate_every) or finished:
             with window.aside():
-                metrics = calls.evaluate()
+                metrics = callbacks.evaluate()
                 points = {f"val/{name}": value for name, value in metrics.items()}
-                calls.report(points, state.examples)
-                calls.save(state, _note(state, metrics))
+                callbacks.report(points, state.examples)
+                callbacks.save(state, _note(state, metrics))
             saved = time.monotonic()
-            stopping = stopping or calls.stop()  # the report may have decided it
+            stopping = stopping or callbacks.stop()  # the report may have decided it
         elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
             with window.aside():
-                calls.save(state, False)
+                callbacks.save(state, False)
             saved = time.monotonic()
-        calls.progress(state, window.last)
+        callbacks.progress(state, window.last)
         if stopping and not finished:
             return Ending("interrupted", window.rate())
     return Ending("finished", window.rate())
@@ -152,7 +152,7 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _note(state: State, metrics: Mapping[str, float]) -> bool:
+def _note(state: TrainState, metrics: Mapping[str, float]) -> bool:
     """Notes an evaluation, and tells whether it is the best so far."""
     if metrics["gap"] > state.best_gap:
         state.best_gap, state.best_metrics = metrics["gap"], dict(metrics)
@@ -165,7 +165,7 @@ def _note(state: State, metrics: Mapping[str, float]) -> bool:
 class _Window:
     """Losses since the last point of the curve, left on the device until they are asked for."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TrainState) -> None:
         self.state = state
         self.pending: list[tf.Tensor] = []
         self.last: float | None = None
