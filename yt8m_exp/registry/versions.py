@@ -55,7 +55,7 @@ def find(client: MlflowClient, name: str) -> list[ModelVersion]:
     """Returns all versions of a registered model that are not deleted, the first first."""
     found: list[ModelVersion] = []
     token = None
-    quote = '"' if "'" in name else "'"  # MLflow's filters know no escape
+    quote = '"' if "'" in name else "'"  # MLflow 3.17 has no escape (not reported)
     while True:
         page = client.search_model_versions(
             f"name={quote}{name}{quote}", order_by=["version_number ASC"], page_token=token

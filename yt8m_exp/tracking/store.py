@@ -38,9 +38,9 @@ def tracking_uri() -> str:
 def connect() -> MlflowClient:
     """Makes `tracking_uri()` the URI of this process and returns a client of it.
 
-    A new sqlite database is made under a file lock, because MLflow's migrations do not bear two
-    processes at once, and with its artifacts in `mlruns` beside it, where MLflow would take the
-    current directory.
+    A new sqlite database is made under a file lock: processes that migrate one database at a time
+    break it (mlflow/mlflow#19299, open in 3.17). Its artifacts go to `mlruns` beside it, not to
+    the current directory as by default (mlflow/mlflow#4077, open in 3.17).
     """
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
@@ -58,7 +58,7 @@ def connect() -> MlflowClient:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises ConnectionError where no server answers; MLflow itself would ask on for minutes."""
+    """Raises ConnectionError where no server answers; MLflow itself retries for four minutes."""
     if not uri.startswith(("http://", "https://")):
         return
     try:
@@ -108,7 +108,10 @@ def sqlite_file(uri: str) -> Path | None:
 
 @contextmanager
 def brief_requests() -> Iterator[None]:
-    """Lets a server that does not answer be an error in seconds; MLflow retries for minutes."""
+    """Limits requests to seconds while it holds; by default MLflow retries them for minutes.
+
+    The limits are settings of the whole process (mlflow/mlflow#5744).
+    """
     brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
     before = {name: os.environ.get(name) for name in brief}
     os.environ.update(brief)
@@ -135,5 +138,6 @@ def _store_beside(uri: str, database: Path) -> AbstractStore:
     # Imported here: it takes 0.7 s, and a server needs none of it.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    database.parent.mkdir(parents=True, exist_ok=True)  # else MLflow retries for 100 s
+    # In a folder that is missing, MLflow 3.17 retries for 100 s (not reported).
+    database.parent.mkdir(parents=True, exist_ok=True)
     return SqlAlchemyStore(uri, str(database.parent / "mlruns"))

@@ -76,7 +76,11 @@ class Uploader:
         return True
 
     def _remove_replaced(self, path: Path) -> None:
-        """Removes artifacts before this one whose local file is gone, as older checkpoints are."""
+        """Removes older artifacts whose local file is gone, as older checkpoints are.
+
+        MLflow's client cannot delete an artifact (mlflow/mlflow#1555, open in 3.17), but the
+        repositories below it can.
+        """
         uri = self._client.get_run(self._run_id).info.artifact_uri
         repository = get_artifact_repository(uri)
         for file in repository.list_artifacts(self._folder):

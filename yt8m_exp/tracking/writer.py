@@ -67,7 +67,7 @@ class MetricWriter:
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Takes metrics to be sent; returns at once, and raises nothing of server, disk or value.
 
-        NaN is kept. Infinity, which MLflow's database would turn into 1.8e308, becomes NaN.
+        NaN is kept. Infinity becomes NaN: MLflow's database stores 1.8e308 (mlflow/mlflow#1573).
         A name that MLflow refuses and a value that is no number are left out, with a warning.
 
         Args:
@@ -214,9 +214,9 @@ def _stored_steps(client: MlflowClient, run_id: str) -> defaultdict[str, set[int
 def _send(client: MlflowClient, run_id: str, points: list[Point]) -> None:
     """Stores points with one attempt.
 
-    MLflow's client retries a request for four minutes by settings of the whole process, and
-    would still sleep when the server is long back. So over HTTP its request function is called
-    with this request's own limits.
+    MLflow's client retries a request for four minutes, with limits for the whole process only
+    (mlflow/mlflow#5744), and still sleeps when the server is back. So over HTTP its request
+    function is called with limits for this request.
     """
     metrics = [Metric(*point) for point in points]
     if not client.tracking_uri.startswith(("http://", "https://")):

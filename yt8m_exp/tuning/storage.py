@@ -50,7 +50,7 @@ def open_storage(url: str) -> Storage:
     """
     if url.startswith("postgresql"):
         engine = create_engine(url, poolclass=NullPool)
-        with _advisory(engine, SCHEMA):  # one that is half made is taken for another version's
+        with _advisory(engine, SCHEMA):  # drivers that start at once make one schema
             _require_own(engine)
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
@@ -67,7 +67,8 @@ def open_storage(url: str) -> Storage:
 
 
 def _require_own(engine: Engine) -> None:
-    # Optuna and MLflow both write their schema's version into the table alembic_version.
+    # Optuna and MLflow both write their schema's version into the table alembic_version
+    # (mlflow/mlflow#3374, open in 3.17).
     tables = inspect(engine).get_table_names()
     if "alembic_version" in tables and "version_info" not in tables:
         raise ValueError(
@@ -89,9 +90,11 @@ def _advisory(engine: Engine, name: str) -> Iterator[None]:
 
 
 class _JournalLock:
-    """A lock that ends with its process, where Optuna's own stays for 30 s after a kill.
+    """A lock of the journal that ends with its process.
 
-    It also removes the partial line of a writer that died within it: no reader gets beyond one.
+    Optuna's own locks stay for 30 s after a kill (optuna/optuna#5921, so in 5.0). This one also
+    removes the partial line of a writer that died while writing, at which every reader stops
+    (optuna/optuna#5138, so in 5.0).
     """
 
     def __init__(self, journal: Path) -> None:

@@ -62,7 +62,8 @@ class Local:
 
 
 def _serve(connection: Connection, task: Mapping[str, Any]) -> None:
-    # The server ends once nobody holds this; a child that did would outlive the driver with it.
+    # The server ends when all copies of this descriptor are closed; with a copy here, server and
+    # child would outlive a driver that was killed (CPython 3.11, not reported).
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     child.end_with_parent()
     child.serve(connection, task)
