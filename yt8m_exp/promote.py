@@ -59,7 +59,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     with champion_lock(cfg.name):
         chain, champion = audit.current(tracked.client, cfg.name)
     if version is None:
-        version = versions.challenger(tracked.client, cfg.name, but={champion, *chain.judged})
+        version = versions.challenger(tracked.client, cfg.name, exclude={champion, *chain.judged})
     if version is None or version == champion:
         return _unchanged(tracked, champion, version)
     models = _loaded(cfg.name, tracked, version, champion)

@@ -57,7 +57,7 @@ def run(cfg: DictConfig, *, work: str = "yt8m_exp.sweep:trial") -> dict[str, Any
 
     definition = _definition(cfg)
     settings = partial(_settings, definition)
-    space = definition.searched(settings)
+    space = definition.search_space(settings)
     data = _scanned(definition)
     launcher = instantiate(cfg.launcher, slots=cfg.slots)
     with ExitStack() as stack:

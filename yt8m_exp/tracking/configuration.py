@@ -1,4 +1,4 @@
-"""What a run was asked to do: the composed configuration, as parameters and as a file."""
+"""The composed configuration of a run, as parameters and as a file."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
-"""Parameters of `mlflow run` itself carry no prefix, and MLflow forbids to change a parameter."""
+"""Keeps our parameters apart from those of `mlflow run`, since MLflow allows no change of one."""
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
 BATCH_PARAMS = 100
@@ -29,9 +29,9 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
 
     Args:
         client: A client of the tracking store.
-        run: The run as MLflow has it now.
+        run: The run as MLflow stores it now.
         config: The composed configuration, nested.
-        resumes: How often the run was resumed, this time included.
+        resumes: How often the run was resumed, including this time.
     """
     run_id, plain = run.info.run_id, _plain(config)
     params = flatten(plain)
@@ -84,7 +84,7 @@ def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) ->
 
 
 def read_config(run_id: str) -> dict[str, Any]:
-    """Returns the configuration that a run has now: that of its last resume, or its first.
+    """Returns the present configuration of a run: that of its last resume, or the first.
 
     Args:
         run_id: The run.

@@ -1,4 +1,4 @@
-"""The data that a run reads, checked and logged before anything is done with it."""
+"""The data that a run reads, checked and logged before use."""
 
 import json
 import logging
@@ -63,12 +63,12 @@ def scanned(
 
 
 def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
-    """Logs which shards a run reads: an MLflow dataset, and `data/<context>.json` with all of them.
+    """Logs which shards a run reads: an MLflow dataset, and `data/<context>.json` with every shard.
 
     Args:
         run: The run.
         manifest: `digest`, `source` (patterns), `records`, and `shards` with the `name`, `bytes`,
-            `crc32c` and `records` of each. Nothing is read of the shards themselves.
+            `crc32c` and `records` of each. The shards themselves are not read.
         name: The dataset's name.
         context: What it is read for: train, validate, ...
 
@@ -99,15 +99,15 @@ def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> No
 
 
 def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
-    """Refuses to go on with a run on other data than it began with.
+    """Refuses to resume a run on other data than it began with.
 
     Args:
         run_id: the run.
-        manifest: the data to go on with.
+        manifest: the data to resume with.
         context: what they are read for: train, validate, ...
 
     Raises:
-        ValueError: the data are others.
+        ValueError: the data have changed.
     """
     inputs = store.connect().get_run(run_id).inputs
     digests = [

@@ -18,21 +18,21 @@ logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """A run was ended on purpose, with a checkpoint and before its plan was done."""
+    """A run was stopped on purpose before its end, with a checkpoint."""
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-LAST_WORDS_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 TAG_CHARACTERS = 8000
 
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Turns the first SIGTERM or SIGHUP into SystemExit(128 + signal), for blocks to clean up.
+    """Turns the first SIGTERM or SIGHUP into SystemExit(128 + signal), so that blocks clean up.
 
-    A second one is ignored: `mlflow run` answers Ctrl-C, which the terminal sends to all, with a
-    SIGTERM of its own, in the middle of the clean-up. Handlers that others set are left alone, as
-    is everything outside the main thread.
+    Further ones are ignored: the terminal sends Ctrl-C to all processes, and `mlflow run` then
+    sends a SIGTERM in the middle of the clean-up. Handlers that others have set stay. Outside the
+    main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -75,7 +75,7 @@ def status_of(error: BaseException) -> str:
 
 
 def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
-    """Records how an exception ended a run; what cannot be recorded is logged, never raised.
+    """Records how an exception ended a run; a failure to record it is logged, not raised.
 
     Args:
         client: A client of the tracking store.
@@ -84,20 +84,22 @@ def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
     """
     status = status_of(error)
     try:
-        with store.brief_requests():  # a scheduler that sent SIGTERM kills after half a minute
+        with store.brief_requests():  # a scheduler kills half a minute after its SIGTERM
             _end(client, run_id, status)
             if status != "FINISHED":
                 client.set_tag(run_id, "error", _sentence(error)[:TAG_CHARACTERS])
             if status == "FAILED":
                 text = "".join(traceback.format_exception(error))
                 client.log_text(run_id, text, "error.txt")
-    except Exception as failure:  # the caller raises `error`, which matters more
-        logger.warning("Run %s ended %s but not on the server: %s", run_id, status, failure)
+    except Exception as failure:  # the caller raises `error`
+        logger.warning(
+            "Run %s ended %s, but the server could not record it: %s", run_id, status, failure
+        )
 
 
 def _end(client: MlflowClient, run_id: str, status: str) -> None:
-    # Even where the server is gone this takes the run from MLflow, which would end every run that
-    # is active at the interpreter's exit as FINISHED.
+    # `end_run` also makes the run inactive where the server cannot be reached: MLflow ends active
+    # runs at the interpreter's exit as FINISHED.
     if mlflow.active_run() is not None:
         mlflow.end_run(status)
     else:

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, logged to its run."""
+"""Figures, tables and descriptions that a run shows in MLflow's pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def log_evaluation(
 
 
 def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
-    """Logs the curves of a training run as MLflow has them: GAP and loss over examples seen.
+    """Logs the curves of a training run, read from MLflow: GAP and loss over examples seen.
 
     Args:
         client: a client of the tracking store.

@@ -54,10 +54,10 @@ def open_run(
 ) -> Iterator[Run]:
     """Opens a run, logs where it comes from, and gives it a true status at the end.
 
-    The run that MLFLOW_RUN_ID names, made by `mlflow run` or for a trial, is joined; otherwise one
-    is created. A run ends FINISHED, FAILED (tag `error`, artifact `error.txt`), or KILLED: by
-    Ctrl-C, SIGTERM or SIGHUP, or because the verb raised `endings.Stopped`; a kill -9 is recorded
-    by the next run of this host (`owners.close_dead_runs`).
+    If MLFLOW_RUN_ID names a run, made by `mlflow run` or for a trial, this process joins it;
+    otherwise a run is created. A run ends FINISHED, FAILED (tag `error`, artifact `error.txt`), or
+    KILLED: by Ctrl-C, SIGTERM or SIGHUP, or because the verb raised `endings.Stopped`. The next run
+    of this host records a kill -9 (`owners.close_dead_runs`).
 
     Args:
         verb: What runs: train, eval, ...
@@ -95,7 +95,7 @@ def open_run(
                 yield run
             _finish(run)
         except BaseException as error:
-            run.writer.close(timeout_seconds=endings.LAST_WORDS_SECONDS)
+            run.writer.close(timeout_seconds=endings.CLOSE_SECONDS)
             endings.record(client, run.id, error)
             made = run.id == wrapper and overruled.MADE in found.data.tags
             if made and endings.status_of(error) == "KILLED":
@@ -104,7 +104,7 @@ def open_run(
 
 
 def _wrapper(client: MlflowClient, resume: str | None) -> str | None:
-    """Returns the run that `mlflow run` made, in a variable that must not reach our children."""
+    """Returns the run that `mlflow run` made, and removes the variable, which children inherit."""
     wrapper = os.environ.pop("MLFLOW_RUN_ID", None)
     if resume and wrapper and wrapper != resume:
         client.set_tag(wrapper, "resumed_run", resume)
@@ -114,7 +114,9 @@ def _wrapper(client: MlflowClient, resume: str | None) -> str | None:
 def _created(client: MlflowClient, experiment: str, name: str | None, root: Path) -> entities.Run:
     experiment_id = store.experiment_id(client, experiment)
     owners.close_dead_runs(client, experiment_id)
-    tags = resolve_tags(owners.tags(root))  # who, from which file, as `mlflow.start_run` has it
+    tags = resolve_tags(
+        owners.tags(root)
+    )  # also the user and the source file, as `mlflow.start_run` tags them
     return client.create_run(experiment_id, tags=tags, run_name=name)
 
 
@@ -146,14 +148,14 @@ def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resume
     run_id = found.info.run_id
     experiment = client.get_experiment(found.info.experiment_id).name
     writer = MetricWriter(client, run_id, directory / "metrics.jsonl")
-    # The owner first: a run that is RUNNING and whose owner is dead would be marked KILLED.
+    # The owner's tags first: others mark a RUNNING run with a dead owner KILLED.
     _set_tags(client, run_id, owners.tags(directory.parent))
     mlflow.start_run(run_id=run_id, log_system_metrics=False)
     return Run(run_id, experiment, directory, client, writer, resumed)
 
 
 def _describe(run: Run, found: entities.Run, config: Mapping[str, Any]) -> None:
-    """Logs the configuration and where the run comes from, beside what a resumed run has."""
+    """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
     tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
     origin = provenance.collect(store.PROJECT)
     if run.resumed:
@@ -180,8 +182,8 @@ def _finish(run: Run) -> None:
         mlflow.end_run("FINISHED")
     except Exception:
         logger.error(
-            "Run %s is done, but the tracking server could not be told. Once it is back, "
-            "resume=%s brings it up to date.",
+            "Run %s is done, but the tracking server could not be reached to end it. Once it is "
+            "back, resume=%s ends the run.",
             *(run.id, run.id),
         )
         raise

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: the tracking URI, the database beside the project, its experiments."""
+"""The store of runs: the tracking URI, the database beside the project, its experiments."""
 
 import logging
 import os
@@ -23,14 +23,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
-"""Makes MLflow's pages of an experiment those for training, not those for language models."""
+"""Makes MLflow show an experiment's pages for training, not those for language models."""
 
 
 def tracking_uri() -> str:
     """Returns MLFLOW_TRACKING_URI, or else the database in the project's folder.
 
-    MLflow's own default is a database in the current directory, which makes a second one of
-    every other directory that a verb is started from.
+    MLflow's own default is a database in the current directory, so a verb that is started in
+    another directory would make a second one.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
 
@@ -44,7 +44,7 @@ def connect() -> MlflowClient:
     """
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    # A server's runs would print two links on standard output, which is a verb's result.
+    # With a server, MLflow prints two links on standard output, which is for the verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     database = sqlite_file(uri)
     if database is None:
@@ -64,7 +64,7 @@ def _require_answer(uri: str) -> None:
     try:
         urlopen(uri, timeout=ANSWER_SECONDS).close()
     except HTTPError:
-        return  # an answer, if not a welcome
+        return  # it answers
     except OSError as error:
         raise ConnectionError(
             f"No tracking server answers at {uri} ({error}). Start it, or unset "
@@ -86,7 +86,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     if found is None:
         try:
             return _create(client, name)
-        except MlflowException as error:  # another process was faster
+        except MlflowException as error:  # another process has created it
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return experiment_id(client, name)

@@ -1,4 +1,4 @@
-"""TensorBoard's event files beside MLflow's metrics, for those who look there."""
+"""TensorBoard's event files, beside MLflow's metrics."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

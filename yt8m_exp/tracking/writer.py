@@ -1,4 +1,4 @@
-"""Sends a run's metrics to MLflow from one thread, each point once, whatever the server does."""
+"""Sends a run's metrics to MLflow from one thread, each point once, also over an outage."""
 
 import json
 import logging
@@ -32,16 +32,16 @@ REQUEST_SECONDS = 30.0
 
 
 class MetricWriter:
-    """A buffered writer of metrics that neither waits for the server nor loses to it.
+    """A buffered writer of metrics that does not wait for the server and loses no point.
 
-    A point is identified by (key, step). It is written to the journal, then sent; points of the
-    journal that the server does not have are sent again when the run is continued, and a point
-    that is logged again, as a resumed training does after its checkpoint, keeps its first value.
+    A point is identified by (key, step). It is written to the journal, then sent. When the run is
+    resumed, points of the journal that the server lacks are sent again. A point that is logged
+    again, as training does after it resumes from a checkpoint, keeps its first value.
 
     Args:
         client: A client of the tracking store.
-        run_id: The run; what it has already is read once, here.
-        journal: A file of the run's directory; it is made, or continued.
+        run_id: The run; its stored points are read once, here.
+        journal: A file of the run's directory; it is created or continued.
 
     Raises:
         MlflowException: The run cannot be read.
@@ -65,7 +65,7 @@ class MetricWriter:
         self._thread.start()
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Takes metrics to be sent; returns at once, and raises nothing of server, disk or value.
+        """Takes metrics to be sent; returns at once, and raises no error of server, disk or value.
 
         NaN is kept. Infinity becomes NaN: MLflow's database stores 1.8e308 (mlflow/mlflow#1573).
         A name that MLflow refuses and a value that is no number are left out, with a warning.
@@ -117,8 +117,8 @@ class MetricWriter:
         self._journal.close()
         if left:
             logger.warning(
-                "%d metric points of run %s are not on the tracking server. They are in %s and go "
-                "in when the run is resumed: resume=%s",
+                "%d metric points of run %s are not on the tracking server. They are in %s, and "
+                "are sent when the run is resumed: resume=%s",
                 *(left, self._run_id, self._journal.path, self._run_id),
             )
 
@@ -138,7 +138,7 @@ class MetricWriter:
 
     def _number(self, key: str, value: float) -> float | None:
         if not _is_name(key):
-            self._warn_once(key, "MLflow takes no metric named %r; it is left out.", key)
+            self._warn_once(key, "MLflow allows no metric named %r; it is left out.", key)
             return None
         try:
             number = float(value)
@@ -176,19 +176,19 @@ class MetricWriter:
         if not self._failures:
             return SEND_SECONDS
         pause = min(BACKOFF_SECONDS, 0.5 * 2 ** min(self._failures, 10))
-        pause *= random.uniform(0.5, 1.0)  # many runs wait for the same server
+        pause *= random.uniform(0.5, 1.0)  # many runs may wait for the server
         return min(pause, BACKOFF_WAITED_SECONDS) if self._waiters else pause
 
     def _attempt(self, batch: list[Point]) -> None:
         try:
             _send(self._client, self._run_id, batch)
-        except Exception as error:  # whatever it is, training goes on and we retry
+        except Exception as error:  # of any kind: training continues, and we retry
             self._failures += 1
             if self._failures == 1:
-                logger.warning("The tracking server takes no metrics, retrying: %s", error)
+                logger.warning("The tracking server accepts no metrics, retrying: %s", error)
             return
         if self._failures:
-            logger.info("The tracking server takes metrics again.")
+            logger.info("The tracking server accepts metrics again.")
         with self._changed:
             self._failures = 0
             del self._pending[: len(batch)]

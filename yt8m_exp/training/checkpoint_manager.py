@@ -11,13 +11,13 @@ from yt8m_exp.training.learner import Learner
 
 @dataclass(frozen=True)
 class CheckpointManager:
-    """Keeps a run's checkpoints and its best model in a folder.
+    """Writes and restores a run's checkpoints and its best model.
 
     Args:
         folder: where they go.
-        learner: what is kept.
-        data: the digest of the training data; a run goes on with the same data only.
-        written: is told each file that was written.
+        learner: what they hold.
+        data: the digest of the training data; a run resumes with the same data only.
+        written: is called with each file that was written.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class CheckpointManager:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Whether there is a checkpoint to resume from."""
         return bool(checkpoints.find(self.folder))
 
     def save(self, state: TrainState, is_best: bool) -> None:
@@ -40,7 +40,7 @@ class CheckpointManager:
 
         Raises:
             FloatingPointError: a weight is not finite. Nothing is written of such a state.
-            OSError: a file cannot be written, as on a full disk. Older ones are as they were.
+            OSError: a file cannot be written, as on a full disk. Older ones are unchanged.
         """
         self.learner.require_finite()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ class CheckpointManager:
         self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
 
     def restore(self) -> TrainState:
-        """Goes back to the last checkpoint; returns a fresh state where there is none.
+        """Restores the last checkpoint; returns a fresh state where there is none.
 
         Raises:
-            ValueError: the checkpoint is damaged, of another model, or of other data.
+            ValueError: the checkpoint is damaged, or belongs to another model or other data.
         """
         found = checkpoints.find(self.folder)
         if not found:

@@ -28,7 +28,7 @@ class Learner:
 
     @property
     def optimizer_name(self) -> str:
-        """The kind of optimizer: equal shapes do not make equal moments."""
+        """The class of the optimizer: equal shapes do not mean equal moments."""
         return type(self.optimizer).__name__
 
     def size(self) -> dict[str, int]:
@@ -38,14 +38,14 @@ class Learner:
         return {"model/parameters": self.model.count_params(), "model/bytes": size}
 
     def values(self) -> list[np.ndarray]:
-        """Returns all that training changes: weights, random states, moments, averages."""
+        """Returns all values that training changes: weights, random states, moments, averages."""
         return [variable.numpy() for variable in self._variables()]
 
     def restore(self, path: Path) -> dict[str, Any]:
-        """Goes back to a checkpoint; returns the plain data kept with it.
+        """Restores a checkpoint; returns the plain data stored with it.
 
         Raises:
-            ValueError: the checkpoint is damaged, or of another model or optimizer.
+            ValueError: the checkpoint is damaged, or belongs to another model or optimizer.
         """
         values, facts = checkpoints.load(path)
         variables = self._variables()
@@ -62,7 +62,7 @@ class Learner:
         return facts
 
     def take_weights(self, model: keras.Model) -> None:
-        """Takes over the weights of another model with the same layers, as to fine-tune it.
+        """Copies the weights of another model with the same layers, to fine-tune it.
 
         Raises:
             ValueError: the models differ.
@@ -83,10 +83,10 @@ class Learner:
             variable.assign(theirs[variable.path])
 
     def save_model(self, path: Path) -> None:
-        """Writes the model with its averaged weights, where there are any, as a `.keras` file.
+        """Writes the model, with averaged weights where there are any, as a `.keras` file.
 
         Raises:
-            OSError: it cannot be written, as on a full disk. An older one is as it was.
+            OSError: it cannot be written, as on a full disk. An older file is unchanged.
         """
         partial = path.with_name(f"partial-{path.name}")
         try:
@@ -104,7 +104,7 @@ class Learner:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Puts averaged weights in place for a while; see `step.averaged`."""
+        """Uses averaged weights within the block; see `step.averaged`."""
         with averaged(self.model, self.optimizer):
             yield
 

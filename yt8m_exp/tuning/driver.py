@@ -1,4 +1,4 @@
-"""Keeps every slot of a launcher busy with trials of a study, until its total is reached."""
+"""Keeps every slot of a launcher busy with trials of a study until its total is reached."""
 
 import logging
 import math
@@ -61,7 +61,7 @@ class Driver:
     Attributes:
         running: the running trials, by slot.
         failures: why trials of this session failed.
-        why: why the session ends before the total; empty where it does not.
+        why: why the session ends before the total is reached; empty while it continues.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Driver:
             if self.why or time.monotonic() < self._next_claim:
                 return
             claimed = self._claim()
-            if claimed is None:  # all are taken, but one of another driver may come back
+            if claimed is None:  # enough are running, but another driver's may fail
                 self._next_claim = time.monotonic() + POLL_SECONDS
                 return
             self._begin(*claimed, slot)

@@ -1,4 +1,4 @@
-"""Which device, threads and memory a slot gives to its trial."""
+"""The device, threads and memory that a slot gives to its trial."""
 
 import os
 from collections.abc import Sequence

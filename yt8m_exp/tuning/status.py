@@ -1,4 +1,4 @@
-"""Where a session of a study stands, in words for a table."""
+"""The state of a session of a study, as rows of a table."""
 
 import math
 import time
@@ -15,7 +15,7 @@ REFRESH_SECONDS = 1.0
 
 
 class Status:
-    """Shows the slots of a driver, and what the study has found so far.
+    """Shows the slots of a driver, and the study's results so far.
 
     Args:
         trials: the study's.

@@ -20,12 +20,12 @@ SCHEMA = "the tables of Optuna"
 
 @dataclass(frozen=True)
 class Storage:
-    """Studies, and the lock under which a driver takes a trial of one.
+    """A storage of studies, and the locks under which drivers claim trials.
 
     Attributes:
         url: as it was given.
         optuna: Optuna's own storage.
-        claiming: holds a study's lock, by the study's name; it ends with the process that holds it.
+        claiming: holds a study's lock, by the study's name, until the block or the process ends.
     """
 
     url: str
@@ -45,7 +45,7 @@ def open_storage(url: str) -> Storage:
         url: a file, or `postgresql+psycopg://user@host/database`.
 
     Raises:
-        ValueError: it is a URL of something else, or a database of another program's.
+        ValueError: it is another kind of URL, or the database belongs to another program.
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
@@ -57,7 +57,7 @@ def open_storage(url: str) -> Storage:
     if "://" in url:
         raise ValueError(
             f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
-            "SQLite bears no drivers beside each other."
+            "SQLite does not support several drivers at a time."
         )
     path = Path(url).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Trials as new interpreters of this machine: slower to start, and right everywhere."""
+"""Trials as new interpreters of this machine: slower to start, but safe with every library."""
 
 import contextlib
 import json
