@@ -51,9 +51,10 @@ def ours(path: Path) -> set[str]:
     return {name.split(".")[1] for name in imports(path) if name.startswith("yt8m_exp.")}
 
 
-def files(path: Path) -> set[Path]:
-    """Returns the files of ours that a file imports, wherever in it the import stands."""
-    names = [name.split(".")[1:] for name in imports(path) if name.startswith("yt8m_exp.")]
+def files(path: Path, *, at_start: bool = False) -> set[Path]:
+    """Returns the files of ours that a file imports; see `imports`."""
+    found = imports(path, at_start=at_start)
+    names = [name.split(".")[1:] for name in found if name.startswith("yt8m_exp.")]
     ends = [(PACKAGE.joinpath(*name), PACKAGE.joinpath(*name[:-1])) for name in names]
     return {end.with_suffix(".py") for pair in ends for end in pair} & set(FILES)
 
@@ -99,3 +100,13 @@ def test_what_has_to_answer_at_once_does_not_load_tensorflow():
     for path in FILES:
         if place(path) in ("data", "verbs", "spec", "terminal", "config"):
             assert not {name.split(".")[0] for name in imports(path, at_start=True)} & heavy
+
+
+@pytest.mark.parametrize("folder", ["tracking", "tuning", "registry/audit.py", "registry/lock.py"])
+def test_what_drives_studies_and_champions_loads_no_tensorflow(folder):
+    loaded = {path for path in FILES if path.is_relative_to(PACKAGE / folder)}
+    while more := {file for path in loaded for file in files(path, at_start=True)} - loaded:
+        loaded |= more
+    for path in loaded:
+        libraries = {name.split(".")[0] for name in imports(path, at_start=True)}
+        assert not libraries & {"tensorflow", "keras"}, path

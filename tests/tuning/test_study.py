@@ -150,7 +150,7 @@ def test_a_trial_that_another_driver_has_ended_is_left_as_it_is(storage):
     trials_of(storage).study.tell(trial.number, state=TrialState.FAIL)
     assert not trials.finish(trial, [0.5])
     assert not trials.prune(trial, "late")
-    trials.note(trial, examples=3)
+    trials.set_attributes(trial, examples=3)
     assert trials.study.trials[0].state == TrialState.FAIL
 
 

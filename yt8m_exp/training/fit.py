@@ -77,7 +77,7 @@ class TrainState:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What the loop callbacks.
+    """The functions that the loop calls.
 
     Args:
         evaluate: returns the metrics of the weights as they are, `gap` among them.
