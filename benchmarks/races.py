@@ -23,7 +23,7 @@ GRACE_SECONDS = 1.0
 KILL_SECONDS = 4.0
 HOSTS = ("here", "there")
 LOADED = [
-    *("yt8m_exp.jobs.promote", "yt8m_exp.registry.audit", "yt8m_exp.tracking.switching"),
+    *("yt8m_exp.jobs.promote", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
 ]

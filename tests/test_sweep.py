@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.verbs import CURVES, SMALL
-from yt8m_exp.tuning import devices
+from yt8m_exp.tuning.slots import slot_environments
 
 BIN = Path(sys.executable).parent
 TRAINED = ("epochs=4", "batch_size=32", "log_every=64", "checkpoint_seconds=0.02")
@@ -80,7 +80,7 @@ def test_its_trials_are_runs_below_the_studys(store, disturbed):
 
 
 def test_a_trial_that_was_killed_ends_as_if_it_were_not(store, disturbed, monkeypatch):
-    for name, value in devices.environments(2, [])[0].items():  # sums depend on threads
+    for name, value in slot_environments(2, [])[0].items():  # sums depend on threads
         monkeypatch.setitem(store.environment, name, value)
     run = store.get(disturbed["victim"])
     rate = run.data.params["learning_rate"]

@@ -35,7 +35,7 @@ SMALL = (
 """A small model on one shard, for what needs no good one."""
 LOADED = [
     *(f"yt8m_exp.serving.{name}" for name in ("packaging", "tagger", "loading")),
-    *(f"yt8m_exp.tracking.{name}" for name in ("results", "runs", "drawing")),
+    *(f"yt8m_exp.tracking.{name}" for name in ("results", "runs")),
     *("yt8m_exp.training.learner", "yt8m_exp.terminal.progress"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",

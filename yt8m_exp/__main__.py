@@ -3,9 +3,6 @@
 import ast
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 DOOR = "cli.run("
 
 
@@ -20,11 +17,6 @@ def verbs() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    table = Table.grid(padding=(0, 2))
+    print("python -m yt8m_exp.<verb> key=value ...   (--help lists the keys of a verb)\n")
     for name, line in verbs().items():
-        table.add_row(f"[cyan]{name}", line)
-    console = Console()
-    console.print(
-        "python -m yt8m_exp.<verb> key=value ...   (--help lists its keys)\n", markup=False
-    )
-    console.print(table)
+        print(f"  {name:18} {line}")

@@ -75,13 +75,13 @@ def test_a_run_that_logged_no_model_is_refused(client):
 def test_next_is_the_version_with_the_alias_or_else_of_the_highest_gap(client, model):
     for version, gap in ((1, "0.5"), (3, "0.7"), (4, "0.6")):
         client.set_model_version_tag(model, str(version), "gap", gap)
-    assert versions.challenger(client, model, but=()) == 3
-    assert versions.challenger(client, model, but={3}) == 4
-    assert versions.challenger(client, model, but={1, 3, 4}) == 2
-    assert versions.challenger(client, model, but={1, 2, 3, 4}) is None
+    assert versions.challenger(client, model, exclude=()) == 3
+    assert versions.challenger(client, model, exclude={3}) == 4
+    assert versions.challenger(client, model, exclude={1, 3, 4}) == 2
+    assert versions.challenger(client, model, exclude={1, 2, 3, 4}) is None
     client.set_registered_model_alias(model, "challenger", "1")
-    assert versions.challenger(client, model, but=()) == 1
-    assert versions.challenger(client, model, but={1}) == 3
+    assert versions.challenger(client, model, exclude=()) == 1
+    assert versions.challenger(client, model, exclude={1}) == 3
 
 
 def test_the_best_run_of_a_sweep_is_that_of_the_highest_gap(client):

@@ -8,19 +8,13 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking import runs
+from yt8m_exp.tracking import owners, runs, store
 from yt8m_exp.tracking.configuration import flatten
 
 CONFIG = {
     "model": {"_target_": "yt8m_exp.models.moe", "experts": 4, "dropout": None},
     "data": {"train": ["a*.tfrecord", "b*.tfrecord"], "cache": True, "note": ""},
     "long": "x" * 7000,
-}
-MANIFEST = {
-    "digest": "0123456789abcdef0123456789abcdef",
-    "source": ["train*.tfrecord"],
-    "records": 3,
-    "shards": [{"name": "train00.tfrecord", "bytes": 10, "crc32c": "00000000", "records": 3}],
 }
 WAIT = """
     with runs.open_run("train", experiment="e", config={}, resume=os.environ.get("RESUME")) as run:
@@ -72,7 +66,7 @@ def test_artifacts_lie_beside_the_database_whatever_the_directory(folder, tmp_pa
 def test_without_a_setting_the_database_lies_beside_the_package(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = Path(runs.__file__).parents[2]
-    assert runs.tracking_uri() == f"sqlite:///{project}/mlflow.db"
+    assert store.tracking_uri() == f"sqlite:///{project}/mlflow.db"
 
 
 def test_a_run_records_configuration_origin_and_owner(folder, artifact):
@@ -135,7 +129,7 @@ def test_a_live_run_is_neither_closed_nor_resumed_by_others_and_sigterm_kills_it
     process = child(WAIT, RESUME=run_id)
     assert process.stdout.readline().strip() == run_id
     experiment_id = MlflowClient().get_run(run_id).info.experiment_id
-    assert runs.close_dead_runs(MlflowClient(), experiment_id) == []
+    assert owners.close_dead_runs(MlflowClient(), experiment_id) == []
     for root in (Path("runs"), Path("other")):
         held = f"Run {run_id} is held by process {process.pid}"
         with pytest.raises(RuntimeError, match=held), open_run(resume=run_id, root=root):
@@ -249,19 +243,6 @@ def test_resuming_under_mlflow_run_continues_the_old_run(folder, monkeypatch):
         assert run.id == old
     assert tags(wrapper)["resumed_run"] == old
     assert status(wrapper) == "RUNNING"
-
-
-def test_data_are_logged_once_with_their_manifest(folder, artifact):
-    with open_run() as run:
-        runs.log_data(run, MANIFEST, name="sample", context="train")
-    with open_run(resume=run.id) as run:
-        runs.log_data(run, MANIFEST, name="sample", context="train")
-        with pytest.raises(ValueError, match="at most 36 characters"):
-            runs.log_data(run, {**MANIFEST, "digest": "0" * 64}, name="sample", context="train")
-    (entry,) = MlflowClient().get_run(run.id).inputs.dataset_inputs
-    assert entry.dataset.digest == MANIFEST["digest"]
-    assert mlflow.data.get_source(entry).uri == "train*.tfrecord"
-    assert artifact(run.id, "data/train.json") == MANIFEST
 
 
 def test_even_a_short_run_has_system_metrics(folder):

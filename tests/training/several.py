@@ -18,7 +18,7 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     from yt8m_exp.data.records import Schema
     from yt8m_exp.models import logistic
     from yt8m_exp.training import cluster, losses, step
-    from yt8m_exp.training.fit import Calls, Plan, State, fit
+    from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit
 
     keras.utils.set_random_seed(0)
     with strategy.scope():
@@ -41,10 +41,10 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     fit(
         update,
         batches,
-        State(),
+        TrainState(),
         Plan(BATCH_SIZE * STEPS, BATCH_SIZE, evaluate_every=10**9, log_every=BATCH_SIZE),
         lambda examples: 0.5,
-        Calls(
+        Callbacks(
             evaluate=lambda: {"gap": 0.0},
             save=lambda state, is_best: None,
             report=lambda metrics, examples: curve.append(metrics.get("train/loss")),

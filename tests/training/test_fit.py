@@ -10,8 +10,9 @@ from yt8m_exp.data.pipeline import Shuffle, training_batches
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.models import logistic
 from yt8m_exp.training import step
-from yt8m_exp.training.fit import Calls, Plan, State, fit
-from yt8m_exp.training.learner import Keeper, Learner
+from yt8m_exp.training.checkpoint_manager import CheckpointManager
+from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit
+from yt8m_exp.training.learner import Learner
 from yt8m_exp.training.losses import cross_entropy
 
 NEVER = 10**9
@@ -24,10 +25,10 @@ class Recorder:
     def __init__(self, gaps=(), stop=()):
         self.gaps, self.stops = iter(gaps), iter(stop)
         self.events, self.rates = [], []
-        self.state = State()
+        self.state = TrainState()
 
-    def calls(self):
-        return Calls(
+    def callbacks(self):
+        return Callbacks(
             evaluate=lambda: {"gap": next(self.gaps, 0.0), "loss": 1.0},
             save=lambda state, best: self.events.append(("save", state.examples, best)),
             report=lambda metrics, examples: self.events.append((dict(metrics), examples)),
@@ -43,7 +44,7 @@ class Recorder:
             return tf.constant(next(losses))
 
         batches = itertools.repeat({})
-        return fit(update, batches, self.state, plan, lambda seen: seen / 10, self.calls())
+        return fit(update, batches, self.state, plan, lambda seen: seen / 10, self.callbacks())
 
     @property
     def saved(self):
@@ -98,7 +99,7 @@ def test_a_point_of_the_curve_survives_a_resume():
     assert first.run(replace(PLAN, log_every=50), losses).why == "interrupted"
     after = first.state.examples // 10
     second = Recorder()
-    second.state = State(**first.state.as_dict())
+    second.state = TrainState(**first.state.as_dict())
     second.run(replace(PLAN, log_every=50), losses[after:])
     assert first.curve("train/loss") == []
     assert second.curve("train/loss") == whole.curve("train/loss") == [(50, 2.0), (100, 7.0)]
@@ -179,8 +180,8 @@ def test_checkpoints_come_with_time_too():
 
 def test_progress_knows_the_last_loss_fetched():
     seen = []
-    state = State()
-    calls = replace(Recorder().calls(), progress=lambda state, loss: seen.append(loss))
+    state = TrainState()
+    callbacks = replace(Recorder().callbacks(), progress=lambda state, loss: seen.append(loss))
     losses = iter(range(10))
     fit(
         lambda batch, rate: tf.constant(float(next(losses))),
@@ -188,7 +189,7 @@ def test_progress_knows_the_last_loss_fetched():
         state,
         replace(PLAN, log_every=50),
         lambda examples: 0.1,
-        calls,
+        callbacks,
     )
     assert seen == [None] * 4 + [4.0] * 5 + [9.0]
 
@@ -200,8 +201,8 @@ def trained(sample, folder, *, stops=(), examples=2000):
         model = logistic.build({"mean_audio": 128}, 3862, dropout=0.3, bias=-6.0)
         optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=0.9)
         optimizer.build(model.trainable_variables)
-        keeper = Keeper(folder, Learner(model, optimizer), sample.digest)
-        state = keeper.restore()
+        manager = CheckpointManager(folder, Learner(model, optimizer), sample.digest)
+        state = manager.restore()
         strategy = tf.distribute.get_strategy()
         update = step.make(model, cross_entropy, optimizer, strategy=strategy)
         batches = training_batches(sample, 50, Shuffle(7, 3 << 20), start=state.examples)
@@ -213,16 +214,16 @@ def trained(sample, folder, *, stops=(), examples=2000):
             state,
             Plan(examples, 50, evaluate_every=700, log_every=300),
             lambda seen: 0.01 / (1 + seen / 1000),
-            Calls(
+            Callbacks(
                 evaluate=lambda model=model: {"gap": -float(np.abs(model.get_weights()[0]).sum())},
-                save=keeper.save,
+                save=manager.save,
                 report=lambda metrics, seen, points=points: points.append((seen, metrics)),
                 stop=lambda steps=steps, stop=stop: stop is not None and next(steps) >= stop,
             ),
         )
         batches.close()
         assert ending.why == ("finished" if stop is None else "interrupted")
-    return keeper, state, points
+    return manager, state, points
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(sample, tmp_path):
@@ -240,6 +241,6 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(sample, tmp_path):
     tail = {seen: metrics["train/loss"] for seen, metrics in rest if "train/loss" in metrics}
     assert tail
     assert tail.items() <= curve.items()
-    best = [keras.saving.load_model(keeper.best, compile=False) for keeper in (whole, parts)]
+    best = [keras.saving.load_model(manager.best, compile=False) for manager in (whole, parts)]
     pairs = zip(*(model.get_weights() for model in best), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)

@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from yt8m_exp.models import logistic, moe
 from yt8m_exp.training import step
-from yt8m_exp.training.fit import State
-from yt8m_exp.training.learner import Keeper, Learner
+from yt8m_exp.training.checkpoint_manager import CheckpointManager
+from yt8m_exp.training.fit import TrainState
+from yt8m_exp.training.learner import Learner
 from yt8m_exp.training.losses import cross_entropy
 
 BATCH = {"x": np.eye(4, dtype=np.float32), "labels": np.array([[0], [1], [2], [-1]], np.int32)}
@@ -29,22 +30,24 @@ def assert_equal(one, other):
 
 def test_a_checkpoint_brings_everything_back(tmp_path):
     trained = learner(steps=3, use_ema=True)
-    state = State(examples=12, best_gap=0.5, best_examples=8, since_best=1, losses=2.5, steps=2)
-    Keeper(tmp_path, trained, "data").save(state, is_best=False)
+    state = TrainState(
+        examples=12, best_gap=0.5, best_examples=8, since_best=1, losses=2.5, steps=2
+    )
+    CheckpointManager(tmp_path, trained, "data").save(state, is_best=False)
     fresh = learner(use_ema=True)
-    assert Keeper(tmp_path, fresh, "data").restore() == state
+    assert CheckpointManager(tmp_path, fresh, "data").restore() == state
     assert_equal(trained.values(), fresh.values())
 
 
 def test_without_a_checkpoint_a_run_begins(tmp_path):
-    assert Keeper(tmp_path / "none", learner(), "data").restore() == State()
+    assert CheckpointManager(tmp_path / "none", learner(), "data").restore() == TrainState()
 
 
 def test_the_last_checkpoint_is_the_one_that_counts(tmp_path):
-    keeper = Keeper(tmp_path, learner(steps=1), "data")
+    manager = CheckpointManager(tmp_path, learner(steps=1), "data")
     for examples in (4, 8, 12):
-        keeper.save(State(examples=examples), is_best=False)
-    assert keeper.restore().examples == 12
+        manager.save(TrainState(examples=examples), is_best=False)
+    assert manager.restore().examples == 12
 
 
 @pytest.mark.parametrize(
@@ -52,22 +55,22 @@ def test_the_last_checkpoint_is_the_one_that_counts(tmp_path):
     [{"make": moe}, {"optimizer": keras.optimizers.SGD}, {"use_ema": True}],
 )
 def test_a_checkpoint_of_another_model_or_optimizer_is_refused(tmp_path, other):
-    Keeper(tmp_path, learner(), "data").save(State(), is_best=False)
+    CheckpointManager(tmp_path, learner(), "data").save(TrainState(), is_best=False)
     with pytest.raises(ValueError, match="must fit the model and the optimizer"):
-        Keeper(tmp_path, learner(**other), "data").restore()
+        CheckpointManager(tmp_path, learner(**other), "data").restore()
 
 
 def test_other_data_is_refused(tmp_path):
-    Keeper(tmp_path, learner(), "0123").save(State(), is_best=False)
+    CheckpointManager(tmp_path, learner(), "0123").save(TrainState(), is_best=False)
     with pytest.raises(ValueError, match=r"began with \(0123\).* digest 4567"):
-        Keeper(tmp_path, learner(), "4567").restore()
+        CheckpointManager(tmp_path, learner(), "4567").restore()
 
 
 def test_files_are_told_as_they_are_written_the_model_first(tmp_path):
     written = []
-    keeper = Keeper(tmp_path, learner(), "data", written.append)
-    keeper.save(State(examples=4), is_best=True)
-    keeper.save(State(examples=8), is_best=False)
+    manager = CheckpointManager(tmp_path, learner(), "data", written.append)
+    manager.save(TrainState(examples=4), is_best=True)
+    manager.save(TrainState(examples=8), is_best=False)
     assert [path.name for path in written] == [
         "best.keras",
         "checkpoint-000000000004.npz",

@@ -43,17 +43,17 @@ def trained(request, process, tmp_path_factory) -> Trained:
 
 
 def train_and_resume(name: str, folder: Path) -> Trained:
-    from yt8m_exp.training.fit import State
+    from yt8m_exp.training.fit import TrainState
 
-    keeper, go_on = begin(name, folder, seed=0)
-    go_on(State(), BEFORE)
-    keeper.save(State(examples=BEFORE * BATCH_SIZE), is_best=False)
-    halfway = keeper.learner.values()
-    go_on(State(examples=BEFORE * BATCH_SIZE), BEHIND)
+    manager, go_on = begin(name, folder, seed=0)
+    go_on(TrainState(), BEFORE)
+    manager.save(TrainState(examples=BEFORE * BATCH_SIZE), is_best=False)
+    halfway = manager.learner.values()
+    go_on(TrainState(examples=BEFORE * BATCH_SIZE), BEHIND)
 
     fresh, go_on = begin(name, folder, seed=1)  # other weights and chances, unless restored
     go_on(fresh.restore(), BEHIND)
-    return Trained(halfway, keeper.learner.values(), fresh.learner.values())
+    return Trained(halfway, manager.learner.values(), fresh.learner.values())
 
 
 def begin(name: str, folder: Path, *, seed: int):
@@ -63,7 +63,7 @@ def begin(name: str, folder: Path, *, seed: int):
     from yt8m_exp.data import shards
     from yt8m_exp.data.pipeline import Shuffle, training_batches
     from yt8m_exp.training import step
-    from yt8m_exp.training.learner import Keeper
+    from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
     words = [f"model={name}", "data=frame", "~data.features.rgb"]
     words += [*CHANCE, f"seed={seed}"]
@@ -80,7 +80,7 @@ def begin(name: str, folder: Path, *, seed: int):
             update(next(batches), 0.01)
         batches.close()
 
-    return Keeper(folder, learner, manifest.digest), go_on
+    return CheckpointManager(folder, learner, manifest.digest), go_on
 
 
 def test_a_resumed_training_ends_as_one_that_went_on(trained):

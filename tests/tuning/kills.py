@@ -11,7 +11,7 @@ import psutil
 
 from tests.tuning.conftest import Studies
 from tests.verbs import Running
-from yt8m_exp.tuning.study import counts
+from yt8m_exp.tuning.study import is_counted
 
 DEADLINE_SECONDS = 100.0
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
@@ -25,7 +25,7 @@ def disturbed(studies: Studies, *, drivers: int, kills: int, seed: int) -> Count
     """
     rng, killed = random.Random(seed), Counter[str]()
     running: list[Running] = []
-    while killed.total() < kills and sum(map(counts, studies.trials)) < studies.study["trials"]:
+    while killed.total() < kills and sum(map(is_counted, studies.trials)) < studies.study["trials"]:
         failed = [driver for driver in running if (driver.process.exitcode or 0) > 0]
         assert not failed, failed[0].read("err")
         running = [driver for driver in running if driver.process.is_alive()]
@@ -64,7 +64,7 @@ def at_work(studies: Studies) -> list[int]:
 def faults(studies: Studies, total: int) -> Sequence[str]:
     """Returns what is not as it must be when a study has ended."""
     trials = studies.trials
-    ended = [trial for trial in trials if counts(trial)]
+    ended = [trial for trial in trials if is_counted(trial)]
     known = {trial.user_attrs.get("run_id"): trial for trial in trials}
     found = []
     if len(ended) != total:

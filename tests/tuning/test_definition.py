@@ -27,7 +27,7 @@ def compose(overrides, params):
 
 
 def searched(definition):
-    return definition.searched(partial(compose, definition.overrides))
+    return definition.search_space(partial(compose, definition.overrides))
 
 
 def parse(**changes):

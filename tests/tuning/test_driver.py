@@ -115,7 +115,7 @@ def test_a_trial_that_promises_little_is_pruned_and_its_run_says_why(studies):
         run = studies.run(trial)
         assert run.info.status == "KILLED"
         assert run.data.tags["trial.state"] == "pruned"
-        assert "ThresholdPruner stopped it at 256 examples" in run.data.tags["trial.reason"]
+        assert "Pruned at 256 examples by ThresholdPruner" in run.data.tags["trial.reason"]
 
 
 def test_a_model_beyond_the_budget_is_not_trained_and_does_not_count(studies):

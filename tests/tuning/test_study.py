@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine
 
 from yt8m_exp.tracking import owners
 from yt8m_exp.tuning import leases as of_drivers
-from yt8m_exp.tuning import results
+from yt8m_exp.tuning import study_summary
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.storage import open_storage
@@ -104,8 +104,8 @@ def test_an_infeasible_trial_does_not_count_and_is_not_the_best(storage):
     assert not trials.is_done()
     trials.finish(trials.claim(), [0.1])
     assert trials.is_done()
-    assert results.best(trials.study)[0]["value"] == 0.1
-    assert results.tally(trials.study) == {"complete": 1, "infeasible": 1}
+    assert study_summary.best(trials.study)[0]["value"] == 0.1
+    assert study_summary.count_by_state(trials.study) == {"complete": 1, "infeasible": 1}
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_retries_have_a_limit_and_interruptions_have_none(storage):
         *[("crashed", True), ("interrupted", True), ("crashed", False)],
     ):
         assert trials.fail(trials.claim().number, "stopped", again) == queued
-    assert results.tally(trials.study) == {"fail": 1, "requeued": 5}
+    assert study_summary.count_by_state(trials.study) == {"fail": 1, "requeued": 5}
 
 
 def test_a_trial_that_another_driver_has_ended_is_left_as_it_is(storage):
@@ -151,7 +151,7 @@ def test_a_trial_that_another_driver_has_ended_is_left_as_it_is(storage):
     trials_of(storage).study.tell(trial.number, state=TrialState.FAIL)
     assert not trials.finish(trial, [0.5])
     assert not trials.prune(trial, "late")
-    trials.note(trial, examples=3)
+    trials.set_attributes(trial, examples=3)
     assert trials.study.trials[0].state == TrialState.FAIL
 
 

@@ -117,6 +117,7 @@ class _Entry:
 
     def even(self, buffer: np.ndarray, hit: np.ndarray) -> np.ndarray:
         """Tells of which lists all rows begin as the first does."""
+        # Imported here: Numba takes a second to load, and only frames need it.
         from yt8m_exp.data import compiled
 
         kinds, starts, counts, _, strides = (column[hit] for column in self.rows)
@@ -127,6 +128,7 @@ class _Entry:
 
 def _plain(record: bytes, sizes: Mapping[str, int]) -> bytes:
     """Returns the named lists alone; of one whose rows differ, a row that is not as it should."""
+    # Imported here: it loads TensorFlow, and only an irregular record needs it.
     from google.protobuf.message import DecodeError
     from tensorflow.core.example.example_pb2 import SequenceExample
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -16,11 +15,9 @@ from rich.progress import track
 
 from yt8m_exp.data import checks, records, tfrecord, wire
 from yt8m_exp.data.checks import Shard
+from yt8m_exp.data.means import Means
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
-
-if TYPE_CHECKING:
-    from yt8m_exp.data.means import Means  # whose compiler takes time to load
 
 REMEDY = "Or set data.on_bad_record=skip to leave such records out."
 
@@ -32,7 +29,7 @@ class Manifest:
     source: tuple[str, ...]
     shards: tuple[Shard, ...]
     schema: Schema
-    means: "Means | None" = None
+    means: Means | None = None
     """What its frames are averaged to as they are loaded; None leaves them as they are."""
 
     @cached_property

@@ -25,7 +25,7 @@ from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import checkpoints, configuration, inputs, results, store
+from yt8m_exp.tracking import configuration, datasets, downloads, results, store
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy
@@ -81,7 +81,7 @@ def _watch(cfg: DictConfig, tracked: Run) -> Summary:
     manifest = _scanned(cfg, tracked, schema)
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
     result = None
-    for examples, path in checkpoints.arriving(
+    for examples, path in downloads.checkpoints_as_they_arrive(
         tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
     ):
         learner.restore(path)
@@ -98,7 +98,7 @@ def _watch(cfg: DictConfig, tracked: Run) -> Summary:
 
 def _scanned(cfg: DictConfig, tracked: Run, schema: Schema) -> Manifest:
     patterns = compose.plain(cfg)["shards"]
-    return inputs.scanned(
+    return datasets.scanned(
         tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record
     )
 

@@ -17,7 +17,7 @@ from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import results
 from yt8m_exp.tracking.runs import Run
-from yt8m_exp.training.fit import State
+from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Scored(NamedTuple):
     values: dict[str, float]
 
 
-def finish(work: Work, tracked: Run, state: State, names: Vocabulary, rate: float) -> Summary:
+def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate: float) -> Summary:
     """Logs the best model, as its file scores, and the last, and says where all that is.
 
     Args:
@@ -60,7 +60,8 @@ def finish(work: Work, tracked: Run, state: State, names: Vocabulary, rate: floa
         "examples": state.examples,
         "examples_per_second": round(rate, 1),
         **{
-            name.removeprefix("model/"): value for name, value in work.keeper.learner.size().items()
+            name.removeprefix("model/"): value
+            for name, value in work.manager.learner.size().items()
         },
     }
     if cfg.register:
@@ -74,15 +75,15 @@ def finish(work: Work, tracked: Run, state: State, names: Vocabulary, rate: floa
     return Summary(f"{name}, trained on {train.records:,} videos, {measured}", result, hints=hints)
 
 
-def _best(work: Work, state: State) -> Scored:
+def _best(work: Work, state: TrainState) -> Scored:
     """Returns the best model, scored as its file is."""
-    cfg, keeper = work.cfg, work.keeper
+    cfg, manager = work.cfg, work.manager
     # What training measured will do without figures; but a kill may have left a newer file.
     if not (cfg.figures or cfg.resume or not state.best_metrics):
         logger.info("Logging the best model")
-        return Scored(keeper.learner.model, None, state.best_metrics)
+        return Scored(manager.learner.model, None, state.best_metrics)
     logger.info("Logging the best model, scored as it was saved")
-    model = keras.saving.load_model(keeper.best, compile=False)
+    model = keras.saving.load_model(manager.best, compile=False)
     metrics, mean_loss = scoring.evaluate(
         scoring.predictor(model),
         value_of(instantiate(cfg.loss)),
@@ -92,9 +93,11 @@ def _best(work: Work, state: State) -> Scored:
     return Scored(model, metrics, metrics.values() | {"loss": mean_loss})
 
 
-def _log_models(work: Work, tracked: Run, state: State, names: Vocabulary, best: Scored) -> str:
+def _log_models(
+    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored
+) -> str:
     """Logs the best model with its metrics and, beside figures, the last one; returns its URI."""
-    keeper, validate = work.keeper, work.validate
+    manager, validate = work.manager, work.validate
     about: dict[str, Any] = {
         "run_id": tracked.id,
         "examples": state.best_examples,
@@ -102,13 +105,13 @@ def _log_models(work: Work, tracked: Run, state: State, names: Vocabulary, best:
         "validate": validate.as_dict(),
     }
     if work.cfg.figures:
-        last = keeper.folder / "last.keras"
-        keeper.learner.save_model(last)
+        last = manager.folder / "last.keras"
+        manager.learner.save_model(last)
         seen = about | {"examples": state.examples}
         packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
     info = packaging.log_model(
-        keeper.best, name="best", step=step, words=names, about=about, model=best.model
+        manager.best, name="best", step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     packaging.log_metrics(tracked.id, info.model_id, best.values, step=step, data=data_set)

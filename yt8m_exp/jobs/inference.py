@@ -23,7 +23,7 @@ from yt8m_exp.serving.segment_files import SegmentsWriter
 from yt8m_exp.serving.tagger import Tagger
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import inputs, store
+from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
 Advance = Callable[[int], None]
@@ -74,7 +74,7 @@ def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
     schema = model.tagger.schema
     if cfg.segments:
         schema = replace(schema, max_frames=spec.MAX_FRAMES)  # more than a segment's may be cut
-    return inputs.scanned(
+    return datasets.scanned(
         tracked,
         compose.plain(cfg)["shards"],
         schema,

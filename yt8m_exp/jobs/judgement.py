@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Manifest
+from yt8m_exp.plots import comparison as drawn
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
 from yt8m_exp.registry.measure import Measured
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal import progress
-from yt8m_exp.tracking import comparison as drawn
 from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,11 @@ from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.registry.gate import Policy
+from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.serving import loading
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import inputs, switching
+from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
 
 
@@ -36,15 +37,15 @@ def run(cfg: DictConfig) -> Summary:
     policy = Policy(**cfg.policy)
     with opened("promote", cfg) as tracked:
         version = _named(cfg, tracked)
-        with switching.alone(cfg.name):
+        with champion_lock(cfg.name):
             chain, champion = audit.current(tracked.client, cfg.name)
         if version is None:
             judged = {champion, *chain.judged}
-            version = versions.challenger(tracked.client, cfg.name, but=judged)
+            version = versions.challenger(tracked.client, cfg.name, exclude=judged)
         if version is None or version == champion:
             return _unchanged(tracked, champion, version)
         models = _loaded(cfg.name, tracked, version, champion)
-        manifest = inputs.scanned(
+        manifest = datasets.scanned(
             tracked,
             compose.plain(cfg)["shards"],
             models["challenger"].tagger.schema,
@@ -167,7 +168,7 @@ def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
     Raises:
         ConnectionError: the tracking server went away.
     """
-    with switching.alone(name):
+    with champion_lock(name):
         now, champion = audit.current(client, name)
         if decision.kind == "promote" and (
             (now.last_number, champion) != (decision.after, decision.champion)

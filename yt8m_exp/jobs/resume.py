@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.jobs import sources
-from yt8m_exp.tracking import configuration, inputs
+from yt8m_exp.tracking import configuration, datasets
 
 ORDER = ("seed", "data.shuffle_bytes")  # what the order of the videos follows from
 
@@ -38,7 +38,7 @@ def resumed(cfg: DictConfig) -> DictConfig:
                 f"others not at all. Leave {key} out, or start a new run."
             )
     for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
-        inputs.require_same(cfg.resume, manifest, context=context)  # before the run is opened
+        datasets.require_same(cfg.resume, manifest, context=context)  # before the run is opened
     return resumed
 
 

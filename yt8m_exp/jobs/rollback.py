@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain
+from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import switching
 from yt8m_exp.tracking.runs import Run
 
 
@@ -22,7 +22,7 @@ def run(cfg: DictConfig) -> Summary:
         ValueError: there is no such version, or none to go back to.
         ConnectionError: the tracking server went away.
     """
-    with opened("rollback", cfg) as tracked, switching.alone(cfg.name):
+    with opened("rollback", cfg) as tracked, champion_lock(cfg.name):
         chain = audit.settle(tracked.client, cfg.name)
         now = versions.aliases(tracked.client, cfg.name).get(audit.CHAMPION)
         target = _target(tracked.client, cfg, chain, now)

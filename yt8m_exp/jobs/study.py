@@ -1,7 +1,8 @@
-"""A study's run in MLflow: opened by the driver that comes first, with a child for each trial."""
+"""The run of a study in MLflow: the first driver opens it, and each trial has a run below it."""
 
+import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -9,18 +10,16 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from yt8m_exp.config.overrides import override
 from yt8m_exp.jobs.opened import opened as opened_run
 from yt8m_exp.registry import versions
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import store, studies
+from yt8m_exp.tracking import results, store
 from yt8m_exp.tracking.runs import Run
-from yt8m_exp.tracking.studies import StudyRuns
-from yt8m_exp.tuning import figures, results
+from yt8m_exp.tracking.trials import TrialRun, TrialRuns
+from yt8m_exp.tuning import study_summary, visualization
 from yt8m_exp.tuning.definition import Definition
-from yt8m_exp.tuning.runs import TrialRuns
 from yt8m_exp.tuning.storage import Storage
-from yt8m_exp.tuning.study import Study
+from yt8m_exp.tuning.study import Study, outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +32,11 @@ def opened(
     with ExitStack() as stack:
         with storage.claiming(definition.name):
             run_id = study.user_attrs.get("run_id")
-            study_of = {"study": asdict(definition)}
-            opening = opened_run("sweep", cfg, name=definition.name, resume=run_id, more=study_of)
+            more = {"study": asdict(definition)}
+            opening = opened_run("sweep", cfg, name=definition.name, resume=run_id, more=more)
             try:
-                tracked: Run | None = (opened := stack.enter_context(opening))
-                study.set_user_attr("run_id", opened.id)
+                tracked: Run | None = (run := stack.enter_context(opening))
+                study.set_user_attr("run_id", run.id)
             except RuntimeError as error:
                 if run_id is None:
                     raise
@@ -46,58 +45,46 @@ def opened(
         yield tracked
 
 
-def children(
-    cfg: DictConfig,
-    study: Study,
-    tracked: Run | None,
-    words: Callable[[Mapping[str, Any]], list[str]],
-    work: str,
-) -> TrialRuns:
-    """Returns what opens and closes the runs of trials, after it has ended those left open.
-
-    Args:
-        cfg: the configuration of the verb.
-        study: the study, which has its run.
-        tracked: that run, if it is this driver's: the curve of the best value goes there.
-        words: the overrides that a trial trains with, from its parameters.
-        work: the function that its process calls, as `module:name`.
-    """
-    shared = [
-        override("tracking.experiment", cfg.tracking.experiment),
-        override("tracking.runs", cfg.tracking.runs),
-        "tracking.system_metrics=false",  # of the machine, which the study's run has
-        "figures=false",
-    ]
-
-    def note() -> None:
-        if tracked:
-            tracked.writer.log(results.progress(study), results.finished(study))
-
-    parent = study.user_attrs["run_id"]
-    kept = StudyRuns(store.connect(), parent, Path(cfg.tracking.runs).absolute())
+def trial_runs(cfg: DictConfig, study: Study) -> TrialRuns:
+    """Returns the runs of a study's trials, after ending those that a dead driver left open."""
+    root = Path(cfg.tracking.runs).absolute()
+    runs = TrialRuns(store.connect(), study.study_name, study.user_attrs["run_id"], root)
     trials = study.get_trials(deepcopy=False)
-    kept.close_lost({trial.user_attrs.get("run_id") for trial in trials})
-    runs = TrialRuns(
-        kept,
-        study.study_name,
-        words=lambda params: [*shared, *words(params)],
-        work=work,
-        ended=note,
-    )
-    runs.settle(trials)
+    runs.close_orphans({trial.user_attrs.get("run_id") for trial in trials})
+    runs.end_unrecorded(outcomes(study))
     return runs
 
 
+def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
+    """Returns what a trial's process works on; see `child.serve`.
+
+    Args:
+        work: the function that it calls, as `module:name`.
+        overrides: the overrides that the trial trains with.
+        run: the trial's run.
+    """
+    words = [*overrides, f"tracking.run_name={json.dumps(run.name)}"]
+    words += [f"resume={run.id}"] if run.resumed else []
+    return {
+        "work": work,
+        "arguments": {"overrides": words},
+        "environment": dict(run.environment),
+        "output": str(run.output),
+    }
+
+
+def log_progress(tracked: Run | None, study: Study) -> None:
+    """Adds to the curve of the best value, if the study's run is this driver's."""
+    if tracked:
+        tracked.writer.log(study_summary.progress(study), study_summary.finished(study))
+
+
 def close(
-    cfg: DictConfig,
-    definition: Definition,
-    study: Study,
-    tracked: Run | None,
-    runs: TrialRuns,
+    cfg: DictConfig, definition: Definition, study: Study, tracked: Run | None, runs: TrialRuns
 ) -> Summary:
     """Logs what the study has found, and registers its best model where that is asked for."""
-    runs.settle(study.get_trials(deepcopy=False))
-    found, counts = results.best(study), results.tally(study)
+    runs.end_unrecorded(outcomes(study))
+    found, counts = study_summary.best(study), study_summary.count_by_state(study)
     result = {
         "run_id": study.user_attrs["run_id"],
         "study": study.study_name,
@@ -107,18 +94,26 @@ def close(
     if len(study.directions) > 1:
         result["front"] = found
     if tracked:
-        note = results.note(study, definition.description)
-        tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-    if tracked and cfg.figures:
-        studies.log_figures(tracked, page=figures.page(study), pictures=figures.pictures(study))
+        _log_findings(cfg, definition, study, tracked)
     if cfg.register and found:
         client = store.connect()
         version = versions.register(client, found[0]["model_uri"], cfg.register)
         client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         result |= {"registered": cfg.register, "version": version}
-    shares = {f"share of {name}": f"{s:.0%}" for name, s in results.importances(study).items()}
+    importances = study_summary.importances(study).items()
+    shares = {f"share of {name}": f"{share:.0%}" for name, share in importances}
     best = dict(found[0]) if found else {}
     rows = {**counts, **best.pop("params", {}), **best, **shares}
-    title = f"Study {study.study_name}: {results.finished(study)} of {definition.trials} trials"
-    hints = {"Look": f"optuna-dashboard {cfg.storage}"}
-    return Summary(title, result, rows=rows, hints=hints)
+    finished = study_summary.finished(study)
+    title = f"Study {study.study_name}: {finished} of {definition.trials} trials"
+    return Summary(title, result, rows, {"Look": f"optuna-dashboard {cfg.storage}"})
+
+
+def _log_findings(cfg: DictConfig, definition: Definition, study: Study, tracked: Run) -> None:
+    note = study_summary.note(study, definition.description)
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+    if cfg.figures:
+        if page := visualization.html(study):
+            tracked.client.log_text(tracked.id, page, "figures/study.html")
+        pictures = visualization.pictures(study)
+        results.log_figures(tracked.client, tracked.id, pictures, crop=True)

@@ -18,11 +18,12 @@ from yt8m_exp.jobs import sources
 from yt8m_exp.jobs import study as study_runs
 from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking.trials import TrialRun
 from yt8m_exp.training import interrupts
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.driver import Budget, Driver
-from yt8m_exp.tuning.judge import Judge
 from yt8m_exp.tuning.leases import Leases
+from yt8m_exp.tuning.pruning import Pruning
 from yt8m_exp.tuning.status import COLUMNS, Status
 from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
@@ -51,7 +52,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
     """
     definition = _definition(cfg)
     settings = partial(_settings, definition)
-    space = definition.searched(settings)
+    space = definition.search_space(settings)
     data = _scanned(definition)
     launcher = instantiate(cfg.launcher, slots=cfg.slots)
     with ExitStack() as stack:
@@ -61,8 +62,13 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         stack.enter_context(leases.renewed())
         tracked = stack.enter_context(study_runs.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
-        judge = Judge(study, definition, space, settings({})["evaluate_every"] or data[0].records)
-        runs = study_runs.children(cfg, study, tracked, partial(_words, definition), work)
+        every = settings({})["evaluate_every"] or data[0].records
+        pruning = Pruning(study, definition, space, every)
+        runs = study_runs.trial_runs(cfg, study)
+
+        def task(run: TrialRun, params: Mapping[str, Any]) -> dict[str, Any]:
+            words = [*_shared_overrides(cfg), *_overrides(definition, params)]
+            return study_runs.task(work, words, run)
 
         def plan(params: Mapping[str, Any]) -> float:
             return space.lookup(params)("epochs") * data[0].records
@@ -70,18 +76,20 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         title = f"Study {definition.name}: {definition.trials} trials"
         with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
             driver = Driver(
-                *(space, trials, judge, launcher, runs),
+                *(space, trials, pruning, launcher, runs),
+                task=task,
+                ended=lambda: study_runs.log_progress(tracked, study),
                 budget=_budget(definition),
                 stopping=lambda: bool(interrupt),
                 show=Status(trials, plan, show).show,
             )
             driver.run()
-        result = study_runs.close(cfg, definition, study, tracked, runs)
+        summary = study_runs.close(cfg, definition, study, tracked, runs)
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:
             raise RuntimeError(driver.why)
-        return result
+        return summary
 
 
 def _definition(cfg: DictConfig) -> Definition:
@@ -104,12 +112,22 @@ def _definition(cfg: DictConfig) -> Definition:
     return Definition.parse(entries)
 
 
-def _words(definition: Definition, params: Mapping[str, Any]) -> list[str]:
+def _shared_overrides(cfg: DictConfig) -> list[str]:
+    """Returns the overrides that a trial takes from the study's configuration."""
+    return [
+        override("tracking.experiment", cfg.tracking.experiment),
+        override("tracking.runs", cfg.tracking.runs),
+        "tracking.system_metrics=false",  # the study's run has those of the machine
+        "figures=false",
+    ]
+
+
+def _overrides(definition: Definition, params: Mapping[str, Any]) -> list[str]:
     return [*definition.overrides, *(override(*item) for item in params.items())]
 
 
 def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, Any]:
-    return compose.settings("train", _words(definition, params))
+    return compose.settings("train", _overrides(definition, params))
 
 
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:

@@ -22,14 +22,15 @@ from yt8m_exp.jobs.work import Report, Reported, Work
 from yt8m_exp.serving import loading
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import checkpoints, inputs, tensorboard
+from yt8m_exp.tracking import datasets, downloads, tensorboard
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.uploads import Uploader
 from yt8m_exp.training import cluster, interrupts, step
-from yt8m_exp.training.fit import Calls, Ending, State, fit
+from yt8m_exp.training.checkpoint_manager import CheckpointManager
+from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
 from yt8m_exp.training.interrupts import Interrupt
-from yt8m_exp.training.learner import Keeper, Learner
+from yt8m_exp.training.learner import Learner
 from yt8m_exp.training.loss_values import value_of
 
 logger = logging.getLogger(__name__)
@@ -74,32 +75,32 @@ def _train(
 ) -> Summary:
     names = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     train, validate = (
-        inputs.scanned(tracked, **sources.arguments(cfg, context), context=context)
+        datasets.scanned(tracked, **sources.arguments(cfg, context), context=context)
         for context in sources.CONTEXTS
     )
     if not reported(learner.size(), 0):
-        raise Stopped("Stopped before training, for the size of its model.")
+        raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
     report: Report = tracked.writer.log
     if cfg.tracking.tensorboard:
         report = tensorboard.beside(report, tracked.directory / "tensorboard")
     with contextlib.closing(Uploader(tracked.client, tracked.id, "checkpoints")) as uploader:
         folder = tracked.directory / "checkpoints"
-        keeper = Keeper(folder, learner, train.digest, uploader.put)
+        manager = CheckpointManager(folder, learner, train.digest, uploader.put)
         if tracked.resumed:
-            checkpoints.fetch(tracked.client, tracked.id, folder)
-        if cfg.start_from and not keeper.started:
-            _take_weights(cfg.start_from, tracked, keeper)
-        work = Work(cfg, train, validate, strategy, keeper, report, reported)
-        state = keeper.restore()
+            downloads.fetch_checkpoints(tracked.client, tracked.id, folder)
+        if cfg.start_from and not manager.has_checkpoint:
+            _take_weights(cfg.start_from, tracked, manager)
+        work = Work(cfg, train, validate, strategy, manager, report, reported)
+        state = manager.restore()
         rate = _fit(work, state)
         return finish.finish(work, tracked, state, names, rate)
 
 
-def _take_weights(source: str, tracked: Run, keeper: Keeper) -> None:
+def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None:
     """Takes over the weights of a model, or of the best one of a run."""
     is_run = not any(mark in source for mark in ":/")
     found = loading.load(f"runs:/{source}/best" if is_run else source)
-    keeper.learner.take_weights(found.tagger.model)
+    manager.learner.take_weights(found.tagger.model)
     for key, value in found.tags().items():
         tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
 
@@ -107,21 +108,21 @@ def _take_weights(source: str, tracked: Run, keeper: Keeper) -> None:
 def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
     """Trains beside the worker that tracks and keeps the run."""
     train, validate = sources.scanned(cfg)
-    state = State()
+    state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
-        keeper = Keeper(Path(folder), learner, train.digest)
-        _fit(Work(cfg, train, validate, strategy, keeper), state)
+        manager = CheckpointManager(Path(folder), learner, train.digest)
+        _fit(Work(cfg, train, validate, strategy, manager), state)
     return Summary("Trained beside the first worker", {"examples": state.examples})
 
 
-def _fit(work: Work, state: State) -> float:
+def _fit(work: Work, state: TrainState) -> float:
     """Trains to the end of the plan; returns examples per second.
 
     Raises:
         SystemExit: a signal stopped it.
         Stopped: `reported` did.
     """
-    cfg, learner = work.cfg, work.keeper.learner
+    cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
     loss = instantiate(cfg.loss)
     plan = recipe.plan(cfg, train.records, work.strategy.num_replicas_in_sync)
@@ -140,17 +141,17 @@ def _fit(work: Work, state: State) -> float:
         interrupts.noted() as interrupt,
         progress.shown("Training", plan.examples, start=state.examples) as advance,
     ):
-        calls = _calls(work, loss, interrupt, advance)
-        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), calls)
-    _require_finished(ending, interrupt, state, run_id=work.keeper.folder.parent.name)
+        callbacks = _callbacks(work, loss, interrupt, advance)
+        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), callbacks)
+    _require_finished(ending, interrupt, state, run_id=work.manager.folder.parent.name)
     return ending.examples_per_second
 
 
-def _calls(
+def _callbacks(
     work: Work, loss: Callable[..., Any], interrupt: Interrupt, advance: progress.Advance
-) -> Calls:
+) -> Callbacks:
     """Returns what the loop calls: the evaluation, the checkpoints, the reports, the signals."""
-    learner = work.keeper.learner
+    learner = work.manager.learner
     validate = Entry(learner.model).read(work.validate)
     predict, loss_value = scoring.predictor(learner.model), value_of(loss)
     answers: set[bool] = set()
@@ -167,17 +168,19 @@ def _calls(
         work.report(metrics, examples)
         answers.add(work.reported(metrics, examples))
 
-    def show(state: State, last_loss: float | None) -> None:
+    def show(state: TrainState, last_loss: float | None) -> None:
         gap = state.best_gap if math.isfinite(state.best_gap) else None
         advance(state.examples, loss=last_loss, gap=gap)
 
     def stop() -> bool:
         return bool(interrupt) or False in answers
 
-    return Calls(evaluate, work.keeper.save, report, show, stop)
+    return Callbacks(evaluate, work.manager.save, report, show, stop)
 
 
-def _require_finished(ending: Ending, interrupt: Interrupt, state: State, *, run_id: str) -> None:
+def _require_finished(
+    ending: Ending, interrupt: Interrupt, state: TrainState, *, run_id: str
+) -> None:
     """Raises SystemExit where a signal stopped training, and Stopped where a report did."""
     if interrupt:
         logger.warning(

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.training.learner import Keeper
+from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
 Report = Callable[[Mapping[str, float], int], None]
 """Takes metrics by name at examples seen."""
@@ -23,7 +23,7 @@ class Work:
         cfg: its configuration.
         train, validate: the shards to learn from, and to measure on.
         strategy: of the devices.
-        keeper: holds the model, and its checkpoints.
+        manager: holds the model, and its checkpoints.
         report: takes what is measured on the way.
         reported: decides on it.
     """
@@ -32,6 +32,6 @@ class Work:
     train: Manifest
     validate: Manifest
     strategy: Any
-    keeper: Keeper
+    manager: CheckpointManager
     report: Report = lambda metrics, examples: None
     reported: Reported = lambda metrics, examples: True

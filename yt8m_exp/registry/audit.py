@@ -1,16 +1,16 @@
-"""Keeps the decisions on a registered model, and lets its aliases follow them.
+"""Stores the decisions on a registered model, and sets its aliases as they say.
 
 The decisions on `yt8m` are the versions of a second registered model, `yt8m.decisions`. MLflow
-moves aliases without comparing and without a trace, but its database numbers versions one after
-another, whatever the backend, and that is all the comparing that `chain` needs: a record is the
-switch, in one transaction, and nobody has to be alive for it to hold. The aliases `champion` and
-`previous` come after it. A process that ends between the two leaves a record that is not completed,
-which the next one completes, or voids if its version was deleted.
+sets an alias without comparing it with the old one, and keeps no record of it. But its database
+numbers versions one after another, on every backend, and `chain` needs no other comparison: writing
+the record is the switch, in one transaction, and it holds even if the writer ends at once. The
+aliases `champion` and `previous` are set afterwards. Where a process ends between the two, the next
+promote finishes the interrupted switch, or voids it if the version was deleted.
 
-To set an alias late, after others have gone on, is the one thing left to prevent. On one host the
-caller holds a file lock, which ends with its process; a switch that another host has begun is left
-to it for `GRACE_SECONDS`. What this does not cover: a process that is frozen for longer than that
-between its record and its alias, on another host, and then goes on. The next `promote` says so.
+An alias must not be set late, after further switches. On one host, a file lock that ends with its
+process prevents that. A switch that another host has begun is left to that host for
+`GRACE_SECONDS`. One case is not covered: a process on another host that is frozen for longer,
+between its record and its alias, and then continues. The next `promote` reports it.
 """
 
 import getpass
@@ -35,11 +35,11 @@ RECORD, COMPLETED = "record", "completed"
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.5
 ATTEMPTS = 50
-"""Tries to get a number while others get theirs; MLflow itself tries three times."""
+"""Tries to get a number while others get theirs; the three of MLflow 3.17 are too few."""
 
 
 def decisions_of(name: str) -> str:
-    """Returns the registered model whose versions are the decisions on another."""
+    """Returns the name of the registered model that holds the decisions on another."""
     return f"{name}.decisions"
 
 
@@ -63,7 +63,7 @@ def record(
     evidence: dict[str, Any] | None = None,
     policy: dict[str, Any] | None = None,
 ) -> Record:
-    """Makes the record of a decision that was taken when the chain was this."""
+    """Returns the record of a decision made on the state of this chain."""
     return Record(
         kind=kind,
         version=version,
@@ -81,10 +81,10 @@ def record(
 
 
 def append(client: MlflowClient, name: str, decision: Record) -> None:
-    """Writes a record behind all others. If it is a switch and first, it holds from here on."""
+    """Writes a record after all others; the lowest-numbered of competing switches takes effect."""
     about = decision.version or decision.champion
     source = f"models:/{name}/{about}"
-    if decision.kind == "void":  # the version is gone; the record that named it is not
+    if decision.kind == "void":  # the version is deleted, but the record that names it exists
         source = f"models:/{decisions_of(name)}/{decision.after}"
     for attempt in range(ATTEMPTS):
         try:
@@ -104,12 +104,12 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
 
 
 def settle(client: MlflowClient, name: str) -> Chain:
-    """Lets the aliases follow the last switch, whoever wrote it.
+    """Sets the aliases as the last switch says, whichever process wrote it.
 
-    The caller holds the lock of this host and user.
+    The caller holds `lock.champion_lock`.
 
     Returns:
-        The chain, whose last switch is completed.
+        The chain, with its last switch completed.
     """
     chain = read(client, name)
     while (last := chain.last) is not None and not last.completed:
@@ -131,22 +131,25 @@ def settle(client: MlflowClient, name: str) -> Chain:
 def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
     """Settles the chain, and returns it with the champion, None where there has never been one.
 
-    The caller holds the lock of this host and user.
+    The caller holds `lock.champion_lock`.
 
     Raises:
-        ValueError: the alias is not where the records say, or there is no such registered model.
+        ValueError: the alias is on another version than the records say, or there is no such
+            registered model.
     """
     while True:
         chain = settle(client, name)
         alias = versions.aliases(client, name).get(CHAMPION)
         if chain.last is None or alias == chain.champion:
             return chain, alias
-        if read(client, name).last_number == chain.last_number:  # or else it has just gone on
+        if (
+            read(client, name).last_number == chain.last_number
+        ):  # otherwise a further switch has just been made
             raise ValueError(_misplaced(client, name, chain, alias))
 
 
 def me() -> str:
-    """Returns who works here, as user@host."""
+    """Returns this user and host, as user@host."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
@@ -160,7 +163,7 @@ def _parsed(version: ModelVersion) -> Record:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"Version {version.version} of {version.name} must hold a record of a decision, but it "
-            f"cannot be read ({type(error).__name__}: {error}). Was it written by something else?"
+            f"cannot be read ({type(error).__name__}: {error}). Did another program write it?"
         ) from error
 
 
@@ -175,8 +178,8 @@ def _make(client: MlflowClient, name: str) -> None:
 
 
 def _wait(client: MlflowClient, name: str, last: Record) -> bool:
-    """Leaves a switch to the host that began it; returns whether the chain has gone on."""
-    logger.info("Waiting for %s, who makes version %s champion", last.by, last.version)
+    """Waits for the host that began a switch; returns whether the chain has changed."""
+    logger.info("Waiting for %s, which is making version %s the champion", last.by, last.version)
     end = time.monotonic() + GRACE_SECONDS
     while time.monotonic() < end:
         now = read(client, name).last
@@ -209,7 +212,7 @@ def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None)
         )
     return (
         f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "
-        f"version {chain.champion}: someone moved it without a record. Decide which it is: "
+        f"version {chain.champion}: it was moved without a record. Choose one of the two: "
         f"{rollback}{alias} (or {chain.champion})"
     )
 

@@ -1,8 +1,8 @@
-"""How sure a difference between two models is: a paired bootstrap over videos.
+"""The uncertainty of a difference between two models: a paired bootstrap over videos.
 
-Videos are drawn with replacement, the same draw for both models, and GAP is computed of each draw.
-A draw only gives each video a multiplicity, so predictions are sorted once: a draw then costs two
-running sums along that one order.
+Videos are drawn with replacement, the same draw for both models, and GAP is computed for each draw.
+A draw only gives each video a multiplicity, so predictions are sorted once; a draw then costs two
+running sums along that order.
 
 Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, sections 13.3, 16.4.
 """
@@ -58,7 +58,7 @@ class Draws:
     ap_error: NDArray
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Returns the percentile interval of the difference of GAP, of equal tails."""
+        """Returns the percentile interval of the difference of GAP, with equal tails."""
         tail = (1 - confidence) / 2
         return Interval(*np.quantile(self.gap, [tail, 1 - tail]).tolist())
 
@@ -162,10 +162,10 @@ class _Positives:
     """Counts the videos of some classes under multiplicities."""
 
     def __init__(self, labels: NDArray, classes: NDArray):
-        place = np.searchsorted(classes, labels)
-        known = place < classes.size
-        known[known] = classes[place[known]] == labels[known]
-        self._video, self._class = np.nonzero(known)[0], place[known]
+        index = np.searchsorted(classes, labels)
+        known = index < classes.size
+        known[known] = classes[index[known]] == labels[known]
+        self._video, self._class = np.nonzero(known)[0], index[known]
         self._size = classes.size
 
     def __call__(self, weights: NDArray) -> NDArray:
@@ -191,9 +191,9 @@ def _flat(
     if not wanted.size:
         none = np.zeros(0, int)
         return none, none, score[:0], hit[:0]
-    place = np.minimum(np.searchsorted(wanted, class_ids), wanted.size - 1)
-    keep = wanted[place] == class_ids
-    return video[keep], place[keep], score[keep], hit[keep]
+    index = np.minimum(np.searchsorted(wanted, class_ids), wanted.size - 1)
+    keep = wanted[index] == class_ids
+    return video[keep], index[keep], score[keep], hit[keep]
 
 
 def _bounds(ties: NDArray, wanted: NDArray) -> tuple[NDArray, NDArray]:
@@ -201,7 +201,7 @@ def _bounds(ties: NDArray, wanted: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _running(weights: NDArray, videos: NDArray) -> NDArray:
-    """Sums of the weights before each place, and of all, int64 (places + 1,)."""
+    """Returns the sums of the weights before each index, and of all, int64 (indices + 1,)."""
     sums = np.zeros(videos.size + 1, np.int64)
-    weights.take(videos, out=sums[1:], mode="clip")  # twice as fast as with a check of the places
+    weights.take(videos, out=sums[1:], mode="clip")  # twice as fast as with a check of the indices
     return np.cumsum(sums, out=sums)

@@ -1,8 +1,8 @@
 """The decisions on a registered model, and the champions that follow from them.
 
-Decisions are numbered by the registry's database, and each names the last switch that it was made
-after. The first that names it is the next switch; another that names the same one came too late
-and switches nothing. So whoever reads the records, in whatever process, finds one chain.
+The registry's database numbers the decisions. Each decision names the last switch before it. Of
+competing decisions, which name the same switch, only the lowest-numbered takes effect; the others
+are too late and change nothing. So every process that reads the records finds the same chain.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ class Record:
 
     Attributes:
         kind: `promote` and `rollback` make `version` the champion; `void` takes back a switch whose
-            version was deleted before it was made; `refuse` changes nothing.
+            version was deleted before its aliases were set; `refuse` changes nothing.
         version: of the registered model; None where `void` leaves no champion.
-        champion: the version before, None before the first.
+        champion: the champion before, None before the first.
         after: number of the last switch at the time, None before the first.
-        after_digest: of that record, so that a change of it shows.
+        after_digest: digest of that record, which shows whether it was altered.
         at: when, ISO 8601, UTC.
         by: who, user@host.
-        run_id: the run that decided.
+        run_id: the run that made the decision.
         reason: in a sentence.
-        evidence: what was measured, and what of it passed.
-        policy: what was asked for.
-        id: unique, so that a record sent twice is known.
-        number: what the registry numbered it, 0 before.
-        completed: whether the aliases have followed it.
+        evidence: what was measured, and which checks passed.
+        policy: what was required.
+        id: unique, so that a record that was sent twice is recognised.
+        number: its number in the registry, 0 before it has one.
+        completed: whether the aliases are set as it says.
     """
 
     kind: Kind
@@ -53,29 +53,29 @@ class Record:
     completed: bool = False
 
     def to_json(self) -> str:
-        """Returns what is stored of it: all but what the registry adds."""
+        """Returns the stored text: all fields but those that the registry adds."""
         stored = {k: v for k, v in asdict(self).items() if k not in ("number", "completed")}
         return json.dumps(stored, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, *, number: int, completed: bool) -> Self:
-        """Rebuilds a record from what is stored."""
+        """Makes a record from the stored text."""
         return cls(**json.loads(text), number=number, completed=completed)
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of a SHA-256 over what is stored."""
+        """16 hexadecimal digits of a SHA-256 of the stored text."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Chain:
-    """What a list of decisions amounts to.
+    """The result of a list of decisions.
 
     Attributes:
         records: all, by rising number.
-        switches: those that changed the champion, in order.
-        line: the champions that led to the present one, which is the last; a rollback shortens it.
+        switches: decisions that changed the champion, in order.
+        line: the champions up to the present one, which is the last; a rollback shortens it.
     """
 
     records: tuple[Record, ...] = ()
@@ -84,7 +84,7 @@ class Chain:
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Self:
-        """Finds the switches among records, and where they led."""
+        """Finds the switches among records, and the champions that they made."""
         chain = cls(tuple(sorted(records, key=lambda record: record.number)))
         for record in chain.records:
             if record.kind in SWITCHES and record.after == chain.last_number:
@@ -114,27 +114,27 @@ class Chain:
 
     @property
     def judged(self) -> set[int | None]:
-        """Versions that were champion, or that were refused since the last switch."""
+        """Versions that were champion, or were refused since the last switch."""
         found = {version for r in self.switches for version in (r.version, r.champion)}
         since = [r for r in self.records if r.kind == "refuse" and r.after == self.last_number]
         return found | {record.version for record in since}
 
     @property
     def too_late(self) -> list[Record]:
-        """Switches that were decided after the same one as another, which came first."""
+        """Decisions that name the same switch as a lower-numbered one, and took no effect."""
         made = {record.number for record in self.switches}
         return [r for r in self.records if r.kind in SWITCHES and r.number not in made]
 
     @property
     def altered(self) -> list[Record]:
-        """Switches that are not what they were when the next was decided."""
+        """Switches whose record was changed after the next switch was decided."""
         pairs = zip(self.switches, self.switches[1:], strict=False)
         return [record for record, successor in pairs if record.digest != successor.after_digest]
 
 
 def _line(line: tuple[int, ...], record: Record) -> tuple[int, ...]:
     if record.champion is not None and not line:
-        line = (record.champion,)  # made champion by hand, before there were records
+        line = (record.champion,)  # its alias was set by hand, before the first record
     if record.kind == "void":
         return line[:-1]
     if record.version is None:

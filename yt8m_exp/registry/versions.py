@@ -1,4 +1,4 @@
-"""The versions of a registered model: made once a model, with what a decision needs on each."""
+"""The versions of a registered model: one for each logged model, with the facts to decide on it."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 def register(client: MlflowClient, model_uri: str, name: str) -> int:
     """Makes a logged model a version of a registered one, unless it is one already.
 
-    Two that register the same model at once both keep the version that was made first.
+    Processes that register the same model at once all get the version that was made first.
 
     Args:
         client: a client of the tracking store.
@@ -42,7 +42,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
     source = f"models:/{model.model_id}"
     if same := _of_source(client, name, source):
         return same[0]
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow says there what we log
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints there what the next line logs
         made = int(mlflow.register_model(source, name, tags=_facts(client, model)).version)
     first = _of_source(client, name, source)[0]
     if first != made:
@@ -52,10 +52,10 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
 
 
 def find(client: MlflowClient, name: str) -> list[ModelVersion]:
-    """Returns all versions of a registered model that are not deleted, the first first."""
+    """Returns all versions of a registered model that are not deleted, by rising number."""
     found: list[ModelVersion] = []
     token = None
-    quote = '"' if "'" in name else "'"  # MLflow's filters know no escape
+    quote = '"' if "'" in name else "'"  # MLflow 3.17 has no escape (not reported)
     while True:
         page = client.search_model_versions(
             f"name={quote}{name}{quote}", order_by=["version_number ASC"], page_token=token
@@ -103,22 +103,22 @@ def aliases(client: MlflowClient, name: str) -> dict[str, int]:
     return {alias: int(version) for alias, version in found.items()}
 
 
-def challenger(client: MlflowClient, name: str, *, but: Collection[int | None]) -> int | None:
-    """Returns the version to judge next: that with the alias `challenger`, or of the highest GAP.
+def challenger(client: MlflowClient, name: str, *, exclude: Collection[int | None]) -> int | None:
+    """Returns the version to judge next: the alias `challenger`, or the highest GAP.
 
     Args:
         client: a client of the tracking store.
         name: of the registered model.
-        but: versions that are left out.
+        exclude: versions that are left out.
 
     Returns:
-        The version, None where none is left. Of equals and of those that do not tell their GAP in
-        the tag `gap` it is the newest.
+        The version, None where none is left. The newest of those of equal GAP; a version without
+        the tag `gap` ranks last.
     """
     named = aliases(client, name).get(CHALLENGER)
-    if named is not None and named not in but:
+    if named is not None and named not in exclude:
         return named
-    left = [found for found in find(client, name) if int(found.version) not in but]
+    left = [found for found in find(client, name) if int(found.version) not in exclude]
     ranked = sorted(left, key=lambda v: (float(v.tags.get("gap", "-inf")), int(v.version)))
     return int(ranked[-1].version) if ranked else None
 
@@ -193,7 +193,7 @@ def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
 
 
 def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
-    """What is known of a model where it was logged: later its run may be deleted."""
+    """Returns the facts of a model for the tags of its version, since its run may be deleted."""
     tags = {key: model.params[key] for key in FACTS if key in model.params}
     tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     newest: dict[str, Any] = {}
@@ -206,6 +206,6 @@ def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
         tags["data.name"] = newest["gap"].dataset_name
         tags["data.digest"] = newest["gap"].dataset_digest
     if model.source_run_id:
-        theirs = client.get_run(model.source_run_id).data.tags
-        tags |= {key: theirs[key] for key in ORIGIN if key in theirs}
+        run_tags = client.get_run(model.source_run_id).data.tags
+        tags |= {key: run_tags[key] for key in ORIGIN if key in run_tags}
     return {key: value for key, value in tags.items() if value}

@@ -25,11 +25,11 @@ def load_tensorflow() -> None:
 
 @contextmanager
 def startup() -> Iterator[None]:
-    """Holds back what is written to standard error, then writes it without the chatter.
+    """Holds back what is written to standard error, then writes it without TensorFlow's messages.
 
-    It is written in C++ before any setting of TensorFlow's is read, so that only the file
-    descriptor itself can be asked. Libraries that Keras would load if they are installed, but that
-    nobody here uses through it, are not there meanwhile.
+    TensorFlow 2.21 writes them from C++ before it reads any of its settings, so the file descriptor
+    is redirected (tensorflow/tensorflow#100442, open). Meanwhile libraries that Keras loads where
+    they are installed, and that nobody uses through Keras here, cannot be imported.
     """
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None refuses an import

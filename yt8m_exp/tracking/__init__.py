@@ -1,1 +1,1 @@
-"""What MLflow holds of a run."""
+"""What MLflow holds of a run, a study and a trial."""

@@ -1,20 +1,20 @@
-"""What a run was asked to do: the composed configuration, as parameters and as a file."""
-
-from __future__ import annotations
+"""The composed configuration of a run, as parameters and as a file."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from mlflow import MlflowClient
+from mlflow.artifacts import load_text
+from mlflow.entities import Param, Run
+from mlflow.exceptions import MlflowException
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
-"""Parameters of `mlflow run` itself carry no prefix, and MLflow forbids to change a parameter."""
+"""Keeps our parameters apart from those of `mlflow run`, since MLflow allows no change of one."""
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
 BATCH_PARAMS = 100
@@ -29,9 +29,9 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
 
     Args:
         client: A client of the tracking store.
-        run: The run as MLflow has it now.
+        run: The run as MLflow stores it now.
         config: The composed configuration, nested.
-        resumes: How often the run was resumed, this time included.
+        resumes: How often the run was resumed, including this time.
     """
     run_id, plain = run.info.run_id, _plain(config)
     params = flatten(plain)
@@ -78,15 +78,13 @@ def _plain(value: Any) -> Any:
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
-    from mlflow.entities import Param
-
     entities = [Param(key, value) for key, value in params.items()]
     for start in range(0, len(entities), BATCH_PARAMS):
         client.log_batch(run_id, params=entities[start : start + BATCH_PARAMS])
 
 
 def read_config(run_id: str) -> dict[str, Any]:
-    """Returns the configuration that a run has now: that of its last resume, or its first.
+    """Returns the present configuration of a run: that of its last resume, or the first.
 
     Args:
         run_id: The run.
@@ -94,11 +92,6 @@ def read_config(run_id: str) -> dict[str, Any]:
     Raises:
         ValueError: The run does not exist, or has no configuration.
     """
-    from mlflow.artifacts import load_text
-    from mlflow.exceptions import MlflowException
-
-    from yt8m_exp.tracking import store
-
     client = store.connect()
     try:
         info = client.get_run(run_id).info

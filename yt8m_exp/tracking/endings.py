@@ -1,7 +1,5 @@
 """How a run ends: FINISHED, FAILED with its error, or KILLED by a signal."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import threading
@@ -9,32 +7,32 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
 
 from yt8m_exp.tracking import store
-
-if TYPE_CHECKING:
-    from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """A run was ended on purpose, with a checkpoint and before its plan was done."""
+    """A run was stopped on purpose before its end, with a checkpoint."""
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-LAST_WORDS_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 TAG_CHARACTERS = 8000
 
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Turns the first SIGTERM or SIGHUP into SystemExit(128 + signal), for blocks to clean up.
+    """Turns the first SIGTERM or SIGHUP into SystemExit(128 + signal), so that blocks clean up.
 
-    A second one is ignored: `mlflow run` answers Ctrl-C, which the terminal sends to all, with a
-    SIGTERM of its own, in the middle of the clean-up. Handlers that others set are left alone, as
-    is everything outside the main thread.
+    Further ones are ignored: the terminal sends Ctrl-C to all processes, and `mlflow run` then
+    sends a SIGTERM in the middle of the clean-up. Handlers that others have set stay. Outside the
+    main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -76,36 +74,36 @@ def status_of(error: BaseException) -> str:
     return "FAILED"
 
 
-def record(run: Run, error: BaseException) -> None:
-    """Records how an exception ended a run; what cannot be recorded is logged, never raised.
+def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
+    """Records how an exception ended a run; a failure to record it is logged, not raised.
 
     Args:
-        run: The run.
+        client: A client of the tracking store.
+        run_id: The run.
         error: What ended it.
     """
     status = status_of(error)
-    run.writer.close(timeout_seconds=LAST_WORDS_SECONDS)
     try:
-        with store.brief_requests():  # a scheduler that sent SIGTERM kills after half a minute
-            _end(run, status)
+        with store.brief_requests():  # a scheduler kills half a minute after its SIGTERM
+            _end(client, run_id, status)
             if status != "FINISHED":
-                run.client.set_tag(run.id, "error", _sentence(error)[:TAG_CHARACTERS])
+                client.set_tag(run_id, "error", _sentence(error)[:TAG_CHARACTERS])
             if status == "FAILED":
                 text = "".join(traceback.format_exception(error))
-                run.client.log_text(run.id, text, "error.txt")
-    except Exception as failure:  # the caller raises `error`, which matters more
-        logger.warning("Run %s ended %s but not on the server: %s", run.id, status, failure)
+                client.log_text(run_id, text, "error.txt")
+    except Exception as failure:  # the caller raises `error`
+        logger.warning(
+            "Run %s ended %s, but the server could not record it: %s", run_id, status, failure
+        )
 
 
-def _end(run: Run, status: str) -> None:
-    import mlflow
-
-    # Even where the server is gone this takes the run from MLflow, which would end every run that
-    # is active at the interpreter's exit as FINISHED.
+def _end(client: MlflowClient, run_id: str, status: str) -> None:
+    # `end_run` also makes the run inactive where the server cannot be reached: MLflow ends active
+    # runs at the interpreter's exit as FINISHED.
     if mlflow.active_run() is not None:
         mlflow.end_run(status)
     else:
-        run.client.set_terminated(run.id, status)
+        client.set_terminated(run_id, status)
 
 
 def _sentence(error: BaseException) -> str:

@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 class Point(NamedTuple):
     """One value of a metric.
 
-    The time (milliseconds since 1970) is part of what makes a point the same point for MLflow's
-    database: a point sent twice with its time is stored once.
+    The time (milliseconds since 1970) is part of a point's identity in MLflow's database: a point
+    that is sent twice with the same time is stored once.
     """
 
     key: str
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 class Journal:
-    """An append-only file of JSON lines, one a call, that survives a kill -9 between two lines."""
+    """An append-only file of JSON lines, one a call; a kill -9 loses at most the last line."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -1,6 +1,4 @@
-"""Which process owns a run, whether it still lives, and the end of runs whose process is gone."""
-
-from __future__ import annotations
+"""The process that owns a run: whether it lives, and how the run ends when it has died."""
 
 import logging
 import os
@@ -8,23 +6,18 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
-
-from yt8m_exp.tracking import locks
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
 RESUME_WAIT_SECONDS = 2.0
-"""How long a start waits for a run's lock: a process that only looks whether a run is dead holds
-it for a moment."""
+"""How long a start waits for a run's lock: a check for dead runs holds it for a moment."""
 CLOCK_SECONDS = 2.0
-"""Start times of one process as two readers see them differ by less (the clock is adjusted)."""
+"""The start time of a process may differ by less between two readings (the clock is adjusted)."""
 
 
 def tags(root: Path) -> dict[str, str]:
@@ -37,7 +30,7 @@ def tags(root: Path) -> dict[str, str]:
 
 
 def process() -> dict[str, str]:
-    """Returns what tells this process from all others, of other machines too."""
+    """Returns what identifies this process among all processes of all machines."""
     return {
         "host": socket.gethostname(),
         "pid": str(os.getpid()),
@@ -47,7 +40,7 @@ def process() -> dict[str, str]:
 
 
 def is_of_this_machine(process: Mapping[str, str]) -> bool:
-    """Tells whether a process, as `process` describes it, could be seen from here."""
+    """Tells whether a process, as `process` describes it, runs where this one can see it."""
     ours = {"host": socket.gethostname(), "pid_namespace": _pid_namespace()}
     return ours.items() <= process.items()
 
@@ -57,7 +50,7 @@ def owning(run: Run, directory: Path) -> Iterator[None]:
     """Holds a run for this process, so that no other continues it.
 
     Args:
-        run: The run as MLflow has it now.
+        run: The run as MLflow stores it now.
         directory: The run's working directory, which holds its lock.
 
     Raises:
@@ -65,18 +58,18 @@ def owning(run: Run, directory: Path) -> Iterator[None]:
     """
     _refuse_foreign(run)
     try:
-        with locks.hold(directory / "lock", wait_seconds=RESUME_WAIT_SECONDS):
+        with FileLock(directory / "lock", timeout=RESUME_WAIT_SECONDS):
             yield
-    except BlockingIOError as error:
+    except Timeout as error:
         raise RuntimeError(_held(run)) from error
 
 
 def close_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
     """Marks as KILLED the RUNNING runs of this host whose process no longer lives.
 
-    Runs of live processes, of other hosts, and runs that no verb of this project started are left
-    alone. A process that took a dead one's number is told apart by its start time, and a run
-    whose lock is held is alive whatever its number says.
+    Runs of live processes, of other hosts and of other programs are left alone. A new process with
+    the pid of a dead one is recognised by its start time, and a run whose lock is held is alive
+    whatever its pid is.
 
     Args:
         client: A client of the tracking store.
@@ -97,9 +90,9 @@ def _close(client: MlflowClient, run: Run) -> bool:
     if not lock.exists():
         return _mark(client, run)
     try:
-        with locks.hold(lock, wait_seconds=0):
+        with FileLock(lock, timeout=0):
             return _mark(client, run)
-    except (BlockingIOError, PermissionError):
+    except (Timeout, PermissionError):
         return False
 
 
@@ -109,7 +102,9 @@ def _mark(client: MlflowClient, run: Run) -> bool:
     if now.info.status != "RUNNING" or not _is_gone(now):
         return False
     process = f"process {now.data.tags['pid']} on {now.data.tags['host']}"
-    client.set_tag(run_id, "error", f"The run's {process} ended without a word (kill -9, power).")
+    client.set_tag(
+        run_id, "error", f"The run's {process} ended without recording it (kill -9, power)."
+    )
     client.set_terminated(run_id, "KILLED")
     logger.warning("Run %s is marked KILLED: its %s no longer lives.", run_id, process)
     return True
@@ -119,7 +114,7 @@ def _is_gone(run: Run) -> bool:
     tags = run.data.tags
     if not {"pid", "process_start", "root"} <= tags.keys() or lives(tags):
         return False
-    # Another container may share the host's name but not its processes: there only a lock tells.
+    # A container may share the host's name but not its processes: there only the lock can tell.
     return tags.get("pid_namespace") == _pid_namespace() or _exists(_lock(run))
 
 

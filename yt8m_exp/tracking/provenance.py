@@ -1,4 +1,4 @@
-"""Collects where a run comes from: code, packages, machine, command."""
+"""The origin of a run: code, packages, machine, command."""
 
 import hashlib
 import logging
@@ -25,12 +25,12 @@ COMMAND_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a run comes from.
+    """The origin of a run.
 
     Attributes:
-        tags: Short facts by name; those that cannot be known are left out.
-        diff: What the working tree has beyond the commit: `git diff HEAD`, then the names of the
-            untracked files. Empty where there is nothing, or no repository.
+        tags: Short facts by name; unknown ones are left out.
+        diff: The changes of the working tree since the commit: `git diff HEAD`, then the names of
+            untracked files. Empty without changes, and without a repository.
     """
 
     tags: dict[str, str]
@@ -38,7 +38,7 @@ class Provenance:
 
 
 def collect(project: Path) -> Provenance:
-    """Collects where a run of a project comes from; works without git and outside a repository.
+    """Collects the origin of a run of a project; works without git and outside a repository.
 
     Args:
         project: The project's folder.
@@ -122,7 +122,7 @@ def _cpu_model() -> str:
 
 
 def _output(*command: str) -> str:
-    """Returns what a command prints, and nothing where it is missing or fails."""
+    """Returns what a command prints; empty where the command is missing or fails."""
     if shutil.which(command[0]) is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, logged to its run."""
+"""Figures, tables and descriptions that a run shows in MLflow's pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,8 @@ import matplotlib
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking import figures
-
-DOTS_PER_INCH = 150
+from yt8m_exp.plots import classes, curves
+from yt8m_exp.plots.style import DOTS_PER_INCH
 
 
 def log_evaluation(
@@ -29,24 +28,24 @@ def log_evaluation(
         names: the names of the classes.
         frequency: videos of each class in training, (C,); None takes those of the evaluation.
     """
-    table = figures.class_table(metrics.ap, metrics.positives, names, least_positives=5)
+    table = classes.class_table(metrics.ap, metrics.positives, names, min_positives=5)
     curve = metrics.curve
     drawn = {
-        "precision_recall": figures.precision_recall(
+        "precision_recall": curves.precision_recall(
             curve.precision, curve.recall, curve.threshold, gap=metrics.gap
         ),
-        "ap_by_frequency": figures.ap_by_frequency(
+        "ap_by_frequency": classes.ap_by_frequency(
             metrics.ap, metrics.positives if frequency is None else frequency
         ),
-        "classes": figures.class_chart(table),
+        "classes": classes.class_chart(table),
     }
-    _log_figures(client, run_id, drawn)
+    log_figures(client, run_id, drawn)
     client.log_text(run_id, table.to_csv(index=False), "tables/classes.csv")
     client.log_text(run_id, table.round(3).to_html(index=False), "tables/classes.html")
 
 
 def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
-    """Logs the curves of a training run as MLflow has them: GAP and loss over examples seen.
+    """Logs the curves of a training run, read from MLflow: GAP and loss over examples seen.
 
     Args:
         client: a client of the tracking store.
@@ -58,10 +57,10 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
         for key in ("val/gap", "val/loss", "train/loss")
     }
     drawn: Mapping[str, Figure] = {
-        "gap": figures.gap_curve(points["val/gap"], best=best),
-        "loss": figures.loss_curve(points["train/loss"], points["val/loss"]),
+        "gap": curves.gap_curve(points["val/gap"], best=best),
+        "loss": curves.loss_curve(points["train/loss"], points["val/loss"]),
     }
-    _log_figures(client, run_id, drawn)
+    log_figures(client, run_id, drawn)
 
 
 def note(
@@ -87,7 +86,18 @@ def note(
     )
 
 
-def _log_figures(client: MlflowClient, run_id: str, drawn: Mapping[str, Figure]) -> None:
-    matplotlib.use("Agg")
-    for name, figure in drawn.items():
-        client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs={"dpi": DOTS_PER_INCH})
+def log_figures(
+    client: MlflowClient, run_id: str, figures: Mapping[str, Figure], *, crop: bool = False
+) -> None:
+    """Logs figures as PNG images, `figures/<name>.png`.
+
+    Args:
+        client: a client of the tracking store.
+        run_id: the run.
+        figures: figures by name.
+        crop: whether to fit the image to what is drawn, for figures of another layout than ours.
+    """
+    matplotlib.use("Agg")  # MLflow imports pyplot, which would look for a display
+    save = {"dpi": DOTS_PER_INCH} | ({"bbox_inches": "tight"} if crop else {})
+    for name, figure in figures.items():
+        client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs=save)

@@ -1,31 +1,22 @@
 """Opens a run in MLflow: one per verb, owned by one process, with a true status at its end."""
 
-from __future__ import annotations
-
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient, entities
+from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
 
 from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
-from yt8m_exp.tracking.owners import close_dead_runs
-from yt8m_exp.tracking.store import tracking_uri
 from yt8m_exp.tracking.writer import MetricWriter
 
-if TYPE_CHECKING:
-    import mlflow.entities
-    from mlflow import MlflowClient
-
-__all__ = ["Run", "close_dead_runs", "log_data", "open_run", "tracking_uri"]
-
 logger = logging.getLogger(__name__)
-
-DIGEST_CHARACTERS = 36
-SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
 
 
 @dataclass(frozen=True)
@@ -63,10 +54,10 @@ def open_run(
 ) -> Iterator[Run]:
     """Opens a run, logs where it comes from, and gives it a true status at the end.
 
-    The run that MLFLOW_RUN_ID names, made by `mlflow run` or for a trial, is joined; otherwise one
-    is created. A run ends FINISHED, FAILED (tag `error`, artifact `error.txt`), or KILLED: by
-    Ctrl-C, SIGTERM or SIGHUP, or because the verb raised `endings.Stopped`; a kill -9 is recorded
-    by the next run of this host (`close_dead_runs`).
+    If MLFLOW_RUN_ID names a run, made by `mlflow run` or for a trial, this process joins it;
+    otherwise a run is created. A run ends FINISHED, FAILED (tag `error`, artifact `error.txt`), or
+    KILLED: by Ctrl-C, SIGTERM or SIGHUP, or because the verb raised `endings.Stopped`. The next run
+    of this host records a kill -9 (`owners.close_dead_runs`).
 
     Args:
         verb: What runs: train, eval, ...
@@ -104,80 +95,38 @@ def open_run(
                 yield run
             _finish(run)
         except BaseException as error:
-            endings.record(run, error)
+            run.writer.close(timeout_seconds=endings.CLOSE_SECONDS)
+            endings.record(client, run.id, error)
             made = run.id == wrapper and overruled.MADE in found.data.tags
             if made and endings.status_of(error) == "KILLED":
                 overruled.watch(run.id)
             raise
 
 
-def log_data(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
-    """Logs which shards a run reads: an MLflow dataset, and `data/<context>.json` with all of them.
-
-    Args:
-        run: The run.
-        manifest: `digest`, `source` (patterns), `records`, and `shards` with the `name`, `bytes`,
-            `crc32c` and `records` of each. Nothing is read of the shards themselves.
-        name: The dataset's name.
-        context: What it is read for: train, validate, ...
-
-    Raises:
-        ValueError: The digest has more than 36 characters.
-    """
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
-
-    digest, sources, shards = manifest["digest"], manifest["source"], manifest["shards"]
-    if len(digest) > DIGEST_CHARACTERS:
-        raise ValueError(
-            f"A dataset's digest must have at most {DIGEST_CHARACTERS} characters in MLflow, but "
-            f"got {len(digest)}: '{digest}'. Take the first {DIGEST_CHARACTERS}."
-        )
-    profile = {
-        "records": manifest["records"],
-        "shards": len(shards),
-        "bytes": sum(shard["bytes"] for shard in shards),
-    }
-    dataset = Dataset(
-        name=name,
-        digest=digest,
-        source_type="gs" if all(s.startswith("gs://") for s in sources) else "local",
-        source=json.dumps({"uri": ",".join(sources)[:SOURCE_CHARACTERS]}),
-        profile=json.dumps(profile),
-    )
-    tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
-    run.client.log_inputs(run.id, [DatasetInput(dataset, [tag])])
-    run.client.log_dict(run.id, dict(manifest), f"data/{context}.json")
-
-
 def _wrapper(client: MlflowClient, resume: str | None) -> str | None:
-    """Returns the run that `mlflow run` made, in a variable that must not reach our children."""
+    """Returns the run that `mlflow run` made, and removes the variable, which children inherit."""
     wrapper = os.environ.pop("MLFLOW_RUN_ID", None)
     if resume and wrapper and wrapper != resume:
         client.set_tag(wrapper, "resumed_run", resume)
     return wrapper
 
 
-def _created(
-    client: MlflowClient, experiment: str, name: str | None, root: Path
-) -> mlflow.entities.Run:
-    from mlflow.tracking.context.registry import resolve_tags
-
+def _created(client: MlflowClient, experiment: str, name: str | None, root: Path) -> entities.Run:
     experiment_id = store.experiment_id(client, experiment)
-    close_dead_runs(client, experiment_id)
-    tags = resolve_tags(owners.tags(root))  # who, from which file, as `mlflow.start_run` has it
+    owners.close_dead_runs(client, experiment_id)
+    tags = resolve_tags(
+        owners.tags(root)
+    )  # also the user and the source file, as `mlflow.start_run` tags them
     return client.create_run(experiment_id, tags=tags, run_name=name)
 
 
-def _continued(client: MlflowClient, run_id: str) -> mlflow.entities.Run:
+def _continued(client: MlflowClient, run_id: str) -> entities.Run:
     found = _existing(client, run_id)
-    close_dead_runs(client, found.info.experiment_id)
+    owners.close_dead_runs(client, found.info.experiment_id)
     return client.get_run(run_id)
 
 
-def _existing(client: MlflowClient, run_id: str) -> mlflow.entities.Run:
-    from mlflow.exceptions import MlflowException
-
+def _existing(client: MlflowClient, run_id: str) -> entities.Run:
     try:
         found = client.get_run(run_id)
     except MlflowException as error:
@@ -195,22 +144,18 @@ def _existing(client: MlflowClient, run_id: str) -> mlflow.entities.Run:
     return found
 
 
-def _start(
-    client: MlflowClient, found: mlflow.entities.Run, directory: Path, *, resumed: bool
-) -> Run:
-    import mlflow
-
+def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resumed: bool) -> Run:
     run_id = found.info.run_id
     experiment = client.get_experiment(found.info.experiment_id).name
     writer = MetricWriter(client, run_id, directory / "metrics.jsonl")
-    # The owner first: a run that is RUNNING and whose owner is dead would be marked KILLED.
+    # The owner's tags first: others mark a RUNNING run with a dead owner KILLED.
     _set_tags(client, run_id, owners.tags(directory.parent))
     mlflow.start_run(run_id=run_id, log_system_metrics=False)
     return Run(run_id, experiment, directory, client, writer, resumed)
 
 
-def _describe(run: Run, found: mlflow.entities.Run, config: Mapping[str, Any]) -> None:
-    """Logs the configuration and where the run comes from, beside what a resumed run has."""
+def _describe(run: Run, found: entities.Run, config: Mapping[str, Any]) -> None:
+    """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
     tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
     origin = provenance.collect(store.PROJECT)
     if run.resumed:
@@ -228,21 +173,17 @@ def _describe(run: Run, found: mlflow.entities.Run, config: Mapping[str, Any]) -
 
 
 def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
-    from mlflow.entities import RunTag
-
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    client.log_batch(run_id, tags=[entities.RunTag(key, value) for key, value in tags.items()])
 
 
 def _finish(run: Run) -> None:
-    import mlflow
-
     run.writer.close()
     try:
         mlflow.end_run("FINISHED")
     except Exception:
         logger.error(
-            "Run %s is done, but the tracking server could not be told. Once it is back, "
-            "resume=%s brings it up to date.",
+            "Run %s is done, but the tracking server could not be reached to end it. Once it is "
+            "back, resume=%s ends the run.",
             *(run.id, run.id),
         )
         raise

@@ -1,23 +1,21 @@
-"""Where MLflow keeps runs: the tracking URI, the database beside the project, its experiments."""
+"""The store of runs: the tracking URI, the database beside the project, its experiments."""
 
-from __future__ import annotations
-
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from yt8m_exp.tracking import locks
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import ExperimentTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.abstract_store import AbstractStore
+from sqlalchemy import make_url
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +23,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
-"""Makes MLflow's pages of an experiment those for training, not those for language models."""
+"""Makes MLflow show an experiment's pages for training, not those for language models."""
 
 
 def tracking_uri() -> str:
     """Returns MLFLOW_TRACKING_URI, or else the database in the project's folder.
 
-    MLflow's own default is a database in the current directory, which makes a second one of
-    every other directory that a verb is started from.
+    MLflow's own default is a database in the current directory, so a verb that is started in
+    another directory would make a second one.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
 
@@ -40,21 +38,19 @@ def tracking_uri() -> str:
 def connect() -> MlflowClient:
     """Makes `tracking_uri()` the URI of this process and returns a client of it.
 
-    A new sqlite database is made under a file lock, because MLflow's migrations do not bear two
-    processes at once, and with its artifacts in `mlruns` beside it, where MLflow would take the
-    current directory.
+    A new sqlite database is made under a file lock: processes that migrate one database at a time
+    break it (mlflow/mlflow#19299, open in 3.17). Its artifacts go to `mlruns` beside it, not to
+    the current directory as by default (mlflow/mlflow#4077, open in 3.17).
     """
-    import mlflow
-
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    # A server's runs would print two links on standard output, which is a verb's result.
+    # With a server, MLflow prints two links on standard output, which is for the verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is None:
         _require_answer(uri)
         return mlflow.MlflowClient(uri)
-    with locks.hold(database.with_name(f"{database.name}.lock")):
+    with FileLock(database.with_name(f"{database.name}.lock")):
         if not database.exists():
             logger.info("Making the tracking database %s; this takes some seconds.", database)
             _store_beside(uri, database)
@@ -62,13 +58,13 @@ def connect() -> MlflowClient:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises ConnectionError where no server answers; MLflow itself would ask on for minutes."""
+    """Raises ConnectionError where no server answers; MLflow itself retries for four minutes."""
     if not uri.startswith(("http://", "https://")):
         return
     try:
         urlopen(uri, timeout=ANSWER_SECONDS).close()
     except HTTPError:
-        return  # an answer, if not a welcome
+        return  # it answers
     except OSError as error:
         raise ConnectionError(
             f"No tracking server answers at {uri} ({error}). Start it, or unset "
@@ -86,13 +82,11 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     Raises:
         ValueError: The experiment is deleted.
     """
-    from mlflow.exceptions import MlflowException
-
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
             return _create(client, name)
-        except MlflowException as error:  # another process was faster
+        except MlflowException as error:  # another process has created it
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return experiment_id(client, name)
@@ -104,26 +98,20 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
-def lock_file(name: str) -> Path:
-    """Returns the file that processes lock which change a registered model.
-
-    It lies beside the database, where that is a file, for all who use it; else it is one of this
-    host and user.
-
-    Args:
-        name: of the registered model.
-    """
-    uri = tracking_uri()
-    key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
-    if database := _sqlite_file(uri):
-        return database.with_name(f"{database.name}.{key}.lock")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "locks" / key
+def sqlite_file(uri: str) -> Path | None:
+    """Returns the file of a sqlite database; None where the URI names something else."""
+    if not uri.startswith("sqlite:"):
+        return None
+    file = make_url(uri).database
+    return Path(file).absolute() if file else None
 
 
 @contextmanager
 def brief_requests() -> Iterator[None]:
-    """Lets a server that does not answer be an error in seconds; MLflow retries for minutes."""
+    """Limits requests to seconds while it holds; by default MLflow retries them for minutes.
+
+    The limits are settings of the whole process (mlflow/mlflow#5744).
+    """
     brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
     before = {name: os.environ.get(name) for name in brief}
     os.environ.update(brief)
@@ -138,27 +126,18 @@ def brief_requests() -> Iterator[None]:
 
 
 def _create(client: MlflowClient, name: str) -> str:
-    database = _sqlite_file(client.tracking_uri)
+    database = sqlite_file(client.tracking_uri)
     if database is None:
         return client.create_experiment(name, tags=PAGES)
-    from mlflow.entities import ExperimentTag
-
     tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
-    return _store_beside(client.tracking_uri, database).create_experiment(name, tags=tags)
+    return _store_beside(client.tracking_uri, database).create_experiment(name, None, tags)
 
 
-def _store_beside(uri: str, database: Path) -> SqlAlchemyStore:
+def _store_beside(uri: str, database: Path) -> AbstractStore:
     # An experiment keeps the artifact root of the store that creates it.
+    # Imported here: it takes 0.7 s, and a server needs none of it.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    database.parent.mkdir(parents=True, exist_ok=True)  # else MLflow retries for 100 s
+    # In a folder that is missing, MLflow 3.17 retries for 100 s (not reported).
+    database.parent.mkdir(parents=True, exist_ok=True)
     return SqlAlchemyStore(uri, str(database.parent / "mlruns"))
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:"):
-        return None
-    from sqlalchemy import make_url
-
-    file = make_url(uri).database
-    return Path(file).absolute() if file else None

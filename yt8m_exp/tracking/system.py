@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
 from yt8m_exp.tracking.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
@@ -15,18 +17,16 @@ logger = logging.getLogger(__name__)
 def sampling(writer: MetricWriter, run_id: str, started: float) -> Iterator[None]:
     """Logs what MLflow's monitors measure, as `system/...`, until the block ends.
 
-    MLflow's own loop asks the server for the run's status before each sample: it ends for good in
-    an outage, and `finish` waits for its retries. This one only writes to the run's writer. The
-    step is the seconds since the run's start, so that a resumed run goes on where it was.
+    MLflow's own loop asks the server for the run's status before each sample, so that an outage
+    ends it, and `finish` waits for its retries (MLflow 3.17.2, not reported). This loop only writes
+    to the run's writer. The step is the seconds since the run's start: a resumed run continues it.
 
     Args:
         writer: The run's writer.
         run_id: The run.
         started: When the run first started, in seconds since 1970.
     """
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    # Its loop is never started: it is the collection of monitors for what this machine has.
+    # Used for its list of monitors, those that suit this machine; its loop is never started.
     logging.getLogger(SystemMetricsMonitor.__module__).setLevel(logging.WARNING)
     monitor = SystemMetricsMonitor(run_id)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""TensorBoard's event files beside MLflow's metrics, for those who look there."""
+"""TensorBoard's event files, beside MLflow's metrics."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ def beside(report: Report, folder: Path) -> Report:
         report: takes metrics by name, and the examples seen.
         folder: where the event files go.
     """
+    # Imported here: it takes 7 s, and `tracking` answers without it.
     import tensorflow as tf
 
     events = tf.summary.create_file_writer(str(folder))

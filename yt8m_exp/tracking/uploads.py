@@ -1,4 +1,4 @@
-"""Uploads of files while the work goes on: the latest of each name, in a thread of their own."""
+"""Uploads of files in a thread of their own: the latest of each name."""
 
 import logging
 import threading
@@ -13,10 +13,10 @@ RETRY_SECONDS = 30.0
 
 
 class Uploader:
-    """Uploads files to a run's artifacts, one after another, and never stops the work.
+    """Uploads files to a run's artifacts, one after another, without blocking the caller.
 
-    A file that is handed in again before its turn is uploaded once, as it is then. A failed upload
-    is tried again until `close`.
+    A file that is put again before its turn is uploaded once, with its latest content. A failed
+    upload is retried until `close`.
 
     Args:
         client: a client of the tracking store.
@@ -33,13 +33,13 @@ class Uploader:
         self._thread.start()
 
     def put(self, path: Path) -> None:
-        """Hands in a file; returns at once."""
+        """Queues a file; returns at once."""
         with self._changed:
             self._waiting[path.name] = path
             self._changed.notify()
 
     def close(self) -> None:
-        """Uploads what is waiting, each file once, and ends the thread."""
+        """Uploads the waiting files, each once, and ends the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -69,14 +69,18 @@ class Uploader:
             self._client.log_artifact(self._run_id, str(path), self._folder)
             self._remove_replaced(path)
         except FileNotFoundError:
-            return True  # replaced by a newer one in the meantime
+            return True  # a newer file has replaced it
         except Exception as error:
             logger.warning("%s was not uploaded yet: %s", path.name, error)
             return False
         return True
 
     def _remove_replaced(self, path: Path) -> None:
-        """Removes artifacts before this one whose local file is gone, as older checkpoints are."""
+        """Removes older artifacts whose local file is gone, as older checkpoints are.
+
+        MLflow's client cannot delete an artifact (mlflow/mlflow#1555, open in 3.17), but the
+        repositories below it can.
+        """
         uri = self._client.get_run(self._run_id).info.artifact_uri
         repository = get_artifact_repository(uri)
         for file in repository.list_artifacts(self._folder):

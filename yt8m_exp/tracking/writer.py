@@ -1,6 +1,4 @@
-"""Sends a run's metrics to MLflow from one thread, each point once, whatever the server does."""
-
-from __future__ import annotations
+"""Sends a run's metrics to MLflow from one thread, each point once, also over an outage."""
 
 import json
 import logging
@@ -13,12 +11,15 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.protos.service_pb2 import LogBatch
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.proto_json_utils import message_to_json
+from mlflow.utils.rest_utils import http_request, verify_rest_response
 
 from yt8m_exp.tracking.journal import Journal, Point, read
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +32,16 @@ REQUEST_SECONDS = 30.0
 
 
 class MetricWriter:
-    """A buffered writer of metrics that neither waits for the server nor loses to it.
+    """A buffered writer of metrics that does not wait for the server and loses no point.
 
-    A point is identified by (key, step). It is written to the journal, then sent; points of the
-    journal that the server does not have are sent again when the run is continued, and a point
-    that is logged again, as a resumed training does after its checkpoint, keeps its first value.
+    A point is identified by (key, step). It is written to the journal, then sent. When the run is
+    resumed, points of the journal that the server lacks are sent again. A point that is logged
+    again, as training does after it resumes from a checkpoint, keeps its first value.
 
     Args:
         client: A client of the tracking store.
-        run_id: The run; what it has already is read once, here.
-        journal: A file of the run's directory; it is made, or continued.
+        run_id: The run; its stored points are read once, here.
+        journal: A file of the run's directory; it is created or continued.
 
     Raises:
         MlflowException: The run cannot be read.
@@ -64,9 +65,9 @@ class MetricWriter:
         self._thread.start()
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Takes metrics to be sent; returns at once, and raises nothing of server, disk or value.
+        """Takes metrics to be sent; returns at once, and raises no error of server, disk or value.
 
-        NaN is kept. Infinity, which MLflow's database would turn into 1.8e308, becomes NaN.
+        NaN is kept. Infinity becomes NaN: MLflow's database stores 1.8e308 (mlflow/mlflow#1573).
         A name that MLflow refuses and a value that is no number are left out, with a warning.
 
         Args:
@@ -116,8 +117,8 @@ class MetricWriter:
         self._journal.close()
         if left:
             logger.warning(
-                "%d metric points of run %s are not on the tracking server. They are in %s and go "
-                "in when the run is resumed: resume=%s",
+                "%d metric points of run %s are not on the tracking server. They are in %s, and "
+                "are sent when the run is resumed: resume=%s",
                 *(left, self._run_id, self._journal.path, self._run_id),
             )
 
@@ -137,7 +138,7 @@ class MetricWriter:
 
     def _number(self, key: str, value: float) -> float | None:
         if not _is_name(key):
-            self._warn_once(key, "MLflow takes no metric named %r; it is left out.", key)
+            self._warn_once(key, "MLflow allows no metric named %r; it is left out.", key)
             return None
         try:
             number = float(value)
@@ -175,19 +176,19 @@ class MetricWriter:
         if not self._failures:
             return SEND_SECONDS
         pause = min(BACKOFF_SECONDS, 0.5 * 2 ** min(self._failures, 10))
-        pause *= random.uniform(0.5, 1.0)  # many runs wait for the same server
+        pause *= random.uniform(0.5, 1.0)  # many runs may wait for the server
         return min(pause, BACKOFF_WAITED_SECONDS) if self._waiters else pause
 
     def _attempt(self, batch: list[Point]) -> None:
         try:
             _send(self._client, self._run_id, batch)
-        except Exception as error:  # whatever it is, training goes on and we retry
+        except Exception as error:  # of any kind: training continues, and we retry
             self._failures += 1
             if self._failures == 1:
-                logger.warning("The tracking server takes no metrics, retrying: %s", error)
+                logger.warning("The tracking server accepts no metrics, retrying: %s", error)
             return
         if self._failures:
-            logger.info("The tracking server takes metrics again.")
+            logger.info("The tracking server accepts metrics again.")
         with self._changed:
             self._failures = 0
             del self._pending[: len(batch)]
@@ -213,21 +214,14 @@ def _stored_steps(client: MlflowClient, run_id: str) -> defaultdict[str, set[int
 def _send(client: MlflowClient, run_id: str, points: list[Point]) -> None:
     """Stores points with one attempt.
 
-    MLflow's client retries a request for four minutes by settings of the whole process, and
-    would still sleep when the server is long back. So over HTTP its request function is called
-    with this request's own limits.
+    MLflow's client retries a request for four minutes, with limits for the whole process only
+    (mlflow/mlflow#5744), and still sleeps when the server is back. So over HTTP its request
+    function is called with limits for this request.
     """
-    from mlflow.entities import Metric
-
     metrics = [Metric(*point) for point in points]
     if not client.tracking_uri.startswith(("http://", "https://")):
         client.log_batch(run_id, metrics=metrics)
         return
-    from mlflow.protos.service_pb2 import LogBatch
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.proto_json_utils import message_to_json
-    from mlflow.utils.rest_utils import http_request, verify_rest_response
-
     body = message_to_json(LogBatch(run_id=run_id, metrics=[m.to_proto() for m in metrics]))
     endpoint = "/api/2.0/mlflow/runs/log-batch"
     response = http_request(

@@ -1,4 +1,4 @@
-"""Everything a run continues from, in one file that is either whole or not there."""
+"""Checkpoints: all that a run resumes from, in one file that is written whole or not at all."""
 
 import json
 import os
@@ -18,20 +18,20 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
 
     Args:
         folder: where it goes.
-        examples: examples seen; the name and the order of checkpoints.
+        examples: examples seen, which name and order the checkpoints.
         variables: values of the model's and the optimizer's variables, in order.
-        state: what else the run continues from, as plain data.
+        state: what else the run resumes from, as plain data.
 
     Returns:
         The file.
 
     Raises:
-        OSError: it cannot be written, as on a full disk. Older checkpoints are as they were.
+        OSError: it cannot be written, as on a full disk. Older checkpoints are unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"checkpoint-{examples:012d}.npz"
     partial = path.with_suffix(".part")
-    arrays = {f"{place:04d}": value for place, value in enumerate(variables)}
+    arrays = {f"{index:04d}": value for index, value in enumerate(variables)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     try:
         with partial.open("wb") as file:

@@ -1,7 +1,7 @@
 """The training loop.
 
-It calls what it is given and owns nothing else: the batches, the step, the evaluation, the
-checkpoints and the reports are functions. All positions are counted in examples seen.
+It owns nothing: the batches, the step, the evaluation, the checkpoints and the reports are
+arguments. All positions are counted in examples seen.
 """
 
 import math
@@ -32,7 +32,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a run trains, and how often it does what.
+    """How long a run trains, and how often it evaluates, logs and saves.
 
     Args:
         examples: where training ends.
@@ -53,8 +53,8 @@ class Plan:
 
 
 @dataclass
-class State:
-    """Where a run stands, beside its variables.
+class TrainState:
+    """The state of training beside the variables.
 
     Attributes:
         examples: examples seen.
@@ -76,41 +76,41 @@ class State:
 
 
 @dataclass(frozen=True)
-class Calls:
-    """What the loop calls.
+class Callbacks:
+    """The functions that the loop calls.
 
     Args:
         evaluate: returns the metrics of the weights as they are, `gap` among them.
-        save: writes a checkpoint; told whether the evaluation just made is the best.
+        save: writes a checkpoint; takes whether the latest evaluation is the best.
         report: takes metrics by name at a number of examples seen.
         progress: takes the state after each step, and the last loss known.
-        stop: whether training is to end after this step, or after the evaluation just reported.
+        stop: whether to end training after this step, or after the evaluation just reported.
     """
 
     evaluate: Callable[[], Mapping[str, float]]
-    save: Callable[[State, bool], None]
+    save: Callable[[TrainState, bool], None]
     report: Callable[[Mapping[str, float], int], None]
-    progress: Callable[[State, float | None], None] = lambda state, loss: None
+    progress: Callable[[TrainState, float | None], None] = lambda state, loss: None
     stop: Callable[[], bool] = lambda: False
 
 
 def fit(
     step: Step,
     batches: Iterator[Mapping[str, np.ndarray]],
-    state: State,
+    state: TrainState,
     plan: Plan,
     schedule: Callable[[int], float],
-    calls: Calls,
+    callbacks: Callbacks,
 ) -> Ending:
-    """Trains from where `state` stands to where `plan` ends.
+    """Trains from `state` to the end of `plan`.
 
     Args:
         step: one update; see `step.make`.
         batches: batches from `state.examples` on.
-        state: changed as training goes on.
-        plan: see there.
+        state: updated during training.
+        plan: how long to train.
         schedule: the learning rate at a number of examples seen.
-        calls: see there.
+        callbacks: what the loop calls.
 
     Returns:
         Why it ended. A checkpoint of that state has been saved.
@@ -127,22 +127,22 @@ def fit(
         window.add(step(next(batches), learning_rate))
         before, state.examples = state.examples, state.examples + plan.batch_size
         finished = state.examples >= plan.examples
-        stopping = calls.stop()  # asked once: what is saved and how it ends must agree
+        stopping = callbacks.stop()  # asked once: the checkpoint and the ending must agree
         if _crossed(before, state.examples, plan.log_every) or finished:
-            calls.report(window.point(learning_rate), state.examples)
+            callbacks.report(window.point(learning_rate), state.examples)
         if _crossed(before, state.examples, plan.evaluate_every) or finished:
             with window.aside():
-                metrics = calls.evaluate()
+                metrics = callbacks.evaluate()
                 points = {f"val/{name}": value for name, value in metrics.items()}
-                calls.report(points, state.examples)
-                calls.save(state, _note(state, metrics))
+                callbacks.report(points, state.examples)
+                callbacks.save(state, _note(state, metrics))
             saved = time.monotonic()
-            stopping = stopping or calls.stop()  # the report may have decided it
+            stopping = stopping or callbacks.stop()  # the report may have asked for it
         elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
             with window.aside():
-                calls.save(state, False)
+                callbacks.save(state, False)
             saved = time.monotonic()
-        calls.progress(state, window.last)
+        callbacks.progress(state, window.last)
         if stopping and not finished:
             return Ending("interrupted", window.rate())
     return Ending("finished", window.rate())
@@ -152,8 +152,8 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _note(state: State, metrics: Mapping[str, float]) -> bool:
-    """Notes an evaluation, and tells whether it is the best so far."""
+def _note(state: TrainState, metrics: Mapping[str, float]) -> bool:
+    """Records an evaluation in the state; tells whether it is the best so far."""
     if metrics["gap"] > state.best_gap:
         state.best_gap, state.best_metrics = metrics["gap"], dict(metrics)
         state.best_examples, state.since_best = state.examples, 0
@@ -163,9 +163,9 @@ def _note(state: State, metrics: Mapping[str, float]) -> bool:
 
 
 class _Window:
-    """Losses since the last point of the curve, left on the device until they are asked for."""
+    """Losses since the last point of the curve, which stay on the device until needed."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TrainState) -> None:
         self.state = state
         self.pending: list[tf.Tensor] = []
         self.last: float | None = None
@@ -177,7 +177,7 @@ class _Window:
         self.pending.append(loss)
 
     def settle(self) -> None:
-        """Fetches the losses; whatever is saved or reported after that is known to be finite."""
+        """Fetches the losses, and refuses any that is not finite."""
         values = [float(loss) for loss in self.pending]
         self.pending.clear()
         for value in values:
@@ -192,7 +192,7 @@ class _Window:
             self.last = value
 
     def point(self, learning_rate: float) -> dict[str, float]:
-        """Returns the training metrics since the last point, and begins the next."""
+        """Returns the training metrics since the last point, and starts the next."""
         self.settle()
         now, seen = time.perf_counter(), self.state.examples - self.examples
         metrics = {
@@ -206,7 +206,7 @@ class _Window:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Leaves out of the rates what happens inside."""
+        """Excludes the block from the rates."""
         self.settle()
         before = time.perf_counter()
         yield

@@ -1,4 +1,4 @@
-"""Signals that end training after the step in progress instead of in the middle of it."""
+"""Signals that stop training after the current step instead of within it."""
 
 import signal
 import threading
@@ -24,7 +24,7 @@ class Interrupt:
 def noted() -> Iterator[Interrupt]:
     """Notes the first signal that asks to stop; a second Ctrl-C raises KeyboardInterrupt.
 
-    Outside the main thread nothing is noted, since Python allows no handlers there.
+    Outside the main thread no signal is noted, since Python allows no handlers there.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():

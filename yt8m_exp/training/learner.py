@@ -1,7 +1,7 @@
-"""What learns in a run, and what of it is kept on disk."""
+"""A model and its optimizer, as one thing that is trained, saved and restored."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from yt8m_exp.training import checkpoints
-from yt8m_exp.training.fit import State
 from yt8m_exp.training.step import averaged
 
 
@@ -29,7 +28,7 @@ class Learner:
 
     @property
     def optimizer_name(self) -> str:
-        """The kind of optimizer: equal shapes do not make equal moments."""
+        """The class of the optimizer: equal shapes do not mean equal moments."""
         return type(self.optimizer).__name__
 
     def size(self) -> dict[str, int]:
@@ -39,14 +38,14 @@ class Learner:
         return {"model/parameters": self.model.count_params(), "model/bytes": size}
 
     def values(self) -> list[np.ndarray]:
-        """Returns all that training changes: weights, random states, moments, averages."""
+        """Returns all values that training changes: weights, random states, moments, averages."""
         return [variable.numpy() for variable in self._variables()]
 
     def restore(self, path: Path) -> dict[str, Any]:
-        """Goes back to a checkpoint; returns the plain data kept with it.
+        """Restores a checkpoint; returns the plain data stored with it.
 
         Raises:
-            ValueError: the checkpoint is damaged, or of another model or optimizer.
+            ValueError: the checkpoint is damaged, or belongs to another model or optimizer.
         """
         values, facts = checkpoints.load(path)
         variables = self._variables()
@@ -63,7 +62,7 @@ class Learner:
         return facts
 
     def take_weights(self, model: keras.Model) -> None:
-        """Takes over the weights of another model with the same layers, as to fine-tune it.
+        """Copies the weights of another model with the same layers, to fine-tune it.
 
         Raises:
             ValueError: the models differ.
@@ -84,10 +83,10 @@ class Learner:
             variable.assign(theirs[variable.path])
 
     def save_model(self, path: Path) -> None:
-        """Writes the model with its averaged weights, where there are any, as a `.keras` file.
+        """Writes the model, with averaged weights where there are any, as a `.keras` file.
 
         Raises:
-            OSError: it cannot be written, as on a full disk. An older one is as it was.
+            OSError: it cannot be written, as on a full disk. An older file is unchanged.
         """
         partial = path.with_name(f"partial-{path.name}")
         try:
@@ -105,7 +104,7 @@ class Learner:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Puts averaged weights in place for a while; see `step.averaged`."""
+        """Uses averaged weights within the block; see `step.averaged`."""
         with averaged(self.model, self.optimizer):
             yield
 
@@ -120,66 +119,3 @@ class Learner:
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.optimizer.variables]
-
-
-@dataclass(frozen=True)
-class Keeper:
-    """Keeps a run's checkpoints and its best model in a folder.
-
-    Args:
-        folder: where they go.
-        learner: what is kept.
-        data: the digest of the training data; a run goes on with the same data only.
-        written: is told each file that was written.
-    """
-
-    folder: Path
-    learner: Learner
-    data: str
-    written: Callable[[Path], None] = lambda path: None
-
-    @property
-    def best(self) -> Path:
-        """The file of the best model so far."""
-        return self.folder / "best.keras"
-
-    @property
-    def started(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
-        return bool(checkpoints.find(self.folder))
-
-    def save(self, state: State, is_best: bool) -> None:
-        """Writes a checkpoint, after the model if it is the best so far.
-
-        Raises:
-            FloatingPointError: a weight is not finite. Nothing is written of such a state.
-            OSError: a file cannot be written, as on a full disk. Older ones are as they were.
-        """
-        self.learner.require_finite()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if is_best:
-            self.learner.save_model(self.best)
-            self.written(self.best)
-        facts: Mapping = {
-            "state": state.as_dict(),
-            "data": self.data,
-            "optimizer": self.learner.optimizer_name,
-        }
-        self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
-
-    def restore(self) -> State:
-        """Goes back to the last checkpoint; returns a fresh state where there is none.
-
-        Raises:
-            ValueError: the checkpoint is damaged, of another model, or of other data.
-        """
-        found = checkpoints.find(self.folder)
-        if not found:
-            return State()
-        facts = self.learner.restore(found[-1])
-        if facts["data"] != self.data:
-            raise ValueError(
-                f"A run must go on with the data it began with ({facts['data']}), but the shards "
-                f"now have the digest {self.data}. Give the same shards, or start a new run."
-            )
-        return State(**facts["state"])

@@ -1,7 +1,7 @@
-"""A trial's own process: it works, reports to its driver, and ends with it.
+"""A trial's own process: it works, reports to its driver, and ends when the driver ends.
 
 Both ends of the connection write JSON. The trial sends `values` and `examples`, with `ask` where it
-waits for an answer, and at last `result` or `error`; the driver sends `go`, or `interrupt`.
+waits for an answer, and at last `result` or `error`. The driver sends `go` or `interrupt`.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from yt8m_exp.tuning import devices
+from yt8m_exp.tuning.slots import visible_gpus
 
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
 
 
 def serve(connection: Connection, task: Mapping[str, Any]) -> None:
-    """Works as a task says, tells the driver how that ended, and leaves the process.
+    """Works as a task says, tells the driver how that ended, and exits.
 
     Args:
         connection: to the driver.
@@ -34,33 +34,33 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
             takes its `output`; and `megabytes` of memory that it may have, or None.
     """
     if os.getpid() != os.getsid(0):
-        os.setsid()  # a Ctrl-C is the driver's to handle, and a kill reaches all that is started
-    line = Line(connection)  # after that: it kills all that is of this session
+        os.setsid()  # the driver handles Ctrl-C, and a kill reaches all children
+    driver = DriverConnection(connection)  # after setsid: it kills the whole session
     try:
         _settle(task)
         module, _, name = task["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
-        message = {"result": work(**task["arguments"], reported=line.reported)}
-    except BaseException as error:  # whatever it is, the driver is to know
+        message = {"result": work(**task["arguments"], reported=driver.reported)}
+    except BaseException as error:  # of any kind: the driver must know
         message = {"error": _described(error)}
         if message["error"]["kind"] == "failed":
             traceback.print_exc()
-    line.send(message)
+    driver.send(message)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit("error" in message)  # all is closed, and threads of libraries may wait for a network
+    os._exit("error" in message)  # a plain exit would wait for threads of libraries
 
 
 def end_with_parent() -> None:
-    """Has the kernel kill this process when its parent ends, whatever it does then."""
+    """Has the kernel kill this process when its parent ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Line:
-    """A trial's line to its driver.
+class DriverConnection:
+    """A trial's connection to its driver.
 
     Args:
-        connection: to the driver; where it breaks, this process and its children are killed.
+        connection: to the driver; when it breaks, this process and its children are killed.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -73,9 +73,9 @@ class Line:
         self._connection.send_bytes(json.dumps(message).encode())
 
     def reported(self, values: Mapping[str, float], examples: int) -> bool:
-        """Reports values at a number of examples seen; tells whether to go on.
+        """Reports values at a number of examples seen; tells whether to continue.
 
-        The driver is asked before training, at 0 examples, and at each evaluation.
+        It asks the driver before training, at 0 examples, and at each evaluation.
         """
         ask = examples == 0 or any(name.startswith("val/") for name in values)
         self.send({"values": dict(values), "examples": examples, "ask": ask})
@@ -105,9 +105,10 @@ def _settle(task: Mapping[str, Any]) -> None:
 
 
 def _limit_memory(size: int) -> None:
-    if not devices.visible():
+    if not visible_gpus():
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         return
+    # Imported here: it takes 7 s, and only a limit of a GPU's memory needs it.
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):

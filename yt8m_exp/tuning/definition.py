@@ -10,29 +10,29 @@ from yt8m_exp.tuning.space import Compose, Space
 
 Direction = Literal["maximize", "minimize"]
 COMMON = ("tracking", "resume", "register", "figures", "evaluate_every", "data")
-"""What all trials have in common, for their values to compare, or what the driver sets."""
+"""Keys that no study may vary: trials would not compare, or the driver sets them."""
 MEASURED = ("parameters", "bytes")
-"""What a trial tells of its model before it trains; constraints may name them beside keys."""
+"""What a trial reports of its model before it trains; constraints may name these beside keys."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a study is: changing `overrides`, `objectives`, `space` or `constraints` makes another.
+    """A study; changing `overrides`, `objectives`, `space` or `constraints` makes another one.
 
     Attributes:
         name: the study's name.
         overrides: Hydra overrides of every trial.
         objectives: `maximize` or `minimize` by metric: `val/gap`, `parameters`, ...
         space: what is varied.
-        trials: how many trials are to be finished, over all sessions and drivers.
+        trials: how many trials to finish, over all sessions and drivers.
         constraints: expressions over configuration keys, `parameters` and `bytes` that must hold.
         description: what is varied, and why.
         retries: how often a trial whose process died is tried again.
         max_failures: failed trials of one session after which it stops.
-        hours: how long one session lasts at most; None for ever.
-        trial_hours: how long one attempt at a trial lasts at most; None for ever.
-        sampler, pruner: Optuna's, as Hydra's `_target_` and its arguments; None takes no pruner,
-            and Optuna's own choice of a sampler.
+        hours: the limit of one session; None for no limit.
+        trial_hours: the limit of one attempt at a trial; None for no limit.
+        sampler, pruner: Optuna's, as Hydra's `_target_` and its arguments; None stands for
+            Optuna's choice of a sampler, and for no pruner.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Definition:
         """Reads the content of a study's file.
 
         Raises:
-            ValueError: a field is unknown, missing, or of a value that it cannot have.
+            ValueError: a field is unknown or missing, or has a value that it cannot have.
         """
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(entries.keys() - known.keys())
@@ -71,11 +71,11 @@ class Definition:
 
     @property
     def identity(self) -> str:
-        """What makes trials comparable, as text that is equal where that is."""
+        """The parts that make trials comparable, as text; equal for comparable trials."""
         parts = (self.overrides, self.objectives, self.space, self.constraints)
         return json.dumps(parts)
 
-    def searched(self, compose: Compose) -> Space:
+    def search_space(self, compose: Compose) -> Space:
         """Returns its search space, checked against the configuration.
 
         Args:
@@ -122,10 +122,10 @@ class Definition:
                 "Trials are pruned by one objective, but the study has "
                 f"{', '.join(self.objectives)}. Set pruner: null."
             )
-        for name, least in {"trials": 1, "retries": 0, "max_failures": 1}.items():
+        for name, minimum in {"trials": 1, "retries": 0, "max_failures": 1}.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"`{name} >= {least}` must hold, but got {value!r}.")
+            if not isinstance(value, int) or value < minimum:
+                raise ValueError(f"`{name} >= {minimum}` must hold, but got {value!r}.")
         for name in ("hours", "trial_hours"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -1,4 +1,4 @@
-"""Keeps every slot of a launcher busy with trials of a study, until its total is reached."""
+"""Keeps every slot of a launcher busy with trials of a study until its total is reached."""
 
 import logging
 import math
@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any, Protocol
+from typing import Any
 
 from optuna import Trial
 
-from yt8m_exp.tuning.judge import Judge
+from yt8m_exp.tracking.trials import Outcome, TrialRun, TrialRuns
 from yt8m_exp.tuning.launchers.children import Launcher
+from yt8m_exp.tuning.pruning import Pruning
+from yt8m_exp.tuning.running import RunningTrial
 from yt8m_exp.tuning.space import Space
-from yt8m_exp.tuning.study import Again, Trials
-from yt8m_exp.tuning.working import Working
+from yt8m_exp.tuning.study import Retry, Trials
 
 logger = logging.getLogger(__name__)
 
@@ -22,21 +23,8 @@ WAIT_SECONDS = 0.5
 POLL_SECONDS = 2.0
 STOP_SECONDS = 120.0
 """How long an interrupted trial may take to write its checkpoint."""
-AGAIN: dict[str, Again] = {"crashed": "crashed", "interrupted": "interrupted"}
-
-
-class Runs(Protocol):
-    """The runs of trials, in MLflow or elsewhere."""
-
-    def begin(self, trial: Trial, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Makes a trial's run, or goes on with that of an earlier attempt.
-
-        Returns:
-            The run's id, and what the trial's process works on; see `child.serve`.
-        """
-
-    def end(self, working: Working, state: str, reason: str) -> None:
-        """Notes how a trial ended."""
+RETRIES: dict[str, Retry] = {"crashed": "crashed", "interrupted": "interrupted"}
+MakeTask = Callable[[TrialRun, Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -60,54 +48,60 @@ class Driver:
     Args:
         space: the study's search space.
         trials: its trials.
-        judge: decides whether a trial goes on.
+        pruning: decides whether a trial goes on.
         launcher: where trials run.
-        runs: the runs that they are kept in.
+        runs: the runs of trials.
+        task: makes what a trial's process works on, of its run and its parameters; see
+            `child.serve`.
         budget: what this session may spend.
-        stopping: whether a person or the system wants it to stop.
-        show: is given the trials at work, by slot, as they go on.
+        stopping: whether a signal has asked this session to stop.
+        show: is called with the running trials, by slot, as they go on.
+        ended: is called after each trial.
 
     Attributes:
-        working: the trials at work, by slot.
+        running: the running trials, by slot.
         failures: why trials of this session failed.
-        why: why the session ends before the total; empty where it does not.
+        why: why the session ends before the total is reached; empty while it continues.
     """
 
     def __init__(
         self,
         space: Space,
         trials: Trials,
-        judge: Judge,
+        pruning: Pruning,
         launcher: Launcher,
-        runs: Runs,
+        runs: TrialRuns,
         *,
+        task: MakeTask,
         budget: Budget,
         stopping: Callable[[], bool] = lambda: False,
-        show: Callable[[Mapping[int, Working]], None] = lambda working: None,
+        show: Callable[[Mapping[int, RunningTrial]], None] = lambda running: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self._space, self._trials, self._judge = space, trials, judge
-        self._launcher, self._runs, self._budget = launcher, runs, budget
-        self._stopping, self._show = stopping, show
+        self._space, self._trials, self._pruning = space, trials, pruning
+        self._launcher, self._runs, self._task = launcher, runs, task
+        self._budget, self._stopping = budget, stopping
+        self._show, self._ended = show, ended
         self._began, self._next_claim = time.monotonic(), 0.0
-        self.working: dict[int, Working] = {}
+        self.running: dict[int, RunningTrial] = {}
         self.failures: list[str] = []
         self.why = ""
 
     def run(self) -> None:
-        """Works until the total is reached, or something ends the session before.
+        """Runs trials until the total is reached, or until the session ends before.
 
-        Trials that are at work when an exception passes through are killed and queued again.
+        An exception kills the running trials, and queues them again.
         """
         try:
             while self._goes_on():
                 self._fill()
                 self._listen()
                 self._end_late()
-                self._show(self.working)
+                self._show(self.running)
         finally:
-            for slot, working in list(self.working.items()):
-                working.stop("interrupted", "The driver stopped at once.")
-                working.child.kill()
+            for slot, running in list(self.running.items()):
+                running.stop("interrupted", "The driver stopped at once.")
+                running.child.kill()
                 self._settle(slot)
             self._launcher.close()
 
@@ -116,10 +110,10 @@ class Driver:
             self.why = why
             logger.warning("%s", why)
         if self.why:
-            for working in self.working.values():
-                working.interrupt(self.why)
-            return bool(self.working)
-        return bool(self.working) or not self._trials.is_done()
+            for running in self.running.values():
+                running.interrupt(self.why)
+            return bool(self.running)
+        return bool(self.running) or not self._trials.is_done()
 
     def _ending(self) -> str:
         if self._stopping():
@@ -132,82 +126,83 @@ class Driver:
 
     def _fill(self) -> None:
         """Gives trials to free slots."""
-        for slot in sorted(set(range(self._launcher.slots)) - self.working.keys()):
+        for slot in sorted(set(range(self._launcher.slots)) - self.running.keys()):
             if self.why or time.monotonic() < self._next_claim:
                 return
             claimed = self._claim()
-            if claimed is None:  # all are taken, but one of another driver may come back
+            if claimed is None:  # enough are running, but another driver's may fail
                 self._next_claim = time.monotonic() + POLL_SECONDS
                 return
             self._begin(*claimed, slot)
 
     def _claim(self) -> tuple[Trial, dict[str, Any]] | None:
-        """Takes a trial, and proposals until one keeps to the constraints."""
+        """Takes a trial, and asks for parameters until they keep to the constraints."""
         while trial := self._trials.claim():
             params = self._space.suggest(trial)
-            objection = self._judge.objection(params)
-            if not objection:
+            broken = self._pruning.broken_constraint(params)
+            if not broken:
                 return trial, params
-            self._trials.prune(trial, objection, infeasible=True)
+            self._trials.prune(trial, broken, infeasible=True)
         return None
 
     def _begin(self, trial: Trial, params: dict[str, Any], slot: int) -> None:
-        run_id, task = self._runs.begin(trial, params)
-        trial.set_user_attr("run_id", run_id)
-        child = self._launcher.start(task, slot)
+        run = self._runs.begin(trial.number, params, trial.user_attrs.get("run_id"))
+        trial.set_user_attr("run_id", run.id)
+        child = self._launcher.start(self._task(run, params), slot)
         examples = trial.user_attrs.get("examples", 0)
-        self.working[slot] = Working(trial, params, run_id, child, examples)
+        self.running[slot] = RunningTrial(trial, params, run.id, child, examples)
 
     def _listen(self) -> None:
-        lines = {working.child.connection: slot for slot, working in self.working.items()}
-        if not lines:
+        slots = {running.child.connection: slot for slot, running in self.running.items()}
+        if not slots:
             time.sleep(WAIT_SECONDS)  # until another driver's trials have ended
             return
-        for line in wait(list(lines), WAIT_SECONDS):
-            slot = lines[line]  # type: ignore[index]
+        for connection in wait(list(slots), WAIT_SECONDS):
+            slot = slots[connection]  # type: ignore[index]
             try:
-                message = self.working[slot].hear()
+                message = self.running[slot].receive()
             except (EOFError, OSError):
                 self._settle(slot)
             else:
-                self._answer(self.working[slot], message)
+                self._answer(self.running[slot], message)
 
-    def _answer(self, working: Working, message: Mapping[str, Any]) -> None:
+    def _answer(self, running: RunningTrial, message: Mapping[str, Any]) -> None:
         if "values" in message:
-            goes_on = self._judge.judge(working, message["values"])
+            goes_on = self._pruning.goes_on(running, message["values"])
             if message["ask"]:
-                working.tell({"go": goes_on})
+                running.send({"go": goes_on})
 
     def _end_late(self) -> None:
         limit = self._budget.trial_seconds
-        for working in self.working.values():
-            if working.seconds > limit:
-                working.stop("late", f"Did not end within {limit:,.0f} s (trial_hours).")
-                working.child.kill()
-            elif time.monotonic() - working.interrupted > STOP_SECONDS:
-                working.child.kill()
+        for running in self.running.values():
+            if running.seconds > limit:
+                running.stop("late", f"Did not end within {limit:,.0f} s (trial_hours).")
+                running.child.kill()
+            elif time.monotonic() - running.interrupted > STOP_SECONDS:
+                running.child.kill()
 
     def _settle(self, slot: int) -> None:
-        """Tells how the trial of a slot has ended, and frees the slot."""
-        working = self.working.pop(slot)
-        how = working.child.ended()
-        working.child.connection.close()
-        trial, names = working.trial, list(self._trials.study.metric_names or ())
-        state, reason = working.outcome(names, how)
-        self._trials.note(trial, examples=working.examples)
+        """Records how the trial of a slot has ended, and frees the slot."""
+        running = self.running.pop(slot)
+        exit_text = running.child.ended()
+        running.child.connection.close()
+        trial, names = running.trial, list(self._trials.study.metric_names or ())
+        state, reason = running.outcome(names, exit_text)
+        self._trials.set_attributes(trial, examples=running.examples)
         if state == "complete":
-            self._trials.note(trial, model_uri=(working.result or {}).get("model_uri"))
-            self._trials.finish(trial, working.objectives(names))
+            self._trials.set_attributes(trial, model_uri=(running.result or {}).get("model_uri"))
+            self._trials.finish(trial, running.objectives(names))
         elif state in ("pruned", "infeasible"):
             self._trials.prune(trial, reason, infeasible=state == "infeasible")
-        elif not self._trials.fail(trial.number, reason, AGAIN.get(state, "never")):
+        elif not self._trials.fail(trial.number, reason, RETRIES.get(state, "never")):
             state = "failed"
             self.failures.append(f"was trial {trial.number}: {reason}")
-        logger.info("Trial %d %s. %s", trial.number, state, reason or _in_words(working, names))
+        logger.info("Trial %d %s. %s", trial.number, state, reason or _in_words(running, names))
         self._next_claim = 0.0
-        self._runs.end(working, state, reason)
+        self._runs.end(Outcome(running.run_id, trial.number, state, running.examples, reason))
+        self._ended()
 
 
-def _in_words(working: Working, names: Sequence[str]) -> str:
-    values = zip(names, working.objectives(names), strict=True)
+def _in_words(running: RunningTrial, names: Sequence[str]) -> str:
+    values = zip(names, running.objectives(names), strict=True)
     return ", ".join(f"{name} {value:.5g}" for name, value in values)

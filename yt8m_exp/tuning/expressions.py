@@ -42,7 +42,7 @@ class Expression:
         text: as it was written.
 
     Raises:
-        ValueError: it is none, or holds something other than keys, constants, arithmetic,
+        ValueError: it is no expression, or holds something other than keys, constants, arithmetic,
             comparisons, `and`, `or`, and lists.
     """
 
@@ -57,7 +57,7 @@ class Expression:
         return _keys(self._tree(), self.text)
 
     def value(self, lookup: Lookup) -> Any:
-        """Returns what it comes to.
+        """Returns its value.
 
         Args:
             lookup: the value of a configuration key.

@@ -1,4 +1,4 @@
-"""Which drivers of a study live: each renews a lease, and what it leaves behind is known by it."""
+"""The leases of a study's drivers, by which others see that a driver has died."""
 
 import threading
 import time
@@ -19,8 +19,8 @@ PREFIX = "driver:"
 class Leases:
     """The leases of a study's drivers, this one's among them.
 
-    A driver of this machine lives while its process does. One of another machine lives while it
-    renews its lease; since clocks differ, what counts is how long this driver has seen no change.
+    A driver of this machine lives while its process does. A driver of another machine lives while
+    it renews its lease. Clocks differ, so this driver measures how long it has seen no change.
 
     Args:
         study: the study.
@@ -54,7 +54,7 @@ class Leases:
             self._write(ended=True)
 
     def lives(self, driver: str | None) -> bool:
-        """Tells whether a driver holds a lease; None is one that had no time to say who it is."""
+        """Tells whether a driver holds a lease; None: it died before it wrote its name."""
         lease = self._study.user_attrs.get(f"{PREFIX}{driver}")
         if lease is None or lease["ended"]:
             return False

@@ -25,9 +25,9 @@ class Parameter:
         type: what it varies over.
         low, high: the ends of the range, both included: numbers, or expressions over other keys.
         log: whether to vary the order of magnitude.
-        step: the distance of values, from `low` on; None for all.
-        choices: of a categorical parameter.
-        when: the condition under which it is there at all; None always.
+        step: the distance between values, from `low` on; None for a continuous range.
+        choices: the values of a categorical parameter.
+        when: the condition under which it is varied; None always.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Parameter:
         """Reads an entry of a study's `space`.
 
         Raises:
-            ValueError: a field is unknown, missing or out of place, or the range is empty.
+            ValueError: a field is unknown, missing or not allowed, or the range is empty.
         """
         if not isinstance(entry, Mapping) or entry.get("type") not in FIELDS:
             raise ValueError(
@@ -72,7 +72,7 @@ class Parameter:
         return set().union(*(expression.keys for expression in found))
 
     def ends(self, lookup: Lookup) -> tuple[Any, Any]:
-        """Returns the range as it is with these values of other keys."""
+        """Returns the ends of the range under these values of other keys."""
         low, high = (
             end.value(lookup) if isinstance(end, Expression) else end
             for end in (self.low, self.high)
@@ -94,7 +94,7 @@ class Parameter:
             raise ValueError(f"`{self.key}`: a log range must begin above 0, but got low={low}.")
 
     def holds(self, value: Any, lookup: Lookup) -> bool:
-        """Tells whether a value is one of those that it varies over."""
+        """Tells whether a value lies in its range or among its choices."""
         if self.type == "categorical":
             return any(value == choice and type(value) is type(choice) for choice in self.choices)
         if not isinstance(value, int | float) or isinstance(value, bool):

@@ -15,12 +15,12 @@ Compose = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Takes parameters by key, composes the configuration with them, and returns its values by dotted
 key, with the choice of each group under the group's name."""
 Choose = Callable[[Parameter, Lookup], Any]
-MOST_CORNERS = 4096
+MAX_CORNERS = 4096
 
 
 @dataclass(frozen=True)
 class Space:
-    """All that a study varies, in an order in which each parameter depends on earlier ones only.
+    """The parameters that a study varies; each depends on earlier ones only.
 
     Args:
         parameters: in the order of the study's file.
@@ -71,7 +71,7 @@ class Space:
         return self._fill(value)
 
     def lookup(self, params: Mapping[str, Any]) -> Lookup:
-        """Returns what gives the value of any configuration key under these parameters."""
+        """Returns a function that gives any configuration key's value under these parameters."""
 
         def value(key: str) -> Any:
             if key in params:
@@ -87,10 +87,10 @@ class Space:
 
     def _settings(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         groups = {key: value for key, value in params.items() if key in self._groups}
-        place = tuple(sorted(groups.items()))
-        if place not in self._known:
-            self._known[place] = self.compose(groups)
-        return self._known[place]
+        key = tuple(sorted(groups.items()))
+        if key not in self._known:
+            self._known[key] = self.compose(groups)
+        return self._known[key]
 
     @property
     def _groups(self) -> set[str]:
@@ -120,7 +120,7 @@ class Space:
             seen.add(parameter.key)
 
     def _require_valid(self) -> None:
-        """Checks every combination of what others depend on, composed once for each of groups."""
+        """Checks every combination of parameters that others depend on; composes groups once."""
         never = {parameter.key: parameter.when for parameter in self.parameters}
         for params in self._corners():
             settings = self._settings(params)
@@ -139,9 +139,9 @@ class Space:
         switches = self._groups.union(*(parameter.references for parameter in self.parameters))
         switching = [parameter for parameter in self.parameters if parameter.key in switches]
         count = math.prod(len(p.choices) if p.choices else 2 for p in switching)
-        if count > MOST_CORNERS:
+        if count > MAX_CORNERS:
             raise ValueError(
-                f"At most {MOST_CORNERS} combinations of parameters that others depend on can be "
+                f"At most {MAX_CORNERS} combinations of parameters that others depend on can be "
                 f"checked, but these have {count}. Vary fewer of them in one study."
             )
         return self._picks(switching)
@@ -157,9 +157,9 @@ class Space:
         seen = set()
         for picked in partial:
             complete = self._complete(picked)
-            place = tuple(sorted((key, repr(value)) for key, value in complete.items()))
-            if place not in seen:
-                seen.add(place)
+            identity = tuple(sorted((key, repr(value)) for key, value in complete.items()))
+            if identity not in seen:
+                seen.add(identity)
                 yield complete
 
     def _complete(self, picked: Mapping[str, Any]) -> dict[str, Any]:

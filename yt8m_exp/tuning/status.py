@@ -1,4 +1,4 @@
-"""Where a session of a study stands, in words for a table."""
+"""The state of a session of a study, as rows of a table."""
 
 import math
 import time
@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from yt8m_exp.terminal.board import Show, clock
-from yt8m_exp.tuning import results
+from yt8m_exp.tuning import study_summary
+from yt8m_exp.tuning.running import RunningTrial
 from yt8m_exp.tuning.study import Trials
-from yt8m_exp.tuning.working import Working
 
 COLUMNS = ("slot", "trial", "parameters", "examples/s", "value", "left")
 REFRESH_SECONDS = 1.0
 
 
 class Status:
-    """Shows the slots of a driver, and what the study has found so far.
+    """Shows the slots of a driver, and the study's results so far.
 
     Args:
         trials: the study's.
@@ -30,28 +30,28 @@ class Status:
         self._began, self._shown = time.monotonic(), -math.inf
         self._before = self._finished()
 
-    def show(self, working: Mapping[int, Working]) -> None:
-        """Shows the trials at work, at most once a second."""
+    def show(self, running: Mapping[int, RunningTrial]) -> None:
+        """Shows the running trials, at most once a second."""
         if time.monotonic() - self._shown < REFRESH_SECONDS:
             return
         self._shown = time.monotonic()
         study = self._trials.study
-        tally, best = results.tally(study), results.best(study)
+        tally, best = study_summary.count_by_state(study), study_summary.best(study)
         below = {state: str(count) for state, count in tally.items()}
         if best:
             below["best"] = f"{_number(best[0]['value'])} (trial {best[0]['trial']})"
         below["left"] = clock(self._left())
-        self._show([self._row(slot, working[slot]) for slot in sorted(working)], below)
+        self._show([self._row(slot, running[slot]) for slot in sorted(running)], below)
 
-    def _row(self, slot: int, working: Working) -> tuple[str, ...]:
-        seen = working.examples - working.began[1]
-        rate = working.values.get("train/examples_per_second", math.nan)
-        pace = seen / working.seconds if seen > 0 else math.nan  # with evaluations and start
-        left = (self._plan(working.params) - working.examples) / pace
-        params = " ".join(f"{key}={_number(value)}" for key, value in working.params.items())
-        value = working.values.get("val/gap", math.nan)
+    def _row(self, slot: int, running: RunningTrial) -> tuple[str, ...]:
+        seen = running.examples - running.began[1]
+        rate = running.values.get("train/examples_per_second", math.nan)
+        pace = seen / running.seconds if seen > 0 else math.nan  # with evaluations and start
+        left = (self._plan(running.params) - running.examples) / pace
+        params = " ".join(f"{key}={_number(value)}" for key, value in running.params.items())
+        value = running.values.get("val/gap", math.nan)
         return (
-            *(str(slot), str(working.trial.number), params),
+            *(str(slot), str(running.trial.number), params),
             *(_known(rate, ",.0f"), _known(value, ".4f"), clock(left)),
         )
 
@@ -61,7 +61,7 @@ class Status:
         return each * (self._trials.total - self._finished())
 
     def _finished(self) -> int:
-        return results.finished(self._trials.study)
+        return study_summary.finished(self._trials.study)
 
 
 def _known(value: float, form: str) -> str:

@@ -3,33 +3,34 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, NullPool, create_engine, inspect
 
-from yt8m_exp.tracking import locks
-
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
+POLL_SECONDS = 0.01
 SCHEMA = "the tables of Optuna"
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Studies, and the lock under which a driver takes a trial of one.
+    """A storage of studies, and the locks under which drivers claim trials.
 
     Attributes:
         url: as it was given.
         optuna: Optuna's own storage.
-        claiming: holds a study's lock, by the study's name; it ends with the process that holds it.
+        claiming: holds a study's lock, by the study's name, until the block or the process ends.
     """
 
     url: str
     optuna: BaseStorage
-    claiming: Callable[[str], AbstractContextManager[None]]
+    claiming: Callable[[str], AbstractContextManager[Any]]
 
     def close(self) -> None:
         """Ends connections to a database."""
@@ -44,29 +45,30 @@ def open_storage(url: str) -> Storage:
         url: a file, or `postgresql+psycopg://user@host/database`.
 
     Raises:
-        ValueError: it is a URL of something else, or a database of another program's.
+        ValueError: it is another kind of URL, or the database belongs to another program.
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
         engine = create_engine(url, poolclass=NullPool)
-        with _advisory(engine, SCHEMA):  # one that is half made is taken for another version's
+        with _advisory(engine, SCHEMA):  # drivers that start at once make one schema
             _require_own(engine)
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
     if "://" in url:
         raise ValueError(
             f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
-            "SQLite bears no drivers beside each other."
+            "SQLite does not support several drivers at a time."
         )
     path = Path(url).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    backend = JournalFileBackend(str(path), _FileLock(path))  # type: ignore[arg-type]
+    backend = JournalFileBackend(str(path), _JournalLock(path))  # type: ignore[arg-type]
     claims = path.with_name(f"{path.name}.claims")
-    return Storage(str(path), JournalStorage(backend), lambda study: locks.hold(claims))
+    return Storage(str(path), JournalStorage(backend), lambda study: _file_lock(claims))
 
 
 def _require_own(engine: Engine) -> None:
-    # Optuna and MLflow both write their schema's version into the table alembic_version.
+    # Optuna and MLflow both write their schema's version into the table alembic_version
+    # (mlflow/mlflow#3374, open in 3.17).
     tables = inspect(engine).get_table_names()
     if "alembic_version" in tables and "version_info" not in tables:
         raise ValueError(
@@ -87,25 +89,30 @@ def _advisory(engine: Engine, name: str) -> Iterator[None]:
             connection.exec_driver_sql(ADVISORY[1].format(number))
 
 
-class _FileLock:
-    """A lock that ends with its process, where Optuna's own would stand for 30 s.
+class _JournalLock:
+    """A lock of the journal that ends with its process.
 
-    What a writer that died in the middle of a line has left of it is cut off, since no reader
-    would get beyond it.
+    Optuna's own locks stay for 30 s after a kill (optuna/optuna#5921, so in 5.0). This one also
+    removes the partial line of a writer that died while writing, at which every reader stops
+    (optuna/optuna#5138, so in 5.0).
     """
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
-        self._held = ExitStack()
+        self._lock = _file_lock(journal.with_name(f"{journal.name}.lock"))
 
     def acquire(self) -> bool:
-        self._held.enter_context(locks.hold(self._journal.with_name(f"{self._journal.name}.lock")))
+        self._lock.acquire()
         if self._journal.exists():
             _cut_partial_line(self._journal)
         return True
 
     def release(self) -> None:
-        self._held.close()
+        self._lock.release()
+
+
+def _file_lock(path: Path) -> FileLock:
+    return FileLock(path, poll_interval=POLL_SECONDS)
 
 
 def _cut_partial_line(journal: Path) -> None:

@@ -1,10 +1,10 @@
-"""What Optuna holds of a study: trials that several drivers take, finish and leave behind."""
+"""A study in Optuna: several drivers claim its trials, finish them, and may leave some behind."""
 
 import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -12,14 +12,15 @@ from optuna import Trial
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from yt8m_exp.tracking.trials import Outcome
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-MOST_INFEASIBLE = 1000
-Again = Literal["never", "crashed", "interrupted"]
+MAX_INFEASIBLE = 1000
+Retry = Literal["never", "crashed", "interrupted"]
 Study = optuna.Study
 
 
@@ -33,20 +34,20 @@ def open_study(
     pruner: optuna.pruners.BasePruner | None,
     accept_changes: bool = False,
 ) -> Study:
-    """Creates a study, with its first trial in the queue, or opens the one that is there.
+    """Creates a study, with its first trial in the queue, or opens an existing one.
 
     Args:
         storage: where it is kept.
-        definition: what it is.
+        definition: the study's definition.
         data: the digests of its data, by what they are for.
         first: the parameters of the first trial.
-        sampler: makes what proposes parameters, None for Optuna's choice, for a session's number
-            from 0 on: with one seed, all sessions and drivers would propose the same.
+        sampler: returns the sampler of a session, None for Optuna's choice, from the session's
+            number: with one seed, all sessions propose the same (optuna/optuna#4714).
         pruner: stops trials; None stops none.
-        accept_changes: whether to go on where definition or data are others than they were.
+        accept_changes: whether to continue a study whose definition or data have changed.
 
     Raises:
-        ValueError: the study that is there is of another definition or of other data.
+        ValueError: the existing study has another definition or other data.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with storage.claiming(definition.name):
@@ -77,15 +78,15 @@ def open_study(
 class Trials:
     """The trials of a study.
 
-    A trial counts once it is complete or pruned. One that fails by its own fault is replaced; one
-    whose process or driver died, or that was interrupted, is queued again with its parameters, the
-    run that holds its checkpoint, and the values that it had reported.
+    A trial counts once it is complete or pruned. A trial that fails by its own fault is replaced. A
+    trial whose process or driver died, or that was interrupted, is queued again with its
+    parameters, the run that holds its checkpoint, and the values that it had reported.
 
     Args:
         storage: where the study is kept.
         study: the study.
-        leases: of its drivers; this driver must hold one.
-        total: how many trials are to count.
+        leases: the leases of its drivers; this driver must hold one.
+        total: how many trials must count.
         retries: how often a trial whose process died is queued again.
     """
 
@@ -96,20 +97,20 @@ class Trials:
         self._storage, self._leases, self._retries = storage, leases, retries
 
     def claim(self) -> Trial | None:
-        """Takes a trial for this driver, or None where all that are needed are taken.
+        """Takes a trial for this driver; None where enough trials are finished or running.
 
         Raises:
-            RuntimeError: nearly nothing of the space keeps to the constraints.
+            RuntimeError: nearly no parameters of the space satisfy the constraints.
         """
         with self._storage.claiming(self.study.study_name):
             self.release_abandoned()
             trials = self.study.get_trials(deepcopy=False)
-            taken = [t for t in trials if counts(t) or t.state == TrialState.RUNNING]
+            taken = [t for t in trials if is_counted(t) or t.state == TrialState.RUNNING]
             if len(taken) >= self.total:
                 return None
-            if sum(is_infeasible(t) for t in trials) >= MOST_INFEASIBLE:
+            if sum(is_infeasible(t) for t in trials) >= MAX_INFEASIBLE:
                 raise RuntimeError(
-                    f"{MOST_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
+                    f"{MAX_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
                     "space to what the constraints allow."
                 )
             trial = self.study.ask()
@@ -118,30 +119,30 @@ class Trials:
         return trial
 
     def is_done(self) -> bool:
-        """Tells whether as many trials count as are to."""
-        return sum(map(counts, self.study.get_trials(deepcopy=False))) >= self.total
+        """Tells whether the total is reached."""
+        return sum(map(is_counted, self.study.get_trials(deepcopy=False))) >= self.total
 
-    def note(self, trial: Trial, **attributes: Any) -> None:
+    def set_attributes(self, trial: Trial, **attributes: Any) -> None:
         """Keeps attributes with a trial, unless another driver has ended it meanwhile."""
         for name, value in attributes.items():
             with contextlib.suppress(UpdateFinishedTrialError):
                 trial.set_user_attr(name, value)
 
     def finish(self, trial: Trial, values: Sequence[float]) -> bool:
-        """Tells the values of a finished trial; False where another driver has taken it over."""
+        """Records the values of a finished trial; False where another driver has ended it."""
         return self._tell(trial, TrialState.COMPLETE, values)
 
     def prune(self, trial: Trial, reason: str, *, infeasible: bool = False) -> bool:
-        """Tells that a trial was stopped; one that broke a constraint is infeasible."""
-        self.note(trial, reason=reason)
+        """Records that a trial was stopped; a trial that broke a constraint is infeasible."""
+        self.set_attributes(trial, reason=reason)
         if infeasible:
-            self.note(trial, infeasible=True)
+            self.set_attributes(trial, infeasible=True)
             with contextlib.suppress(UpdateFinishedTrialError):
                 trial.set_constraint("constraints", 1.0)
         return self._tell(trial, TrialState.PRUNED)
 
-    def fail(self, number: int, reason: str, again: Again = "never") -> bool:
-        """Tells that a trial failed, and queues it again where that is due.
+    def fail(self, number: int, reason: str, retry: Retry = "never") -> bool:
+        """Records that a trial failed, and queues it again where its retries allow that.
 
         Returns:
             Whether it is queued again, by this driver or by another.
@@ -150,9 +151,11 @@ class Trials:
         if trial.state.is_finished():
             logger.warning("Trial %d was ended, and queued again, by another driver.", number)
             return True
-        attempt = trial.user_attrs.get("attempt", 0) + (again == "crashed")
-        queued = again != "never" and attempt <= self._retries
-        if queued and not self._is_queued(number):  # first: if this process dies here, it is known
+        attempt = trial.user_attrs.get("attempt", 0) + (retry == "crashed")
+        queued = retry != "never" and attempt <= self._retries
+        if queued and not self._is_queued(
+            number
+        ):  # first: if this process dies here, no trial is lost
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
             kept = {k: v for k, v in trial.user_attrs.items() if k in ("run_id", "examples")}
             self.study.enqueue_trial(params, kept | {"retry_of": number, "attempt": attempt})
@@ -179,7 +182,7 @@ class Trials:
         return any(trial.user_attrs.get("retry_of") == number for trial in trials)
 
     def _replay(self, trial: Trial) -> None:
-        """Reports what an earlier attempt reported, since training goes on from there."""
+        """Reports the values of an earlier attempt, since training resumes from there."""
         before = trial.user_attrs.get("retry_of")
         if before is None or len(self.study.directions) > 1:
             return
@@ -198,8 +201,21 @@ class Trials:
         return True
 
 
-def counts(trial: FrozenTrial) -> bool:
-    """Tells whether a trial is one of the study's total."""
+def outcomes(study: Study) -> Iterator[Outcome]:
+    """Yields how the trials of a study ended, but for those that were queued again."""
+    for trial in study.get_trials(deepcopy=False):
+        known, run_id = trial.user_attrs, trial.user_attrs.get("run_id")
+        if run_id is None or not trial.datetime_complete or known.get("requeued"):
+            continue
+        state = "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()
+        state = "infeasible" if is_infeasible(trial) else state
+        time = int(trial.datetime_complete.timestamp() * 1000)
+        examples, reason = known.get("examples", 0), known.get("reason", "")
+        yield Outcome(run_id, trial.number, state, examples, reason, time)
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Tells whether a trial counts to the study's total."""
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return finished and not is_infeasible(trial)
 

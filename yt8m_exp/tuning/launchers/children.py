@@ -1,4 +1,4 @@
-"""What every launcher gives the driver: a line to a trial's process, and the means to end it."""
+"""What every launcher gives the driver: a connection to a trial's process, and a way to end it."""
 
 import signal
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ class Child(Protocol):
     """A trial's process, here or on another machine.
 
     Attributes:
-        connection: to the process; it breaks when that ends, however it does.
+        connection: to the process; it breaks when the process ends.
     """
 
     connection: Connection
 
     def kill(self) -> None:
-        """Ends the process and all that it started, at once."""
+        """Kills the process and its children."""
 
     def ended(self) -> str:
         """Waits for the process to end; returns how it did, in words."""
@@ -40,7 +40,7 @@ class Launcher(Protocol):
         """
 
     def close(self) -> None:
-        """Frees what the launcher holds; its children have ended."""
+        """Frees the launcher's resources; its children have ended."""
 
 
 def exit_in_words(code: int | None) -> str:
@@ -51,4 +51,4 @@ def exit_in_words(code: int | None) -> str:
         name = signal.Signals(-code).name
         hint = " (no memory left on the machine, or somebody's kill -9)" if code == -9 else ""
         return f"was killed by {name}{hint}"
-    return f"exited with {code}, without a word"
+    return f"exited with {code} and no report"

@@ -1,8 +1,8 @@
 """Trials as tasks of a Dask cluster, each in a process of its own beside a worker.
 
-A worker connects to the driver and passes messages on between it and the trial's process. Where
-one end breaks, the other is closed: a worker that is lost ends its trial for the driver, and a
-driver that is gone ends it for the worker.
+A worker connects to the driver and relays messages between it and the trial's process. When one
+end breaks, the other is closed: a lost worker ends its trial for the driver, and a lost driver ends
+the trial for its worker.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ CONNECT_SECONDS = 30.0
 class Dask:
     """Launches trials on the workers of a cluster.
 
-    A worker's devices are those of its own environment (CUDA_VISIBLE_DEVICES): start one for each
-    GPU, with `--resources GPU=1 --nthreads 1`.
+    A worker's devices come from its own environment (CUDA_VISIBLE_DEVICES): start one worker for
+    each GPU, with `--resources GPU=1 --nthreads 1`.
 
     Args:
         slots: how many trials run at the same time; None: one for each worker.

@@ -1,4 +1,4 @@
-"""Trials as processes of this machine, forked from one that has loaded TensorFlow already."""
+"""Trials as processes of this machine, forked from a server that has loaded TensorFlow."""
 
 import contextlib
 import multiprocessing
@@ -12,21 +12,21 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any, cast
 
 from yt8m_exp.tuning import child
-from yt8m_exp.tuning import devices as of_machine
 from yt8m_exp.tuning.launchers.children import exit_in_words
+from yt8m_exp.tuning.slots import slot_environments
 
 EXIT_SECONDS = 10.0
 
 
 class Local:
-    """Launches trials from a server that is forked for each: 0.1 s instead of an interpreter's 8 s.
+    """Launches each trial as a fork of a server: in 0.1 s, where a new interpreter takes 8 s.
 
-    The server only imports. It runs nothing of TensorFlow's, so that it holds no device and has
-    started no thread; each trial sees the device of its slot alone.
+    The server only imports modules. It runs no operation of TensorFlow, so it holds no device and
+    starts no thread; each trial sees the device of its slot only.
 
     Args:
         slots: how many trials run at the same time; None: one for each GPU.
-        devices: see `devices.environments`.
+        devices: see `slots.slot_environments`.
         megabytes: memory of each trial: of its GPU, or of its process where it has none.
         preload: modules that the server imports.
     """
@@ -38,7 +38,7 @@ class Local:
         megabytes: int | None = None,
         preload: Sequence[str] = (),
     ) -> None:
-        self._environments = of_machine.environments(slots, devices, megabytes=megabytes)
+        self._environments = slot_environments(slots, devices, megabytes=megabytes)
         self._megabytes = megabytes
         self.slots = len(self._environments)
         self._context = multiprocessing.get_context("forkserver")
@@ -62,7 +62,8 @@ class Local:
 
 
 def _serve(connection: Connection, task: Mapping[str, Any]) -> None:
-    # The server ends once nobody holds this; a child that did would outlive the driver with it.
+    # The server ends when all copies of this descriptor are closed; with a copy here, server and
+    # child would outlive a driver that was killed (CPython 3.11, not reported).
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     child.end_with_parent()
     child.serve(connection, task)

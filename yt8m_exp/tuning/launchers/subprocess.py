@@ -1,4 +1,4 @@
-"""Trials as new interpreters of this machine: slower to start, and right everywhere."""
+"""Trials as new interpreters of this machine: slower to start, but safe with every library."""
 
 import contextlib
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from yt8m_exp.tuning import child
-from yt8m_exp.tuning import devices as of_machine
 from yt8m_exp.tuning.launchers.children import exit_in_words
+from yt8m_exp.tuning.slots import slot_environments
 
 PROJECT = Path(__file__).parents[3]
 EXIT_SECONDS = 10.0
@@ -26,7 +26,7 @@ class Subprocess:
 
     Args:
         slots: how many trials run at the same time; None: one for each GPU.
-        devices: see `devices.environments`.
+        devices: see `slots.slot_environments`.
         megabytes: memory of each trial: of its GPU, or of its process where it has none.
     """
 
@@ -36,7 +36,7 @@ class Subprocess:
         devices: Sequence[Any] | None = None,
         megabytes: int | None = None,
     ) -> None:
-        self._environments = of_machine.environments(slots, devices, megabytes=megabytes)
+        self._environments = slot_environments(slots, devices, megabytes=megabytes)
         self._megabytes = megabytes
         self.slots = len(self._environments)
 

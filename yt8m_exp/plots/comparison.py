@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from yt8m_exp.tracking.drawing import (
+from yt8m_exp.plots.style import (
     BLUE,
     FAINT,
     GREEN,
@@ -14,25 +14,27 @@ from yt8m_exp.tracking.drawing import (
     INK,
     ORANGE,
     RED,
-    dress,
     new_figure,
+    style_axes,
 )
 
-Line = tuple[str, NDArray, NDArray, float]
+Curve = tuple[str, NDArray, NDArray, float]
 """Name, recall, precision and GAP of a model."""
 
 
-def precision_recall(lines: Sequence[Line]) -> Figure:
-    """Draws precision against recall of all predictions pooled, a line a model.
+def precision_recall(curves: Sequence[Curve]) -> Figure:
+    """Draws precision against recall of all predictions pooled, one curve a model.
 
     Args:
-        lines: the models, the one that matters last.
+        curves: one a model, the champion's first.
     """
     figure = new_figure()
-    axes = dress(figure.subplots(), title="Precision and recall, pooled", x="recall", y="precision")
+    axes = style_axes(
+        figure.subplots(), title="Precision and recall, pooled", x="recall", y="precision"
+    )
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     for (name, recall, precision, gap), color in zip(
-        lines, (BLUE, ORANGE)[-len(lines) :], strict=True
+        curves, (BLUE, ORANGE)[-len(curves) :], strict=True
     ):
         axes.plot(recall, precision, color=color, label=f"{name}, GAP {gap:.4f}")
     axes.legend(loc="lower left", frameon=False, labelcolor=INK)
@@ -49,7 +51,7 @@ def gain(draws: ArrayLike, measured: float, interval: tuple[float, float]) -> Fi
     """
     figure = new_figure(height=3.4)
     result = f"{measured:+.4f}, between {interval[0]:+.4f} and {interval[1]:+.4f}"
-    axes = dress(figure.subplots(), title="Gain of GAP", result=result, x="gain", y="draws")
+    axes = style_axes(figure.subplots(), title="Gain of GAP", result=result, x="gain", y="draws")
     axes.hist(np.asarray(draws), bins=60, color=FAINT, edgecolor="white")
     axes.axvspan(*interval, color=BLUE, alpha=0.12, linewidth=0)
     axes.axvline(measured, color=ORANGE)
@@ -81,14 +83,18 @@ def by_class(
     figure = new_figure(width=11, height=1.6 + 0.2 * max(shown.size, 14))
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     result = f"{(values > 0).sum()} better, {(values < 0).sum()} worse"
-    dress(left, title="Average precision by class", result=result, x="videos", y="gain")
+    style_axes(left, title="Average precision by class", result=result, x="videos", y="gain")
     color = np.where(np.abs(values) <= chance, GREY, np.where(values > 0, GREEN, RED))
     left.scatter(videos, values, c=color.tolist(), s=12, alpha=0.7, linewidths=0)
     left.axhline(0, color=GREY, linewidth=0.8)
     left.set_xscale("log")
-    dress(right, title="Most changed", x="gain; whiskers: chance")
-    places = np.arange(shown.size)
-    right.barh(places, values[shown], xerr=chance[shown], color=color[shown].tolist(), ecolor=FAINT)
-    right.set_yticks(places, [names[i].replace("$", r"\$") for i in shown], fontsize=8, color=INK)
+    style_axes(right, title="Most changed", x="gain; whiskers: chance")
+    positions = np.arange(shown.size)
+    right.barh(
+        positions, values[shown], xerr=chance[shown], color=color[shown].tolist(), ecolor=FAINT
+    )
+    right.set_yticks(
+        positions, [names[i].replace("$", r"\$") for i in shown], fontsize=8, color=INK
+    )
     right.grid(visible=False, axis="y")
     return figure

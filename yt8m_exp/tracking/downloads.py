@@ -1,4 +1,4 @@
-"""Checkpoints among a run's artifacts: fetched for a resume elsewhere, or as they arrive."""
+"""Downloads of a run's checkpoints: to resume elsewhere, or to score each as it arrives."""
 
 import re
 import time
@@ -16,13 +16,13 @@ FOLDER = "checkpoints"
 NAME = re.compile(r"checkpoint-(\d+)\.npz")
 
 
-def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Brings the last checkpoint and the best model of a run to a folder, if it has older ones.
+def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Downloads the last checkpoint and the best model of a run, unless the folder has them.
 
     Args:
         client: a client of the tracking store.
         run_id: the run.
-        folder: where they go; left as it is if its last checkpoint is as new.
+        folder: where they go; unchanged if its last checkpoint is as new.
     """
     theirs = [PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)]
     ours = [path.name for path in folder.iterdir()] if folder.is_dir() else []
@@ -30,11 +30,14 @@ def fetch(client: MlflowClient, run_id: str, folder: Path) -> None:
     if newest <= max(filter(NAME.fullmatch, ours), default=""):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for name in [*(name for name in theirs if name == "best.keras"), newest]:  # it counts as there
+    for name in [
+        *(name for name in theirs if name == "best.keras"),
+        newest,
+    ]:  # last: with it the folder is up to date
         client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
 
 
-def arriving(
+def checkpoints_as_they_arrive(
     client: MlflowClient, run_id: str, folder: Path, *, every_seconds: float
 ) -> Iterator[tuple[int, Path]]:
     """Yields each checkpoint of a run as it is uploaded, until the run has ended.
@@ -42,8 +45,8 @@ def arriving(
     Args:
         client: a client of the tracking store.
         run_id: the run.
-        folder: where each is put while it is in use.
-        every_seconds: time between two looks.
+        folder: where each is kept while it is in use.
+        every_seconds: time between two requests.
 
     Returns:
         Examples seen, and the file.
@@ -55,16 +58,16 @@ def arriving(
         try:
             listed = client.list_artifacts(run_id, FOLDER)
         except OSError:
-            listed = []  # a file went away while a local store was listing it
+            listed = []  # a file was removed while a local store was listing it
         names = [PurePosixPath(file.path).name for file in listed]
         found = {int(match[1]): match[0] for name in names if (match := NAME.fullmatch(name))}
         for examples in sorted(found.keys() - seen):
             try:
                 path = client.download_artifacts(run_id, f"{FOLDER}/{found[examples]}", str(folder))
             except (MlflowException, OSError):
-                continue  # replaced by a newer one in the meantime, or to be tried again
+                continue  # a newer one has replaced it, or the next request succeeds
             if not zipfile.is_zipfile(path):
-                continue  # it is still being written: the store shows it before it is whole
+                continue  # the store lists it while it is still being written
             seen.add(examples)
             yield examples, Path(path)
             Path(path).unlink()

@@ -1,4 +1,4 @@
-"""What a study has found: its best trials, and its state as plain data."""
+"""The results of a study as plain data: its best trials, its counts, its description."""
 
 import warnings
 from collections import Counter
@@ -7,16 +7,16 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from yt8m_exp.tuning.study import counts, is_infeasible
+from yt8m_exp.tuning.study import is_counted, is_infeasible
 
-MOST_ROWS = 10
+MAX_ROWS = 10
 
 
 def best(study: optuna.Study) -> list[dict[str, Any]]:
-    """Returns the best trial, or those of the Pareto front from the best by the first objective on.
+    """Returns the best trial, or the Pareto front, sorted by the first objective.
 
-    Each has the `trial`'s number, its `value` (a list where there are several objectives), its
-    `params`, `run_id` and `model_uri`. There is none where no trial is complete.
+    Each entry has the `trial`'s number, its `value` (a list where there are several objectives),
+    its `params`, `run_id` and `model_uri`. The list is empty while no trial is complete.
     """
     if not study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
         return []
@@ -28,10 +28,10 @@ def best(study: optuna.Study) -> list[dict[str, Any]]:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Returns how much each parameter mattered to the first objective, the most first.
+    """Returns how much each parameter mattered to the first objective, in falling order.
 
-    By PED-ANOVA (Watanabe et al., "PED-ANOVA", 2023, https://arxiv.org/abs/2304.10255). Nothing,
-    where too few trials are complete to tell.
+    By PED-ANOVA (Watanabe et al., "PED-ANOVA", 2023, https://arxiv.org/abs/2304.10255). Empty where
+    too few trials are complete to tell.
     """
     target = (lambda trial: trial.values[0]) if len(study.directions) > 1 else None
     with warnings.catch_warnings():
@@ -43,8 +43,8 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def tally(study: optuna.Study) -> dict[str, int]:
-    """Returns how many trials a study has by state; `requeued` are those tried again as another."""
+def count_by_state(study: optuna.Study) -> dict[str, int]:
+    """Returns the number of trials by state; `requeued` ones were queued again as another."""
 
     def state(trial: FrozenTrial) -> str:
         if is_infeasible(trial):
@@ -56,7 +56,7 @@ def tally(study: optuna.Study) -> dict[str, int]:
 
 def finished(study: optuna.Study) -> int:
     """Returns how many trials count to a study's total."""
-    return sum(map(counts, study.get_trials(deepcopy=False)))
+    return sum(map(is_counted, study.get_trials(deepcopy=False)))
 
 
 def progress(study: optuna.Study) -> dict[str, float]:
@@ -70,11 +70,11 @@ def progress(study: optuna.Study) -> dict[str, float]:
 
 
 def note(study: optuna.Study, description: str) -> str:
-    """Returns what a study was for, and what it found, in Markdown."""
+    """Returns the description of a study's run: its purpose and its best trials, in Markdown."""
     names = study.metric_names or ["value"]
-    states = ", ".join(f"{count} {state}" for state, count in tally(study).items())
+    states = ", ".join(f"{count} {state}" for state, count in count_by_state(study).items())
     text = f"{description.strip()}\n\nTrials: {states}.\n\n"
-    found = best(study)[:MOST_ROWS]
+    found = best(study)[:MAX_ROWS]
     if not found:
         return text
     params = list(dict.fromkeys(key for trial in found for key in trial["params"]))
@@ -91,7 +91,7 @@ def _short(value: object) -> str:
 
 
 def _repeated(trial: FrozenTrial) -> bool:
-    return bool(trial.user_attrs.get("requeued"))  # the next attempt goes on from its examples
+    return bool(trial.user_attrs.get("requeued"))  # the next attempt counts its examples
 
 
 def _described(trial: FrozenTrial) -> dict[str, Any]:

@@ -6,17 +6,20 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocat
 
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9762b", "#3a8f5c", "#b8403a"
 INK, GREY, FAINT = "#24292f", "#6b7280", "#dfe3e8"
+DOTS_PER_INCH = 150
 
 
 def new_figure(*, width: float = 7.2, height: float = 4.3) -> Figure:
     """Returns an empty figure of this size in inches, outside pyplot's global state."""
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white"
+    )
     if engine := figure.get_layout_engine():
         engine.set(w_pad=0.1, h_pad=0.08)  # type: ignore[call-arg]  # of the constrained one
     return figure
 
 
-def dress(axes: Axes, *, title: str = "", result: str = "", x: str = "", y: str = "") -> Axes:
+def style_axes(axes: Axes, *, title: str = "", result: str = "", x: str = "", y: str = "") -> Axes:
     """Gives axes their title (left), the one number they show (right), labels, and a faint grid."""
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
     axes.set_title(result, loc="right", fontsize=10, color=ORANGE, pad=10)
@@ -30,12 +33,12 @@ def dress(axes: Axes, *, title: str = "", result: str = "", x: str = "", y: str 
     return axes
 
 
-def engineer_x(axes: Axes) -> None:
+def use_si_prefixes(axes: Axes) -> None:
     """Writes the numbers of the x axis as 200k or 1.5M."""
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def engineered(value: float) -> str:
+def si_prefixed(value: float) -> str:
     """Returns a number as 200k or 1.53M, to three digits."""
     return EngFormatter(sep="")(float(f"{value:.3g}"))
 
@@ -48,7 +51,7 @@ def log_y(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def note(
+def annotate(
     axes: Axes,
     text: str,
     at: tuple[float, float],

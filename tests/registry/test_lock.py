@@ -5,11 +5,12 @@ import sys
 import pytest
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.tracking import store, switching
+from yt8m_exp.registry.lock import champion_lock, lock_path
 
 HOLD = """
-from yt8m_exp.tracking import locks, store
-with locks.hold(store.lock_file("yt8m"), wait_seconds=0):
+from filelock import FileLock
+from yt8m_exp.registry.lock import lock_path
+with FileLock(lock_path("yt8m"), timeout=0):
     pass
 """
 
@@ -20,7 +21,7 @@ def uri(tmp_path, monkeypatch):
 
 
 def test_the_lock_lies_beside_the_database_one_a_model(tmp_path):
-    files = {store.lock_file(name) for name in ("yt8m", "a/b", "it's")}
+    files = {lock_path(name) for name in ("yt8m", "a/b", "it's")}
     assert len(files) == 3
     assert {file.parent for file in files} == {tmp_path}
 
@@ -30,15 +31,15 @@ def test_the_lock_of_a_server_is_of_this_user_and_of_that_server(tmp_path, monke
     files = set()
     for uri in ("http://one:5000", "http://two:5000"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        files.add(store.lock_file("yt8m"))
+        files.add(lock_path("yt8m"))
     assert len(files) == 2
     assert all(tmp_path in file.parents for file in files)
 
 
 def test_another_process_cannot_hold_it_meanwhile():
-    with switching.alone("yt8m"):
+    with champion_lock("yt8m"):
         done = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True)
-    assert "BlockingIOError" in done.stderr
+    assert "could not be acquired" in done.stderr
     assert subprocess.run([sys.executable, "-c", HOLD]).returncode == 0
 
 
@@ -47,19 +48,19 @@ def test_a_server_that_goes_away_is_said_in_a_sentence():
         pytest.raises(
             ConnectionError, match=r"went away while the champion of yt8m .* start again"
         ),
-        switching.alone("yt8m"),
+        champion_lock("yt8m"),
     ):
         raise MlflowException("API request to http://gone failed with exception X")
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(MlflowException, match="no such thing"), switching.alone("yt8m"):
+    with pytest.raises(MlflowException, match="no such thing"), champion_lock("yt8m"):
         raise MlflowException("no such thing")
 
 
 def test_requests_are_brief_within_and_as_before_after(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    with switching.alone("yt8m"):
+    with champion_lock("yt8m"):
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ

@@ -1,57 +1,47 @@
-"""The figures of a study, Optuna's own: one interactive page, and pictures."""
+"""The figures of a study, drawn by Optuna: one interactive page, and pictures."""
 
 import warnings
 from collections.abc import Iterator
-from html import escape
 from types import ModuleType
 from typing import Any
 
+import matplotlib
 import optuna
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 from optuna.trial import TrialState
+from optuna.visualization import matplotlib as still
 
-from yt8m_exp.tuning import results
+from yt8m_exp.plots import page
+from yt8m_exp.tuning import study_summary
 
-SAYS = {
+CAPTIONS = {
     "history": "What each trial reached, and the best so far.",
-    "intermediate_values": "What trials reported at examples seen; short ones were pruned.",
+    "intermediate_values": "Values over examples seen; short curves are pruned trials.",
     "importances": "How much each parameter mattered to the objective (PED-ANOVA).",
     "parallel_coordinates": "Each line is a trial; drag along an axis to pick some.",
     "slices": "The objective over each parameter.",
     "timeline": "When each trial ran, and how it ended.",
-    "pareto_front": "Trials that no other is better than in every objective.",
+    "pareto_front": "Trials that no other trial beats in every objective.",
 }
-MOST_CURVES_NAMED = 10
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;
-color:#24292f}}h2{{margin:2.5rem 0 0}}p{{color:#6b7280;margin:0}}</style></head>
-<body><h1>{title}</h1>{sections}</body></html>"""
+MAX_CURVES_NAMED = 10
 
 
-def page(study: optuna.Study) -> str:
-    """Returns all figures as one HTML page, which needs no network; empty where there are none."""
-    from optuna import visualization
-
+def html(study: optuna.Study) -> str:
+    """Returns all figures as one HTML page; empty where there are none."""
     sections = [
-        f"<h2>{name.replace('_', ' ').capitalize()}</h2><p>{SAYS[name]}</p>"
-        + figure.to_html(full_html=False, include_plotlyjs=number == 0)
-        for number, (name, figure) in enumerate(_drawn(study, visualization))
+        (name.replace("_", " ").capitalize(), CAPTIONS[name], figure)
+        for name, figure in _drawn(study, optuna.visualization)
     ]
-    if not sections:
-        return ""
-    title = escape(f"Study {study.study_name}")
-    return PAGE.format(title=title, sections="".join(sections))
+    return page.render(f"Study {study.study_name}", sections)
 
 
-def pictures(study: optuna.Study) -> dict[str, Any]:
+def pictures(study: optuna.Study) -> dict[str, Figure]:
     """Returns the figures by name as matplotlib's, outside pyplot's global state."""
-    import matplotlib
-    from matplotlib import pyplot
-    from optuna.visualization import matplotlib as visualization
-
     matplotlib.use("Agg")
     drawn = {}
     with pyplot.rc_context():
-        for name, axes in _drawn(study, visualization):
+        for name, axes in _drawn(study, still):
             figure = axes.figure if hasattr(axes, "figure") else axes.flat[0].figure
             pyplot.close(figure)
             if name == "intermediate_values":
@@ -61,11 +51,11 @@ def pictures(study: optuna.Study) -> dict[str, Any]:
 
 
 def _label_curves(axes: Any, study: optuna.Study) -> None:
-    """Names the axes; a legend that is longer than the figure tells nobody which curve is whose."""
+    """Names the axes, and removes a legend that is longer than the figure."""
     value = (study.metric_names or ["value"])[0]
     axes.set(title=f"Study {study.study_name}", xlabel="examples seen", ylabel=value)
     legend = axes.get_legend()
-    if legend and len(legend.get_texts()) > MOST_CURVES_NAMED:
+    if legend and len(legend.get_texts()) > MAX_CURVES_NAMED:
         legend.remove()
 
 
@@ -86,7 +76,7 @@ def _drawn(study: optuna.Study, visualization: ModuleType) -> Iterator[tuple[str
             yield "pareto_front", visualization.plot_pareto_front(study)
         elif any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
             yield "intermediate_values", visualization.plot_intermediate_values(study)
-        if results.importances(study):
+        if study_summary.importances(study):
             yield "importances", visualization.plot_param_importances(study, **about)
         yield "parallel_coordinates", visualization.plot_parallel_coordinate(study, **about)
         yield "slices", visualization.plot_slice(study, **about)

@@ -1,4 +1,4 @@
-"""Which device, threads and memory a slot gives to its trial."""
+"""The device, threads and memory that a slot gives to its trial."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
-def environments(
+def slot_environments(
     slots: int | None, devices: Sequence[Any] | None, *, megabytes: int | None = None
 ) -> list[dict[str, str]]:
     """Returns the environment of each slot's trials.
@@ -22,7 +22,7 @@ def environments(
     Raises:
         ValueError: there is no slot, or trials share a GPU's memory without a limit.
     """
-    gpus = [str(device) for device in (visible() if devices is None else devices)]
+    gpus = [str(device) for device in (visible_gpus() if devices is None else devices)]
     count = slots if slots is not None else max(len(gpus), 1)
     if count < 1:
         raise ValueError(f"`slots >= 1` must hold, but got slots={count}.")
@@ -39,7 +39,7 @@ def environments(
     ]
 
 
-def visible() -> list[str]:
+def visible_gpus() -> list[str]:
     """Returns the GPUs that a process of this machine may see."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:

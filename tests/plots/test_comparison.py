@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from yt8m_exp.tracking import comparison
+from yt8m_exp.plots import comparison
 
 RNG = np.random.default_rng(0)
 RECALL = np.linspace(0.01, 0.9, 50)

@@ -1,4 +1,4 @@
-"""A trial at work: what its process has said, and how it ended."""
+"""A running trial: what its process has reported, and how it ended."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Working:
+class RunningTrial:
     """A trial in a slot.
 
     Attributes:
@@ -26,8 +26,9 @@ class Working:
         child: its process.
         examples: examples seen.
         began: when, by the monotonic clock, and at how many examples.
-        values: the last that it reported, by name.
-        verdict: why the driver ends it: `pruned`, `infeasible`, `late` or `interrupted`.
+        values: the last value that it reported of each name.
+        stopped: why the driver stops it: `pruned`, `infeasible`, `late` or `interrupted`; None
+            while it goes on.
         reason: the same in words.
         interrupted: when it was told to write a checkpoint and end.
         result: what its work returned.
@@ -41,7 +42,7 @@ class Working:
     examples: int = 0
     began: tuple[float, int] = (0.0, 0)
     values: dict[str, float] = field(default_factory=dict)
-    verdict: str | None = None
+    stopped: str | None = None
     reason: str = ""
     interrupted: float = math.inf
     result: Mapping[str, Any] | None = None
@@ -55,7 +56,7 @@ class Working:
         """How long this attempt has lasted."""
         return time.monotonic() - self.began[0]
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Takes a message from the process; returns it.
 
         Raises:
@@ -69,52 +70,58 @@ class Working:
         self.error = message.get("error", self.error)
         return message
 
-    def tell(self, message: Mapping[str, Any]) -> None:
-        """Sends the process a message, if it is still there to take it."""
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Sends the process a message, unless the process has ended."""
         try:
             self.child.connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            logger.debug("Trial %d is gone already.", self.trial.number)
+            logger.debug("The process of trial %d has ended already.", self.trial.number)
 
-    def stop(self, verdict: str, reason: str) -> None:
-        """Notes why the driver ends it; the first reason holds."""
-        if self.verdict is None:
-            self.verdict, self.reason = verdict, reason
+    def stop(self, why: str, reason: str) -> None:
+        """Notes why the driver stops it; the first reason holds."""
+        if self.stopped is None:
+            self.stopped, self.reason = why, reason
 
     def interrupt(self, reason: str) -> None:
-        """Lets it write a checkpoint and end."""
-        if self.verdict is None:
+        """Tells the process to write a checkpoint and end."""
+        if self.stopped is None:
             self.stop("interrupted", reason)
             self.interrupted = time.monotonic()
-            self.tell({"interrupt": True})
+            self.send({"interrupt": True})
 
     def objectives(self, names: Sequence[str]) -> list[float]:
-        """Returns the values of the result by the names of objectives, `val/gap` for `gap`."""
+        """Returns the result's values of the objectives; `val/gap` is `gap` in the result."""
         result = self.result or {}
         return [float(result[name.removeprefix("val/")]) for name in names]
 
-    def outcome(self, names: Sequence[str], how: str) -> tuple[str, str]:
+    def outcome(self, names: Sequence[str], exit_text: str) -> tuple[str, str]:
         """Returns the state in which it ended, and the reason in words.
 
         Args:
             names: the study's objectives.
-            how: how its process ended.
+            exit_text: how its process ended.
         """
         if self.result is not None:
-            found = {k: v for k, v in self.result.items() if isinstance(v, int | float)}
-            for name in names:
-                if name.removeprefix("val/") not in found:
-                    return "failed", f"`{name}` is none of what trials measure: {', '.join(found)}."
-                if math.isnan(found[name.removeprefix("val/")]):
-                    return "failed", f"{name} is not a number."
-            return "complete", ""
+            return _checked(self.result, names)
         kind, said = (self.error or {}).get("kind"), (self.error or {}).get("reason", "")
-        if self.verdict == "late":
+        if self.stopped == "late":
             return "failed", self.reason
-        if self.verdict == "interrupted" and kind != "failed":
+        if self.stopped == "interrupted" and kind != "failed":
             return "interrupted", self.reason
-        if self.verdict and kind == "stopped":
-            return self.verdict, self.reason
+        if self.stopped and kind == "stopped":
+            return self.stopped, self.reason
         if kind in (None, "interrupted"):
-            return "crashed", f"Its process {how}." if kind is None else f"{said}."
+            return "crashed", f"Its process {exit_text}." if kind is None else f"{said}."
         return "failed", said
+
+
+def _checked(result: Mapping[str, Any], names: Sequence[str]) -> tuple[str, str]:
+    """Returns `complete`, or `failed` where an objective is missing or no number."""
+    found = {key: value for key, value in result.items() if isinstance(value, int | float)}
+    for name in names:
+        value = found.get(name.removeprefix("val/"))
+        if value is None:
+            return "failed", f"`{name}` is none of what trials measure: {', '.join(found)}."
+        if math.isnan(value):
+            return "failed", f"{name} is not a number."
+    return "complete", ""

@@ -1,16 +1,23 @@
-"""The data that a run reads, checked and logged before anything is done with it."""
+"""The data that a run reads, checked and logged before use."""
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.tracking import store
-from yt8m_exp.tracking.runs import Run, log_data
+from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
+DIGEST_CHARACTERS = 36
+SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
@@ -41,7 +48,7 @@ def scanned(
     manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
     if labelled:
         manifest.require_labels()
-    log_data(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
+    log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
     logger.info(
@@ -55,16 +62,52 @@ def scanned(
     return manifest
 
 
+def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
+    """Logs which shards a run reads: an MLflow dataset, and `data/<context>.json` with every shard.
+
+    Args:
+        run: The run.
+        manifest: `digest`, `source` (patterns), `records`, and `shards` with the `name`, `bytes`,
+            `crc32c` and `records` of each. The shards themselves are not read.
+        name: The dataset's name.
+        context: What it is read for: train, validate, ...
+
+    Raises:
+        ValueError: The digest has more than 36 characters.
+    """
+    digest, sources, shards = manifest["digest"], manifest["source"], manifest["shards"]
+    if len(digest) > DIGEST_CHARACTERS:
+        raise ValueError(
+            f"A dataset's digest must have at most {DIGEST_CHARACTERS} characters in MLflow, but "
+            f"got {len(digest)}: '{digest}'. Take the first {DIGEST_CHARACTERS}."
+        )
+    profile = {
+        "records": manifest["records"],
+        "shards": len(shards),
+        "bytes": sum(shard["bytes"] for shard in shards),
+    }
+    dataset = Dataset(
+        name=name,
+        digest=digest,
+        source_type="gs" if all(s.startswith("gs://") for s in sources) else "local",
+        source=json.dumps({"uri": ",".join(sources)[:SOURCE_CHARACTERS]}),
+        profile=json.dumps(profile),
+    )
+    tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
+    run.client.log_inputs(run.id, [DatasetInput(dataset, [tag])])
+    run.client.log_dict(run.id, dict(manifest), f"data/{context}.json")
+
+
 def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
-    """Refuses to go on with a run on other data than it began with.
+    """Refuses to resume a run on other data than it began with.
 
     Args:
         run_id: the run.
-        manifest: the data to go on with.
+        manifest: the data to resume with.
         context: what they are read for: train, validate, ...
 
     Raises:
-        ValueError: the data are others.
+        ValueError: the data have changed.
     """
     inputs = store.connect().get_run(run_id).inputs
     digests = [

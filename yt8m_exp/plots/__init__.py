@@ -1,0 +1,1 @@
+"""Figures and pages: plain arrays go in, a figure or HTML comes out."""

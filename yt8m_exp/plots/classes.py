@@ -1,0 +1,127 @@
+"""Figures and tables of classes: average precision by frequency, the best and the worst."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from yt8m_exp.plots.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    annotate,
+    new_figure,
+    style_axes,
+    use_si_prefixes,
+)
+
+
+def ap_by_frequency(ap: ArrayLike, counts: ArrayLike) -> Figure:
+    """Draws each class' average precision against its frequency, and how many classes are where.
+
+    Args:
+        ap: Average precision of each class, NaN where unknown, (C,).
+        counts: Videos that have the class, in training or in the evaluation, (C,).
+    """
+    values, videos = np.asarray(ap, float), np.asarray(counts)
+    known = ~np.isnan(values) & (videos > 0)
+    values, videos = values[known], videos[known]
+    edges = _half_decades(videos)
+    middles, (low, median, high) = _quartiles(values, np.digitize(videos, edges), edges)
+    figure = new_figure()
+    above, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 5])
+    result = f"{values.size:,} classes, mean {values.sum() / max(values.size, 1):.3f}"
+    style_axes(
+        above, title="Average precision by frequency of the class", result=result, y="classes"
+    )
+    above.hist(videos, bins=edges, color=FAINT, edgecolor="white")
+    style_axes(axes, x="videos with the class", y="average precision")
+    axes.plot(videos, values, ".", color=BLUE, alpha=0.25, markersize=4, markeredgewidth=0)
+    axes.fill_between(middles, low, high, color=ORANGE, alpha=0.2, linewidth=0)
+    axes.plot(middles, median, "o-", color=ORANGE, markersize=5, label="median and quartiles")
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK)
+    axes.set(xscale="log", xlim=(edges[0] / 1.1, edges[-1]), ylim=(-0.02, 1.02))
+    use_si_prefixes(axes)
+    return figure
+
+
+def class_table(
+    ap: ArrayLike,
+    positives: ArrayLike,
+    names: Sequence[str],
+    *,
+    rows: int = 20,
+    min_positives: int = 10,
+) -> pd.DataFrame:
+    """Lists the best classes, best first, and the worst, worst first.
+
+    Args:
+        ap: Average precision of each class, (C,).
+        positives: Videos that have the class, (C,).
+        names: Names of the classes; neither complete nor distinct.
+        rows: Classes of each group, fewer if there are not as many.
+        min_positives: Classes with fewer are left out, as chance decides there.
+
+    Returns:
+        Columns `class_id`, `name`, `positives`, `ap`, `group` ("best" or "worst").
+    """
+    table = pd.DataFrame({"name": names, "positives": np.asarray(positives), "ap": np.asarray(ap)})
+    table = table.rename_axis("class_id").reset_index()
+    table = table[table["ap"].notna() & (table["positives"] >= min_positives)]
+    table = table.sort_values(["ap", "positives"], ascending=False, kind="stable")
+    half = min(rows, (len(table) + 1) // 2)
+    best, worst = table.head(half), table.iloc[half:].tail(rows)[::-1]
+    return pd.concat([best.assign(group="best"), worst.assign(group="worst")], ignore_index=True)
+
+
+def class_chart(table: pd.DataFrame) -> Figure:
+    """Draws what `class_table` returned as two columns of bars.
+
+    A class is shown as `name (index)`, as names are not distinct.
+    """
+    longest = max((len(rows) for _, rows in table.groupby("group")), default=1)
+    figure = new_figure(width=11, height=1.2 + 0.24 * longest)
+    colors = {"best": GREEN, "worst": RED}
+    for axes, group in zip(figure.subplots(1, 2), colors, strict=True):
+        style_axes(axes, title=f"The {group} classes", x="average precision")
+        axes.set_title("videos", loc="right", fontsize=8, color=GREY)
+        _draw_bars(axes, table[table["group"] == group], colors[group])
+        axes.set(xlim=(0, 1.25), ylim=(longest - 0.4, -0.6), xticks=np.arange(6) / 5)
+    return figure
+
+
+def _draw_bars(axes: Axes, rows: pd.DataFrame, color: str) -> None:
+    positions = range(len(rows))
+    axes.barh(positions, rows["ap"], color=color, height=0.72)
+    for position, value, positives in zip(positions, rows["ap"], rows["positives"], strict=True):
+        annotate(axes, f"{value:.3f}", (value, position), color=INK, size=7.5)
+        annotate(axes, f"{positives:,}", (1.25, position), offset=(-0.1, 0), size=7.5)
+    names = zip(rows["name"], rows["class_id"], strict=True)
+    labels = [_label(name, class_id) for name, class_id in names]
+    axes.set_yticks(positions, labels, fontsize=8, color=INK)
+    axes.grid(visible=False, axis="y")
+
+
+def _label(name: str, class_id: int, *, max_characters: int = 32) -> str:
+    shown = name if len(name) <= max_characters else name[: max_characters - 1] + "…"
+    return f"{shown} ({class_id})".strip().replace("$", r"\$")  # no formulas
+
+
+def _half_decades(counts: NDArray) -> NDArray:
+    bounds = [counts.min(), counts.max()] if counts.size else [1, 1]
+    first, last = np.floor(2 * np.log10(bounds))
+    return 10 ** (np.arange(first, last + 2) / 2)
+
+
+def _quartiles(ap: NDArray, bins: NDArray, edges: NDArray) -> tuple[NDArray, NDArray]:
+    """Middles of the bins that hold a class, and the three quartiles there, (3, bins)."""
+    filled = np.unique(bins)
+    quartiles = [np.quantile(ap[bins == i], [0.25, 0.5, 0.75]) for i in filled]
+    return np.sqrt(edges[filled - 1] * edges[filled]), np.reshape(quartiles, (-1, 3)).T

@@ -1,0 +1,54 @@
+"""The lock under which a champion is changed, by one process of a host at a time."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+
+from yt8m_exp.tracking import store
+
+
+@contextmanager
+def champion_lock(name: str) -> Iterator[None]:
+    """Holds the lock of a registered model; requests to a server fail within seconds meanwhile.
+
+    The lock ends with this process, however that ends.
+
+    Args:
+        name: of the registered model.
+
+    Raises:
+        ConnectionError: the tracking server went away.
+    """
+    with FileLock(lock_path(name)), store.brief_requests():
+        try:
+            yield
+        except MlflowException as error:
+            if "API request to" not in str(error):
+                raise
+            raise ConnectionError(
+                f"The tracking server at {store.tracking_uri()} went away while the champion of "
+                f"{name} was read or changed ({str(error)[:200]}). Once it is back, start again: "
+                "a recorded decision is then completed, and nothing else was changed."
+            ) from error
+
+
+def lock_path(name: str) -> Path:
+    """Returns the lock file of a registered model.
+
+    It lies beside the database where that is a file, for all who use that database; otherwise it
+    belongs to this host and user.
+
+    Args:
+        name: of the registered model.
+    """
+    uri = store.tracking_uri()
+    key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
+    if database := store.sqlite_file(uri):
+        return database.with_name(f"{database.name}.{key}.lock")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "yt8m_exp" / "locks" / key

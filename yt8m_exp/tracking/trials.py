@@ -1,0 +1,154 @@
+"""What MLflow holds of a trial: a run below the run of its study."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from yt8m_exp.tracking import configuration, owners
+
+PREFIX = "trial."
+STATUS = {"complete": "FINISHED", "failed": "FAILED"}
+"""MLflow's status by a trial's state; trials of other states were ended early: KILLED."""
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """The run that one attempt at a trial works in.
+
+    Attributes:
+        id: of the run.
+        name: of the run.
+        resumed: whether training resumes from what an earlier attempt left.
+        environment: variables with which the trial's process joins the run.
+        output: the file that takes the process's output.
+    """
+
+    id: str
+    name: str
+    resumed: bool
+    environment: Mapping[str, str]
+    output: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        run_id: its run.
+        number: of the trial.
+        state: `complete`, `pruned`, `infeasible`, `failed`, `crashed` or `interrupted`.
+        examples: examples seen.
+        reason: why, in words; empty for a complete trial.
+        time: milliseconds since 1970; None: now.
+    """
+
+    run_id: str
+    number: int
+    state: str
+    examples: int
+    reason: str = ""
+    time: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialRuns:
+    """The runs of a study's trials.
+
+    Attributes:
+        client: a client of the tracking store.
+        study: the study's name.
+        parent: the run of the study.
+        root: the folder that holds a folder for each run.
+    """
+
+    client: MlflowClient
+    study: str
+    parent: str
+    root: Path
+
+    def begin(self, number: int, params: Mapping[str, object], run_id: str | None) -> TrialRun:
+        """Creates the run of a trial, or continues that of an earlier attempt.
+
+        Args:
+            number: of the trial.
+            params: the trial's parameters.
+            run_id: the run of an earlier attempt, None where there was none.
+        """
+        name = f"{self.study}-{number}"
+        resumed = run_id is not None and self._has_started(run_id)
+        run_id = run_id or self._create(name, params)
+        environment = {
+            "MLFLOW_TRACKING_URI": self.client.tracking_uri,
+            "MLFLOW_RUN_ID": "" if resumed else run_id,  # or it would inherit the study's
+        }
+        output = self.root / run_id / "output.log"
+        return TrialRun(run_id, name, resumed, environment, output)
+
+    def end(self, outcome: Outcome) -> None:
+        """Gives a trial's run its status, then the tags `trial.*` that say how the trial ended."""
+        status = STATUS.get(outcome.state, "KILLED")
+        if self.client.get_run(outcome.run_id).info.status != status:
+            self.client.set_terminated(outcome.run_id, status, outcome.time)
+        facts = {
+            "study": self.study,
+            "number": outcome.number,
+            "state": outcome.state,
+            "examples": outcome.examples,
+        }
+        facts |= {"reason": outcome.reason} if outcome.reason else {}
+        tags = [
+            RunTag(f"{PREFIX}{key}", str(value)[: configuration.TAG_CHARACTERS])
+            for key, value in facts.items()
+        ]
+        self.client.log_batch(outcome.run_id, tags=tags)  # last: these tags mean that all is noted
+
+    def end_unrecorded(self, outcomes: Iterable[Outcome]) -> None:
+        """Ends the runs of trials whose driver died after the trial and before this record."""
+        states = {run.info.run_id: run.data.tags.get(f"{PREFIX}state") for run in self._runs()}
+        for outcome in outcomes:
+            if outcome.run_id in states and states[outcome.run_id] != outcome.state:
+                self.end(outcome)
+
+    def close_orphans(self, known: Collection[str | None]) -> None:
+        """Ends runs that no process joined before their driver died.
+
+        Args:
+            known: the runs of trials that the study knows, and may still start.
+        """
+        for run in self._runs():
+            if run.info.status == "SCHEDULED" and run.info.run_id not in known:
+                self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _create(self, name: str, params: Mapping[str, object]) -> str:
+        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
+        run_id = self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        shown = [
+            Param(key.removeprefix(configuration.PREFIX), text)
+            for key, text in configuration.flatten(params).items()
+        ]
+        self.client.log_batch(run_id, params=shown)
+        self.client.update_run(run_id, status="SCHEDULED")  # until the process joins it
+        return run_id
+
+    def _has_started(self, run_id: str) -> bool:
+        """Tells whether training got so far that it can be resumed."""
+        return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
+
+    def _runs(self) -> Iterator[Run]:
+        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs(
+                [experiment_id],
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'",
+                page_token=token or None,
+            )
+            yield from page
+            token = page.token or None

@@ -1,0 +1,72 @@
+"""The checkpoints and the best model of a run, in a folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from yt8m_exp.training import checkpoints
+from yt8m_exp.training.fit import TrainState
+from yt8m_exp.training.learner import Learner
+
+
+@dataclass(frozen=True)
+class CheckpointManager:
+    """Writes and restores a run's checkpoints and its best model.
+
+    Args:
+        folder: where they go.
+        learner: what they hold.
+        data: the digest of the training data; a run resumes with the same data only.
+        written: is called with each file that was written.
+    """
+
+    folder: Path
+    learner: Learner
+    data: str
+    written: Callable[[Path], None] = lambda path: None
+
+    @property
+    def best(self) -> Path:
+        """The file of the best model so far."""
+        return self.folder / "best.keras"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to resume from."""
+        return bool(checkpoints.find(self.folder))
+
+    def save(self, state: TrainState, is_best: bool) -> None:
+        """Writes a checkpoint, after the model if it is the best so far.
+
+        Raises:
+            FloatingPointError: a weight is not finite. Nothing is written of such a state.
+            OSError: a file cannot be written, as on a full disk. Older ones are unchanged.
+        """
+        self.learner.require_finite()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if is_best:
+            self.learner.save_model(self.best)
+            self.written(self.best)
+        facts: Mapping = {
+            "state": state.as_dict(),
+            "data": self.data,
+            "optimizer": self.learner.optimizer_name,
+        }
+        self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
+
+    def restore(self) -> TrainState:
+        """Restores the last checkpoint; returns a fresh state where there is none.
+
+        Raises:
+            ValueError: the checkpoint is damaged, or belongs to another model or other data.
+        """
+        found = checkpoints.find(self.folder)
+        if not found:
+            return TrainState()
+        facts = self.learner.restore(found[-1])
+        if facts["data"] != self.data:
+            raise ValueError(
+                f"A run must go on with the data it began with ({facts['data']}), but the shards "
+                f"now have the digest {self.data}. Give the same shards, or start a new run."
+            )
+        return TrainState(**facts["state"])
