@@ -24,6 +24,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import spec
+from yt8m_exp.config import groups
 
 CONF = str(Path(__file__).parents[1] / "conf")
 HYDRA = [
@@ -59,7 +60,11 @@ def run(verb: str, work: Callable[[DictConfig], dict[str, Any]]) -> None:
         began = True
         sys.exit(_finish(work, cfg))
 
-    sys.argv[1:] = _placed(arguments(sys.argv[1:]))
+    try:
+        sys.argv[1:] = _placed(groups.to_hydra(arguments(sys.argv[1:])))
+    except ValueError as error:
+        print(f"ValueError: {error}", file=sys.stderr)
+        sys.exit(2)
     try:
         main()
     except SystemExit as ending:
@@ -98,10 +103,11 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
         choices: whether Hydra's own configuration, with the choice of each group, is in it too.
     """
     prepare()
+    words = groups.to_hydra(overrides)
     if GlobalHydra.instance().is_initialized():
-        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+        return hydra.compose(verb, words, return_hydra_config=choices)
     with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+        return hydra.compose(verb, words, return_hydra_config=choices)
 
 
 def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -116,10 +122,11 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         cfg = compose(verb, overrides, choices=True)
     except HydraException as error:
         raise ValueError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
-    groups = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
+    choices = cfg.hydra.runtime.choices.items()
+    chosen = {groups.from_hydra(key): value for key, value in choices if "/" not in key}
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     OmegaConf.resolve(plain)
-    return groups | {
+    return chosen | {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         for key, value in _leaves(plain).items()
     }
@@ -140,10 +147,10 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
     defaults = compose(verb, [word for word in words if word.partition("=")[0] in CHOICES])
     OmegaConf.resolve(defaults)
     before, values = _leaves(defaults), _leaves(cfg)
-    groups = {key.removesuffix("._target_") for key in values if key.endswith("._target_")}
+    targets = {key.removesuffix("._target_") for key in values if key.endswith("._target_")}
     whole = {
         group
-        for group in groups
+        for group in targets
         if (group in given() and group not in CHOICES)
         or values[f"{group}._target_"] != before.get(f"{group}._target_")
     }
@@ -152,13 +159,14 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
         for key, value in values.items()
         if key in given() or before.get(key, ...) != value
     }
-    single = {key: value for key, value in leaves.items() if key.partition(".")[0] not in whole}
-    return {group: cfg[group] for group in whole} | single
+    changed = {group: OmegaConf.select(cfg, group) for group in whole} | leaves
+    inside = tuple(f"{group}." for group in whole)
+    return {key: value for key, value in changed.items() if not key.startswith(inside)}
 
 
 def given() -> set[str]:
     """Returns the keys and groups that the command line names."""
-    return {word.lstrip("+").partition("=")[0] for word in _words()}
+    return {groups.from_hydra(word.lstrip("+").partition("=")[0]) for word in _words()}
 
 
 def _words() -> list[str]:

@@ -8,15 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tests.models import configured
 from yt8m_exp import command, recipe
 
-FRAME_LEVEL = [
-    path.stem
-    for path in sorted(Path(command.CONF, "model").glob("*.yaml"))
-    if "max_frames" in path.read_text()
-]
-SIZES = {"clusters": 16, "hidden": 8, "cells": 8, "layers": 1}
-CHANCE = ("model.sampling=random", "model.samples=8", "model.dropout=0.5", "ema_half_life=100")
+FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
+CHANCE = ("model.sampling=random", "model.dropout=0.5", "ema_half_life=100")
 BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
 
 
@@ -66,8 +62,8 @@ def begin(name: str, folder: Path, *, seed: int):
 
     words = [f"model={name}", "data=frame", "~data.features.rgb"]
     words += [*CHANCE, f"seed={seed}"]
-    sizes = command.compose("train", words).model.keys() & SIZES.keys()
-    cfg = command.compose("train", [*words, *(f"model.{size}={SIZES[size]}" for size in sizes)])
+    cfg = command.compose("train", words)
+    configured.shrink(cfg.model)
     strategy = recipe.strategy(cfg)
     learner = recipe.learner(cfg, strategy)
     manifest = shards.scan(**recipe.shards(cfg, "train"))
