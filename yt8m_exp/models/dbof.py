@@ -55,7 +55,7 @@ def build(
     """
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
-    padded = not isinstance(sampling, FrameSampler)
+    padded = not isinstance(sampling, FrameSampler)  # which fills all S rows of a video
     x = Bag(clusters, activation, pooling, batch_norm=batch_norm, padded=padded, name="bag")(
         x, count
     )

@@ -1,8 +1,8 @@
 """Frame samplers: which frames of a video a model looks at.
 
-A model calls its sampler as `sampling(parts, frames)` with the bytes of each feature, uint8
-(B, T, D), and the number of frames of each video, int32 (B,). It gets both back for the frames that
-are kept. A sampler has the attribute `max_frames`: frames after that one are never looked at.
+Every frame-level model calls one, as `sampling(parts, frames)`, with the bytes of each feature,
+uint8 (B, T, D), and the number of frames of each video, int32 (B,). It gets both back for the
+frames that are kept. A sampler has the attribute `max_frames`: frames after it are never looked at.
 """
 
 from collections.abc import Callable
