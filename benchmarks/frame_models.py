@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 from hydra.utils import instantiate
@@ -19,7 +20,7 @@ from omegaconf import OmegaConf
 
 from benchmarks import turns
 from yt8m_exp import spec
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, groups
 from yt8m_exp.jobs import recipe
 from yt8m_exp.training import step
 
@@ -41,23 +42,28 @@ class Product:
 def main() -> None:
     """Prints the table."""
     words = sys.argv[1:]
-    names = [word for word in words if "=" not in word] or ["frame_logistic", "dbof", "lstm", "gru"]
+    names = [word for word in words if "=" not in word] or _frame_level()
     overrides = [word for word in words if "=" in word]
     print(f"{'':16}{'batch':>7}{'videos/s':>12}{'of products':>14}{'GiB at peak':>14}")
     for name in names:
         cfg = compose.compose("train", ["data=frame", f"model={name}", *overrides])
         OmegaConf.resolve(cfg)
-        run, products = _step(cfg), _bare(_products(cfg))
+        strategy = recipe.strategy(cfg)
+        learner = recipe.learner(cfg, strategy)
+        run, products = _step(cfg, strategy, learner), _bare(_products(cfg, learner.model))
         took = turns.seconds({"step": run, "products": products}, times=1, rounds=ROUNDS)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rate, share = cfg.batch_size / took["step"], took["products"] / took["step"]
         print(f"{name:16}{cfg.batch_size:7}{rate:12,.1f}{share:14.2f}{peak:14.2f}", flush=True)
 
 
-def _step(cfg) -> Callable[[], object]:
-    strategy = recipe.strategy(cfg)
-    cfg.data.features = {"rgb": spec.RGB, "audio": spec.AUDIO}
-    learner = recipe.learner(cfg, strategy)
+def _frame_level() -> list[str]:
+    """The models that sample frames."""
+    models = {name: compose.compose("train", [f"model={name}"]) for name in groups.choices("model")}
+    return [name for name, cfg in models.items() if "sampling" in cfg.model]
+
+
+def _step(cfg, strategy, learner) -> Callable[[], object]:
     run = step.make(
         learner.model,
         instantiate(cfg.loss),
@@ -67,35 +73,33 @@ def _step(cfg) -> Callable[[], object]:
         jit_compile=cfg.jit_compile,
     )
     rng = np.random.default_rng(0)
-    shape = cfg.batch_size, cfg.model.max_frames
+    shape = cfg.batch_size, cfg.model.sampling.max_frames
     batch = {
         name: rng.integers(0, 256, (*shape, size), np.uint8)
         for name, size in cfg.data.features.items()
     }
-    batch["frames"] = np.full(cfg.batch_size, cfg.model.max_frames, np.int32)
+    batch["frames"] = np.full(cfg.batch_size, cfg.model.sampling.max_frames, np.int32)
     batch["labels"] = rng.integers(0, spec.CLASSES, (cfg.batch_size, LABELS), np.int32)
     return lambda: run(batch, 0.001)
 
 
-def _products(cfg) -> list[Product]:
-    model, videos, size = cfg.model, cfg.batch_size, spec.RGB + spec.AUDIO
-    seen = model.max_frames if model.sampling == "none" else model.samples
-    found, width = [], size
-    if "clusters" in model:
-        found.append(Product(videos * seen, size, model.clusters, goes_back=False))
-        found.append(Product(videos, model.clusters, model.hidden))
-        width = model.hidden
-    if "cells" in model:
-        width = model.cells
-        gates = width * (4 if model._target_.endswith("lstm.build") else 3)
-        for place in range(model.layers):
-            first = place == 0
-            found.append(Product(videos * seen, size if first else width, gates, 1, not first))
-            found.append(Product(videos, width, gates, steps=seen))
-    outputs = [spec.CLASSES]
-    if model.head == "moe":
-        outputs = [spec.CLASSES * (model.experts + 1), spec.CLASSES * model.experts]
-    return found + [Product(videos, width, count, goes_back=width != size) for count in outputs]
+def _products(cfg, model: keras.Model) -> list[Product]:
+    """The products by all kernels of a model; rows are frames where a layer takes frames."""
+    videos, sampling = cfg.batch_size, cfg.model.sampling
+    frames = sampling.get("samples", sampling.max_frames)
+    found = []
+    for layer in model.layers:
+        for variable in layer.trainable_variables:
+            if not variable.name.endswith("kernel") or len(variable.shape) != 2:
+                continue
+            if variable.name == "recurrent_kernel":
+                found.append(Product(videos, *variable.shape, steps=frames))
+                continue
+            first = keras.tree.flatten(layer.input)[0]
+            rows = videos * frames if len(first.shape) == 3 else videos
+            before = keras.Model(model.input, layer.input).trainable_variables
+            found.append(Product(rows, *variable.shape, goes_back=bool(before)))
+    return found
 
 
 def _bare(products: list[Product]) -> Callable[[], object]:

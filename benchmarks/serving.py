@@ -14,11 +14,14 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from hydra.utils import instantiate
 
 from benchmarks.servers import Server, records_request, serving
 from yt8m_exp import spec
+from yt8m_exp.config import compose
 from yt8m_exp.data import tfrecord
 
 SAMPLE = Path(__file__).parents[1] / "sample"
@@ -48,9 +51,7 @@ def main() -> None:
 
 def latency(folder: Path, requests: int) -> None:
     """Compares answers about one video with those of a model that does nothing."""
-    from yt8m_exp.models import logistic
-
-    model = logistic.build({"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}, spec.CLASSES)
+    model = _built("logistic", {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO})
     names = {"empty": _logged_empty(folder), "logistic": _logged(folder, model)}
     bodies = [
         json.dumps(records_request([record])).encode()
@@ -74,9 +75,7 @@ def latency(folder: Path, requests: int) -> None:
 
 def frames(folder: Path, requests: int) -> None:
     """Watches the memory of a server that predicts whole videos of frames."""
-    from yt8m_exp.models import frame_logistic
-
-    model = frame_logistic.build({"rgb": spec.RGB, "audio": spec.AUDIO}, spec.CLASSES)
+    model = _built("frame_logistic", {"rgb": spec.RGB, "audio": spec.AUDIO})
     body = json.dumps(records_request(_records("frame/*", FRAME_VIDEOS))).encode()
     print(f"{requests} requests of {FRAME_VIDEOS} videos, {len(body) / 2**20:.1f} MiB each")
     with ExitStack() as stack:
@@ -86,6 +85,11 @@ def frames(folder: Path, requests: int) -> None:
             if number % max(requests // 10, 1) == 0:
                 memory = server.resident_mebibytes()
                 print(f"{number:6} requests {memory:8,.0f} MiB {took:6.2f} s", flush=True)
+
+
+def _built(name: str, features: dict[str, int]) -> Any:
+    cfg = compose.compose("train", [f"model={name}"]).model
+    return instantiate(cfg, features=features, classes=spec.CLASSES)
 
 
 def _timed(server: Server, body: bytes) -> float:

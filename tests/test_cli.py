@@ -27,7 +27,7 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
         (("data.on_bad_record=hide",), "`data.on_bad_record` must be 'stop' or 'skip'"),
         (("model.normalize=some",), "`normalize` must be each, joint or none"),
-        (("model=moe", "model.experts=0"), "`experts >= 1` must hold, but got experts=0."),
+        (("model=moe", "model.head.experts=0"), "`experts >= 1` must hold, but got experts=0."),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),
     ],

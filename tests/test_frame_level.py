@@ -20,7 +20,7 @@ SHARD = "sample/frame/train/train0580.tfrecord"
 SMALL = (
     "data=frame",
     "~data.features.rgb",
-    "model.max_frames=60",
+    "model.sampling.max_frames=60",
     "batch_size=2",
     QUICK,
 )
@@ -110,8 +110,8 @@ def test_the_predictions_file_holds_what_the_model_answers(model, predicted):
         (("model=frame_logistic",), "frame_logistic takes frames and the data's level is video"),
         (
             ("data=frame", "data.max_frames=60"),
-            "`data.max_frames >= model.max_frames` must hold, as a model is served all frames that "
-            "it takes, but got data.max_frames=60, model.max_frames=300.",
+            "`data.max_frames >= model.sampling.max_frames` must hold, as a model is served all "
+            "frames that it takes, but got data.max_frames=60, model.sampling.max_frames=300.",
         ),
     ],
 )

@@ -190,7 +190,7 @@ def on(ratings):
 @pytest.fixture(scope="module")
 def tuned(store, ratings):
     """A training on segments; the model takes few frames, though more than a segment has."""
-    words = ("~data.features.rgb", "model.max_frames=20")
+    words = ("~data.features.rgb", "model.sampling.max_frames=20")
     return store.done("train", *TRAINED, *on(ratings), *words)
 
 
@@ -268,14 +268,18 @@ def test_training_starts_from_nothing_else(store, blind, ratings, words, sentenc
 
 @pytest.mark.parametrize(
     ("model", "sizes"),
-    [("frame_logistic", []), ("dbof", ["model.clusters=16", "model.hidden=8"])],
+    [("frame_logistic", []), ("dbof", ["model.clusters=16", "model.units=8"])],
 )
 def test_pairs_that_were_not_rated_have_no_gradient(ratings, model, sizes):
     """A whole step changes what stands for a rated class alone, were it present or not."""
-    sizes = (
-        ["model.clusters=16", "model.hidden=8", "model.head=logistic"] if model == "dbof" else []
-    )
-    words = [f"model={model}", "data=segment", *on(ratings), "~data.features.rgb", "model.l2=0"]
+    sizes = ["model.clusters=16", "model.units=8", "model.head=logistic"] if model == "dbof" else []
+    words = [
+        f"model={model}",
+        "data=segment",
+        *on(ratings),
+        "~data.features.rgb",
+        "model.head.l2=0",
+    ]
     cfg = compose.compose("train", [*words, *sizes, "optimizer=sgd"])
     learner = recipe.learner(cfg, tf.distribute.get_strategy())
     update = step.make(

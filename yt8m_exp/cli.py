@@ -20,7 +20,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
-from yt8m_exp.config import compose, overrides
+from yt8m_exp.config import compose, groups, overrides
 from yt8m_exp.spec import InputError, UserError
 from yt8m_exp.terminal import quiet
 from yt8m_exp.terminal.summary import Summary
@@ -66,9 +66,12 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         began = True
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
-    sys.argv[1:] = _placed(_words(verb, argv))
     try:
+        sys.argv[1:] = _placed(groups.to_hydra(_words(verb, argv)))
         main()
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
     except SystemExit as ending:
         raise SystemExit(ending.code if began or not ending.code else 2) from None
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import SAMPLE
+from tests.models import configured
 from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.means import Means
@@ -13,7 +14,6 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.models import dbof, frame_logistic, logistic
 from yt8m_exp.training import losses, step
 
 FEATURES = {"audio": spec.AUDIO, "rgb": spec.RGB}
@@ -23,16 +23,16 @@ def scanned(features=FEATURES, **changes):
     return shards.scan(str(SAMPLE / "frame/train"), Schema(features, 50_000, "frame", **changes))
 
 
-def built(features=FEATURES, **options):
+def built(*overrides, features=FEATURES):
     keras.utils.set_random_seed(0)
-    return frame_logistic.build(features, spec.CLASSES, **options)
+    return configured.build("frame_logistic", features, spec.CLASSES, *overrides)
 
 
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])
 @pytest.mark.parametrize("features", [FEATURES, {"audio": spec.AUDIO}])
 def test_means_taken_while_reading_are_those_of_the_model(features, normalize):
     manifest = scanned(features)
-    model = built(features, normalize=normalize, max_frames=200)
+    model = built(f"normalize={normalize}", "sampling.max_frames=200", features=features)
     mean = keras.Model(model.input, model.get_layer("mean").output)
     [batch] = ordered_batches(manifest)
     [read] = ordered_batches(Entry(model).read(manifest))
@@ -52,7 +52,7 @@ def test_a_video_without_frames_has_the_mean_zero():
 def test_predictions_and_gradients_do_not_depend_on_where_a_batch_enters():
     weights, predictions = [], []
     for read in (lambda manifest: manifest, Entry(built()).read):
-        model = built(l2=1e-3, bias=-3.0)
+        model = built("head.l2=1e-3", "head.initial_bias=-3")
         optimizer = keras.optimizers.SGD(1.0)
         optimizer.build(model.trainable_variables)
         [batch] = ordered_batches(read(scanned()))
@@ -78,9 +78,9 @@ def both():
 @pytest.mark.parametrize(
     "model",
     [
-        lambda: built(sampling="random"),
-        lambda: dbof.build(FEATURES, 7, clusters=4, hidden=4),
-        lambda: logistic.build({"mean_rgb": 4}, 7),
+        lambda: built("sampling=random"),
+        lambda: configured.build_small("dbof", FEATURES, 7),
+        lambda: configured.build("logistic", {"mean_rgb": 4}, 7),
         both,
     ],
     ids=["sampled", "dbof", "video level", "more than the mean"],

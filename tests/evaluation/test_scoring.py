@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.models import configured
 from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.evaluation.scoring import best, evaluate, predictor
-from yt8m_exp.models import logistic
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy
 
@@ -14,7 +14,7 @@ CLASSES = 30
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return logistic.build({"x": 8}, CLASSES)
+    return configured.build("logistic", {"x": 8}, CLASSES)
 
 
 def segments(count=20, seed=0):
@@ -43,7 +43,7 @@ def test_of_a_rated_segment_exactly_the_rated_classes_are_predicted(model):
 
 
 def test_of_equal_scores_the_lower_class_comes_first():
-    model = logistic.build({"x": 8}, CLASSES)
+    model = configured.build("logistic", {"x": 8}, CLASSES)
     model.set_weights([np.zeros((8, CLASSES), "f"), np.zeros(CLASSES, "f")])
     batch = {"x": np.ones((1, 8), "f"), "rated": np.array([[9, -1, 2, 5, 9]], np.int32)}
     found = best(batch, predictor(model)(batch), 1)

@@ -6,32 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from yt8m_exp.config import compose
+from tests.models import configured
+from tests.models.configured import MODELS
 
-MODELS = sorted(path.stem for path in Path(compose.CONF, "model").glob("*.yaml"))
-SMALL = {
-    "dbof": {"clusters": 32, "hidden": 16, "samples": 4},
-    "lstm": {"cells": 8},
-    "gru": {"cells": 8},
-}
 VIDEOS, LENGTH, CLASSES, STEPS = 12, 6, 20, 3
 
 
-def train(strategy, name: str, **options) -> list[np.ndarray]:
-    """Returns the weights of a model after a few steps."""
+def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
+    """Returns the weights of a model after a few steps.
+
+    Args:
+        strategy: the strategy.
+        name: the model.
+        chance: whether the model has what differs by replica: chance, and the norm of a batch.
+    """
     import keras
-    from hydra.utils import get_method
 
     from yt8m_exp.training import losses, step
 
-    options = (
-        dict(compose.compose("train", [f"model={name}"]).model) | SMALL.get(name, {}) | options
-    )
-    make = get_method(options.pop("_target_"))
+    sure = {"dropout": "dropout=0", "sampling": "sampling=stride", "batch_norm": "batch_norm=false"}
+    keys = [] if chance else sure.keys() & configured.config(name).keys()
     features = {"rgb": 24, "audio": 8}
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = make(features=features, classes=CLASSES, **options)
+        model = configured.build_small(name, features, CLASSES, *(sure[key] for key in keys))
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
     update = step.make(model, losses.cross_entropy, optimizer, strategy=strategy)
@@ -56,14 +54,12 @@ def batch(features, rng, frame_level: bool) -> dict[str, np.ndarray]:
 
 
 def all_models(strategy) -> dict[str, np.ndarray]:
-    """Trains all models without what differs by replica: chance, and the norm of a batch."""
-    found = {}
-    for name in MODELS:
-        sure = {"dropout": 0.0}
-        sure |= {"sampling": "stride", "batch_norm": False} if name == "dbof" else {}
-        for place, weight in enumerate(train(strategy, name, **sure)):
-            found[f"{name}/{place}"] = weight
-    return found
+    """Trains all models without what differs by replica."""
+    return {
+        f"{name}/{place}": weight
+        for name in MODELS
+        for place, weight in enumerate(train(strategy, name))
+    }
 
 
 def run_here(output: Path, environment: dict[str, str]) -> None:
@@ -74,7 +70,8 @@ def run_here(output: Path, environment: dict[str, str]) -> None:
 
         strategy = two_devices()
         found = all_models(strategy)
-        assert all(np.isfinite(weight).all() for weight in train(strategy, "dbof"))
+        for name in MODELS:
+            assert all(np.isfinite(weight).all() for weight in train(strategy, name, chance=True))
         np.savez(output, **found)
     except BaseException:
         output.with_suffix(".txt").write_text(traceback.format_exc())

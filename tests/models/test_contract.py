@@ -1,27 +1,22 @@
 """What every model of `conf/model/` keeps to, whatever it computes."""
 
 import inspect
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.utils import get_method
 
+from tests.models import configured
+from tests.models.configured import MODELS
 from yt8m_exp import spec
-from yt8m_exp.config import compose
+from yt8m_exp.config import groups
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 
-MODELS = sorted(path.stem for path in Path(compose.CONF, "model").glob("*.yaml"))
-OPTIONS = {name: dict(compose.compose("train", [f"model={name}"]).model) for name in MODELS}
-FRAME_LEVEL = [name for name in MODELS if "max_frames" in OPTIONS[name]]
-SMALL = {
-    "dbof": {"clusters": 64, "hidden": 32},
-    "lstm": {"cells": 24, "samples": 8},
-    "gru": {"cells": 24, "samples": 8},
-    "resnet_mlp": {"width": 16},
-}
+FRAME_LEVEL = [name for name in MODELS if configured.is_frame_level(name)]
+HEADS, SAMPLERS = groups.choices("head"), groups.choices("sampling")
 VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}
 CLASSES = 30
@@ -38,7 +33,7 @@ def video_level(sample):
 @pytest.fixture
 def videos(name, video_level):
     """Sixteen videos: of the sample for means, made up for frames, one of them without any."""
-    if name not in FRAME_LEVEL:
+    if not configured.is_frame_level(name):
         return video_level
     rng = np.random.default_rng(0)
     rows = {key: rng.integers(0, 256, (16, 12, size), "u1") for key, size in FRAME_FEATURES.items()}
@@ -56,21 +51,18 @@ def mixed_bfloat16():
 
 
 def features_of(name):
-    return FRAME_FEATURES if name in FRAME_LEVEL else VIDEO_FEATURES
+    return FRAME_FEATURES if configured.is_frame_level(name) else VIDEO_FEATURES
 
 
-def make(name, features=None, **other):
-    """The model as its file in `conf/model/` describes it, with fewer units."""
-    options = OPTIONS[name] | SMALL.get(name, {}) | other
-    return get_method(options.pop("_target_"))(
-        features=features or features_of(name), classes=CLASSES, **options
-    )
+def make(name, *overrides, features=None):
+    """The model as its file in `conf/model/` describes it, in a small size."""
+    return configured.build_small(name, features or features_of(name), CLASSES, *overrides)
 
 
-def build(name, features=None, **other):
+def build(name, *overrides, features=None):
     """That model with weights that tell videos apart."""
     keras.utils.set_random_seed(0)
-    model = make(name, features, **other)
+    model = make(name, *overrides, features=features)
     rng = np.random.default_rng(0)
     for variable in model.weights:
         if "recurrent_kernel" in variable.path:
@@ -91,15 +83,18 @@ def test_a_model_has_the_name_of_its_file(name):
 
 @every_model
 def test_every_setting_is_in_the_file_and_every_option_is_a_setting(name):
-    options = dict(OPTIONS[name])
-    parameters = inspect.signature(get_method(options.pop("_target_"))).parameters
-    assert set(options) == set(parameters) - {"features", "classes"}
+    config = configured.config(name)
+    parameters = inspect.signature(get_method(config["_target_"])).parameters
+    assert set(config) - {"_target_"} == set(parameters) - {"features", "classes"}
+    assert not [key for key, given in parameters.items() if given.default is not given.empty]
 
 
 @every_model
 def test_inputs_are_the_features_by_name(name):
     model = build(name)
-    rows, more = ((None, None), {"frames": (None,)}) if name in FRAME_LEVEL else ((None,), {})
+    rows, more = (
+        ((None, None), {"frames": (None,)}) if configured.is_frame_level(name) else ((None,), {})
+    )
     expected = {key: (*rows, size) for key, size in features_of(name).items()} | more
     assert {key: tensor.shape for key, tensor in model.input.items()} == expected
     assert model.output.shape == (None, CLASSES)
@@ -152,7 +147,7 @@ def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
 
 @every_model
 def test_the_order_in_which_features_are_configured_changes_nothing(name, videos):
-    one, other = build(name), build(name, dict(reversed(features_of(name).items())))
+    one, other = build(name), build(name, features=dict(reversed(features_of(name).items())))
     assert np.array_equal(predict(one, videos), predict(other, videos))
 
 
@@ -161,7 +156,7 @@ def test_the_order_in_which_features_are_configured_changes_nothing(name, videos
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])
 def test_any_subset_of_the_features_works(name, videos, places, normalize):
     features = dict(list(features_of(name).items())[place] for place in places)
-    model = build(name, features, normalize=normalize)
+    model = build(name, f"normalize={normalize}", features=features)
     assert set(model.input) - {"frames"} == set(features)
     predictions = predict(model, videos)
     assert np.isfinite(predictions).all()
@@ -197,14 +192,15 @@ def test_the_seed_decides_the_first_weights(name):
 
 @every_model
 def test_an_unknown_way_to_normalize_is_refused(name):
-    with pytest.raises(ValueError, match="`normalize` must be each, joint or none, but got 'l1'"):
-        build(name, normalize="l1")
+    sentence = "`normalize` must be each, joint or none, but got 'l1'"
+    with pytest.raises(InstantiationException, match=sentence):
+        build(name, "normalize=l1")
 
 
 @every_model
 def test_a_misspelt_setting_is_refused(name):
-    with pytest.raises(TypeError, match="droput"):
-        build(name, droput=0.5)
+    with pytest.raises(ConfigCompositionException, match="droput"):
+        build(name, "droput=0.5")
 
 
 @frame_level
@@ -214,8 +210,8 @@ def test_padding_changes_nothing(name, videos):
         for key, rows in videos.items()
         if key in FRAME_FEATURES
     }
-    for sampling in ("none", "stride"):
-        model = build(name, sampling=sampling)
+    for sampling in SAMPLERS:
+        model = build(name, f"sampling={sampling}")
         padded = predict(model, longer | {"frames": videos["frames"]})
         np.testing.assert_allclose(padded, predict(model, videos), atol=1e-6)
 
@@ -224,8 +220,8 @@ def test_padding_changes_nothing(name, videos):
 def test_more_frames_than_the_limit_equal_the_cut_video(name, videos):
     cut = {key: videos[key][:, :5] for key in FRAME_FEATURES}
     cut |= {"frames": np.minimum(videos["frames"], 5)}
-    for sampling in ("none", "stride"):
-        model = build(name, sampling=sampling, max_frames=5, samples=3)
+    for sampling in SAMPLERS:
+        model = build(name, f"sampling={sampling}", "sampling.max_frames=5")
         np.testing.assert_allclose(predict(model, videos), predict(model, cut), atol=1e-6)
 
 
@@ -240,35 +236,37 @@ def test_frames_that_are_seen_matter(name, videos):
 
 
 @frame_level
-@pytest.mark.parametrize("sampling", ["random", "run", "stride", "none"])
+@pytest.mark.parametrize("sampling", SAMPLERS)
 def test_videos_without_frames_get_finite_predictions(name, videos, sampling):
     empty = {key: rows[:, :1] for key, rows in videos.items() if key != "frames"}
     empty |= {"frames": np.zeros(16, np.int32)}
-    model = build(name, sampling=sampling)
+    model = build(name, f"sampling={sampling}")
     for batch in (empty, videos):
         for training in (False, True):
             assert np.isfinite(model(batch, training=training)).all()
     assert all(np.isfinite(variable.numpy()).all() for variable in model.weights)
 
 
-@frame_level
-@pytest.mark.parametrize("head", ["logistic", "moe"])
+@every_model
+@pytest.mark.parametrize("head", HEADS)
 def test_any_head_fits(name, videos, head):
-    model = build(name, head=head)
-    assert any(("gates" in variable.path) == (head == "moe") for variable in model.weights)
+    model = build(name, f"head={head}")
+    assert model.name == name
+    if head in ("logistic", "moe"):
+        assert any(("gates" in variable.path) == (head == "moe") for variable in model.weights)
     assert predict(model, videos).shape == (16, CLASSES)
 
 
-@frame_level
+@every_model
 def test_an_unknown_head_is_refused(name):
-    with pytest.raises(ValueError, match="`head` must be logistic or moe, but got 'svm'"):
-        build(name, head="svm")
+    with pytest.raises(ValueError, match=r"`model.head` must be one of .*, but got 'svm'"):
+        build(name, "head=svm")
 
 
 @frame_level
 @pytest.mark.parametrize("sampling", ["random", "run"])
 def test_the_state_of_chance_is_among_the_variables(name, videos, sampling, tmp_path):
-    model = build(name, sampling=sampling, samples=3)
+    model = build(name, f"sampling={sampling}", "sampling.samples=3")
     state = [variable.numpy() for variable in model.variables]
     first, second = (np.asarray(model(videos, training=True)) for _ in range(2))
     assert not np.array_equal(first, second)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from tests.models import configured
 from tests.models.starter_code import CLASSES, FEATURES, Golden, as_bytes, behind
-from yt8m_exp.models import frame_logistic
 from yt8m_exp.models.frames import MeanFrame
 
 NAMES = {"classifier/kernel": "weights", "classifier/bias": "biases"}
@@ -11,7 +11,7 @@ NAMES = {"classifier/kernel": "weights", "classifier/bias": "biases"}
 @pytest.fixture
 def case():
     golden = Golden("frame_logistic")
-    model = frame_logistic.build(FEATURES, CLASSES, normalize="joint")
+    model = configured.build("frame_logistic", FEATURES, CLASSES, "normalize=joint")
     for variable in model.weights:
         variable.assign(golden[f"var:tower/fully_connected/{NAMES[variable.path]}"])
     mean = MeanFrame("joint")([as_bytes(golden["input_raw"])], golden["num_frames"])
@@ -37,7 +37,7 @@ def test_loss_and_gradients_are_those_of_the_starter_code(case):
 
 
 def test_probabilities_worked_by_hand():
-    model = frame_logistic.build({"rgb": 2, "audio": 1}, 1, normalize="none")
+    model = configured.build("frame_logistic", {"rgb": 2, "audio": 1}, 1, "normalize=none")
     model.set_weights([np.array([[1], [2], [-1]], "f"), np.array([0.5], "f")])
     rgb = np.array([[[0, 255], [255, 255], [9, 9]]], np.uint8)  # -1.9921875 and 2.0078125
     audio = np.array([[[0], [0], [9]]], np.uint8)
@@ -47,7 +47,7 @@ def test_probabilities_worked_by_hand():
 
 
 def test_dropout_acts_in_training_only():
-    model = frame_logistic.build({"a": 100}, 5, dropout=0.5)
+    model = configured.build("frame_logistic", {"a": 100}, 5, "dropout=0.5")
     x = {"a": np.full((1, 3, 100), 200, np.uint8), "frames": np.array([3], "i4")}
     assert np.array_equal(model(x), model(x))
     assert not np.array_equal(model(x, training=True), model(x, training=True))

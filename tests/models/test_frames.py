@@ -6,7 +6,7 @@ import pytest
 
 from yt8m_exp.models import frames, sampling
 from yt8m_exp.models.frames import Dequantize, MeanFrame
-from yt8m_exp.models.sampling import Choose
+from yt8m_exp.models.sampling import AllFrames, FrameSampler
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "readers" / "functions.head.npz")
 RNG = np.random.default_rng(0)
@@ -17,8 +17,8 @@ def videos(sizes=(6, 2), length=7):
     return [RNG.integers(0, 256, (len(FRAMES), length, size), dtype=np.uint8) for size in sizes]
 
 
-def taken(x, places):
-    return np.take_along_axis(x, np.asarray(places)[:, :, None], axis=1)
+def taken(x, indices):
+    return np.take_along_axis(x, np.asarray(indices)[:, :, None], axis=1)
 
 
 @pytest.mark.parametrize("samples", [1, 4, 9, 12])
@@ -26,16 +26,16 @@ def test_sampled_frames_are_those_of_the_starter_code(samples):
     count = GOLDEN["sample_num_frames"][:, 0].astype("i4")
     x = GOLDEN["sample_in"]
     uniforms = GOLDEN[f"sample_frames_k{samples}_u"]
-    places = sampling.random_frames(uniforms, count)
-    assert np.array_equal(taken(x, places), GOLDEN[f"sample_frames_k{samples}_out"])
+    indices = sampling.random_indices(uniforms, count)
+    assert np.array_equal(taken(x, indices), GOLDEN[f"sample_frames_k{samples}_out"])
     uniforms = GOLDEN[f"sample_sequence_k{samples}_u"]
-    places = sampling.random_run(uniforms, count, samples)
-    assert np.array_equal(taken(x, places), GOLDEN[f"sample_sequence_k{samples}_out"])
+    indices = sampling.run_indices(uniforms, count, samples)
+    assert np.array_equal(taken(x, indices), GOLDEN[f"sample_sequence_k{samples}_out"])
 
 
 def test_a_stride_takes_the_middle_of_equal_parts():
-    places = np.asarray(sampling.even_stride(np.array([300, 10, 5, 2, 1, 0], "i4"), 5))
-    assert places.tolist() == [
+    indices = np.asarray(sampling.stride_indices(np.array([300, 10, 5, 2, 1, 0], "i4"), 5))
+    assert indices.tolist() == [
         [30, 90, 150, 210, 270],
         [1, 3, 5, 7, 9],
         [0, 1, 2, 3, 4],
@@ -74,13 +74,13 @@ def test_the_mean_frame_is_the_mean_of_the_frames(normalize, sizes):
     np.testing.assert_allclose(found, mean, atol=1e-6)
 
 
-@pytest.mark.parametrize("sampling", ["random", "run", "stride"])
-def test_a_sample_has_frames_of_the_video_only(sampling):
+@pytest.mark.parametrize("method", ["random", "run", "stride"])
+def test_a_sample_has_frames_of_the_video_only(method):
     count = np.array([7, 3, 1], np.int32)
     x = np.broadcast_to(np.arange(9, dtype=np.uint8)[None, :, None], (3, 9, 1))
-    choose = Choose(sampling, 4, max_frames=6)
+    sample = FrameSampler(method, 4, max_frames=6)
     for training in (False, True):
-        (found,), kept = choose([x], count, training=training)
+        (found,), kept = sample([x], count, training=training)
         assert found.shape == (3, 4, 1)
         assert np.asarray(kept).tolist() == [4, 4, 4]
         assert (np.asarray(found)[..., 0] < np.minimum(count, 6)[:, None]).all()
@@ -88,44 +88,51 @@ def test_a_sample_has_frames_of_the_video_only(sampling):
 
 def test_a_run_follows_on():
     x = np.broadcast_to(np.arange(50, dtype=np.uint8)[None, :, None], (20, 50, 1))
-    (found,), _ = Choose("run", 4, max_frames=50)([x], np.full(20, 50, "i4"), training=True)
+    (found,), _ = FrameSampler("run", 4, max_frames=50)([x], np.full(20, 50, "i4"), training=True)
     assert (np.diff(np.asarray(found)[..., 0].astype(int), axis=1) == 1).all()
     assert len(set(np.asarray(found)[:, 0, 0])) > 5
 
 
 def test_chance_acts_in_training_only_and_its_seed_is_a_variable():
     x, count = [np.arange(100, dtype=np.uint8).reshape(1, 100, 1)], np.array([100], "i4")
-    choose = Choose("random", 30, max_frames=100)
-    assert np.array_equal(choose(x, count)[0][0], choose(x, count)[0][0])
-    state = [variable.numpy() for variable in choose.variables]
-    first, second = (np.asarray(choose(x, count, training=True)[0][0]) for _ in range(2))
+    sample = FrameSampler("random", 30, max_frames=100)
+    assert np.array_equal(sample(x, count)[0][0], sample(x, count)[0][0])
+    state = [variable.numpy() for variable in sample.variables]
+    first, second = (np.asarray(sample(x, count, training=True)[0][0]) for _ in range(2))
     assert not np.array_equal(first, second)
-    for variable, value in zip(choose.variables, state, strict=True):
+    for variable, value in zip(sample.variables, state, strict=True):
         variable.assign(value)
-    assert np.array_equal(choose(x, count, training=True)[0][0], first)
+    assert np.array_equal(sample(x, count, training=True)[0][0], first)
 
 
 def test_all_videos_may_be_without_frames():
     parts, count = [np.zeros((2, 1, 3), np.uint8)], np.zeros(2, "i4")
-    for way in ("random", "run", "stride", "none"):
-        for training in (False, True):
-            bytes_, kept = Choose(way, 4, max_frames=6)(parts, count, training=training)
-            assert not np.asarray(kept).any()
-            assert not np.asarray(Dequantize("each")(bytes_, kept)).any()
-            assert not np.asarray(MeanFrame("each")(bytes_, kept)).any()
+    found = [AllFrames(max_frames=6)(parts, count)]
+    for method in ("random", "run", "stride"):
+        sample = FrameSampler(method, 4, max_frames=6)
+        found += [sample(parts, count, training=training) for training in (False, True)]
+    for bytes_, kept in found:
+        assert not np.asarray(kept).any()
+        assert not np.asarray(Dequantize("each")(bytes_, kept)).any()
+        assert not np.asarray(MeanFrame("each")(bytes_, kept)).any()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("even", 4, 6), "`sampling` must be random, run, stride or none, but got 'even'"),
-        (("run", 0, 6), "`samples >= 1` and `max_frames >= 1` must hold, but got samples=0"),
-        (("run", 1, 0), "`samples >= 1` and `max_frames >= 1` must hold, but got .*max_frames=0"),
+        (("even", 4, 6), "`method` must be random, run or stride, but got 'even'"),
+        (("run", 0, 6), "`samples >= 1` must hold, but got samples=0"),
+        (("run", 1, 0), "`max_frames >= 1` must hold, but got max_frames=0"),
     ],
 )
 def test_a_choice_out_of_its_range_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Choose(*arguments)
+        FrameSampler(*arguments)
+
+
+def test_all_frames_need_a_limit_above_zero():
+    with pytest.raises(ValueError, match="`max_frames >= 1` must hold, but got max_frames=0"):
+        AllFrames(0)
 
 
 def test_inputs_are_bytes_and_their_count():

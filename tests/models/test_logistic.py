@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yt8m_exp.models import logistic
+from tests.models import configured
 from yt8m_exp.training.losses import cross_entropy
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "models" / "logistic.head.npz")
@@ -11,7 +11,7 @@ KERNEL, BIAS = (GOLDEN[f"var:tower/fully_connected/{name}"] for name in ("weight
 
 
 def golden():
-    model = logistic.build({"x": 10}, 7, normalize="joint")
+    model = configured.build("logistic", {"x": 10}, 7, "normalize=joint")
     model.set_weights([KERNEL, BIAS])
     return model
 
@@ -36,7 +36,7 @@ def test_loss_and_gradients_are_those_of_the_starter_code():
 
 
 def test_probabilities_worked_by_hand():
-    model = logistic.build({"rgb": 2, "audio": 1}, 2, normalize="none")
+    model = configured.build("logistic", {"rgb": 2, "audio": 1}, 2, "normalize=none")
     model.set_weights([np.array([[1, 0], [0, 2], [-1, 0]], "f"), np.array([0.5, -1], "f")])
     predictions = model({"rgb": np.array([[2, 3]], "f"), "audio": np.array([[4]], "f")})
     np.testing.assert_allclose(predictions, [[1 / (1 + np.exp(1.5)), 1 / (1 + np.exp(-5))]], 1e-6)
@@ -50,7 +50,7 @@ def test_each_feature_or_the_whole_vector_gets_length_one():
         "none": [3, 4, 12, 0],
     }
     for normalize, x in expected.items():
-        model = logistic.build({"rgb": 2, "audio": 2}, 4, normalize=normalize)
+        model = configured.build("logistic", {"rgb": 2, "audio": 2}, 4, f"normalize={normalize}")
         model.set_weights([np.eye(4, dtype="f"), np.zeros(4, "f")])
         np.testing.assert_allclose(
             model({"rgb": rgb, "audio": audio}), 1 / (1 + np.exp(-np.array([x]))), 1e-5
@@ -58,13 +58,13 @@ def test_each_feature_or_the_whole_vector_gets_length_one():
 
 
 def test_a_zero_vector_stays_zero():
-    model = logistic.build({"a": 3}, 2, bias=-2.0)
+    model = configured.build("logistic", {"a": 3}, 2, "head.initial_bias=-2")
     predictions = model({"a": np.zeros((1, 3), "f")})
     np.testing.assert_allclose(predictions, [[1 / (1 + np.exp(2))] * 2], rtol=1e-6)
 
 
 def test_dropout_acts_in_training_only():
-    model = logistic.build({"a": 100}, 5, dropout=0.5)
+    model = configured.build("logistic", {"a": 100}, 5, "dropout=0.5")
     x = {"a": np.ones((1, 100), "f")}
     assert np.array_equal(model(x), model(x))
     assert not np.array_equal(model(x, training=True), model(x, training=True))

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from hydra.errors import InstantiationException
 
+from tests.models import configured
 from tests.models.starter_code import CLASSES, FEATURES, Golden, behind
 from yt8m_exp.models import lstm
 
@@ -20,7 +22,7 @@ def of_all_layers(golden, kind):
 @pytest.fixture
 def case():
     golden = Golden("lstm2")
-    model = lstm.build(FEATURES, CLASSES, cells=6, layers=2, normalize="joint")
+    model = configured.build("lstm", FEATURES, CLASSES, "units=6", "layers=2", "normalize=joint")
     model.set_weights(of_all_layers(golden, "var:tower/"))
     tail, x = behind(model, "features"), golden["input_l2_normalized"]
     return golden, model, lambda training: tail(x, golden["num_frames"], training)
@@ -47,7 +49,8 @@ def test_loss_and_gradients_are_those_of_the_starter_code(case, kind, place):
         np.testing.assert_allclose(gradient, value, atol=1e-6)
 
 
-@pytest.mark.parametrize("sizes", [{"cells": 0}, {"layers": 0}])
-def test_a_size_out_of_its_range_is_refused(sizes):
-    with pytest.raises(ValueError, match="`cells >= 1` and `layers >= 1` must hold, but got"):
-        lstm.build(FEATURES, CLASSES, **sizes)
+@pytest.mark.parametrize("size", ["units=0", "layers=0"])
+def test_a_size_out_of_its_range_is_refused(size):
+    sentence = "`units >= 1` and `layers >= 1` must hold, but got"
+    with pytest.raises(InstantiationException, match=sentence):
+        configured.build("lstm", FEATURES, CLASSES, size)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yt8m_exp.models import moe
+from tests.models import configured
+from yt8m_exp.models.heads import MixtureOfExperts
 from yt8m_exp.training.losses import cross_entropy
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "models" / "moe2.head.npz")
@@ -13,14 +14,15 @@ CLASSES = 7
 
 
 def golden():
-    model = moe.build({"x": 10}, CLASSES, experts=2, normalize="joint")
+    model = configured.build("moe", {"x": 10}, CLASSES, "head.experts=2", "normalize=joint")
     model.set_weights([GOLDEN[f"var:tower/{name}"] for name in NAMES])
     return model
 
 
 def one_class(gates, experts, bias=0.0):
     """The probability of one class on the input 1, from the logits of its gates and experts."""
-    model = moe.build({"x": 1}, 1, experts=len(experts), normalize="none")
+    words = (f"head.experts={len(experts)}", "normalize=none")
+    model = configured.build("moe", {"x": 1}, 1, *words)
     biases = np.full(len(experts), bias, "f")
     model.set_weights([np.array([gates], "f"), np.array([experts], "f"), biases])
     return float(model({"x": np.ones((1, 1), "f")})[0, 0])
@@ -74,11 +76,11 @@ def test_equal_experts_are_one():
 
 def test_a_mixture_needs_an_expert():
     with pytest.raises(ValueError, match="`experts >= 1` must hold, but got experts=0"):
-        moe.build({"x": 3}, 2, experts=0)
+        MixtureOfExperts(experts=0, l2=0.0, initial_bias=0.0, gate_initializer="zeros")
 
 
 def test_dropout_acts_in_training_only():
-    model = moe.build({"a": 100}, 5, dropout=0.5)
+    model = configured.build("moe", {"a": 100}, 5, "dropout=0.5")
     x = {"a": np.ones((1, 100), "f")}
     assert np.array_equal(model(x), model(x))
     assert not np.array_equal(model(x, training=True), model(x, training=True))

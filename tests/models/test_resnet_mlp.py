@@ -1,17 +1,17 @@
 import keras
 import numpy as np
 import pytest
+from hydra.errors import InstantiationException
 
-from yt8m_exp.models import resnet_mlp
+from tests.models import configured
 
 FEATURES = {"rgb": 3, "audio": 2}
 RNG = np.random.default_rng(0)
 VIDEOS = {"rgb": RNG.normal(size=(4, 3)), "audio": RNG.normal(size=(4, 2))}
 
 
-def build(**options):
-    given = {"width": 4, "dropout": 0.0} | options
-    return resnet_mlp.build(FEATURES, 5, **given)
+def build(*overrides):
+    return configured.build("resnet_mlp", FEATURES, 5, "units=4", "dropout=0", *overrides)
 
 
 def prepared(x, weights):
@@ -24,7 +24,7 @@ def prepared(x, weights):
 
 def test_the_probabilities_are_those_of_the_formula():
     keras.utils.set_random_seed(0)
-    model = build(layers=2)
+    model = build("layers=2")
     for variable in model.weights:
         variable.assign(RNG.normal(size=variable.shape))
     weights = {layer.name: [np.asarray(w) for w in layer.weights] for layer in model.layers}
@@ -42,7 +42,7 @@ def test_the_probabilities_are_those_of_the_formula():
 
 
 def test_gradients_reach_the_first_layer_past_the_others():
-    model = build(layers=6)
+    model = build("layers=6")
     for number in range(1, 7):
         for weight in model.get_layer(f"layer_{number}").weights:
             weight.assign(np.zeros(weight.shape))
@@ -53,17 +53,17 @@ def test_gradients_reach_the_first_layer_past_the_others():
 
 
 def test_dropout_is_for_training_alone():
-    model = build(dropout=0.9)
+    model = build("dropout=0.9")
     calls = [np.asarray(model(VIDEOS, training=training)) for training in (False, False, True)]
     assert np.array_equal(calls[0], calls[1])
     assert not np.allclose(calls[0], calls[2])
 
 
 def test_the_head_may_be_a_mixture():
-    assert build(head="moe", experts=3).get_layer("experts").units == 15
+    assert build("head=moe", "head.experts=3").get_layer("experts").units == 15
 
 
-@pytest.mark.parametrize("wrong", [{"layers": 0}, {"width": 0}])
+@pytest.mark.parametrize("wrong", ["layers=0", "units=0"])
 def test_a_network_without_units_is_refused(wrong):
-    with pytest.raises(ValueError, match="`layers >= 1` and `width >= 1` must hold"):
-        build(**wrong)
+    with pytest.raises(InstantiationException, match="`units >= 1` and `layers >= 1` must hold"):
+        build(wrong)

@@ -4,13 +4,13 @@ import pytest
 import tensorflow as tf
 
 from tests.data.examples import text
+from tests.models import configured
 from tests.verbs import PROJECT, SCORED, record, sample_records
 from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation.scoring import best, predictor
-from yt8m_exp.models import frame_logistic
 from yt8m_exp.serving import exports
 
 FRAMES = "sample/frame/validate/train0352.tfrecord"
@@ -29,8 +29,8 @@ def served(tagger, tmp_path_factory):
 @pytest.fixture(scope="module")
 def of_frames() -> keras.Model:
     keras.utils.set_random_seed(0)
-    words = {"max_frames": 300, "sampling": "none", "samples": 30, "normalize": "joint"}
-    return frame_logistic.build(FRAME_SCHEMA.features, FRAME_SCHEMA.classes, **words)
+    sizes = FRAME_SCHEMA.features, FRAME_SCHEMA.classes
+    return configured.build("frame_logistic", *sizes, "normalize=joint")
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
     """Returns the weights and the training curve after a few steps on the sample."""
     import keras
 
+    from tests.models import configured
     from yt8m_exp.data import pipeline, shards
     from yt8m_exp.data.records import Schema
-    from yt8m_exp.models import logistic
     from yt8m_exp.training import cluster, losses, step
     from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit
 
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = logistic.build({"mean_audio": SIZE}, CLASSES, bias=-3.0)
+        model = configured.build("logistic", {"mean_audio": SIZE}, CLASSES, "head.initial_bias=-3")
         optimizer = keras.optimizers.SGD(  # unlike Adam, it knows a gradient's length
             momentum=0.9, use_ema=True, ema_momentum=0.5
         )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models import configured
 from yt8m_exp.data.pipeline import Shuffle, training_batches
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.models import logistic
 from yt8m_exp.training import step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit
@@ -198,7 +198,7 @@ def trained(sample, folder, *, stops=(), examples=2000):
     """Trains on the sample, interrupted after so many steps each time; returns all it changed."""
     for stop in (*stops, None):
         keras.utils.set_random_seed(0)
-        model = logistic.build({"mean_audio": 128}, 3862, dropout=0.3, bias=-6.0)
+        model = configured.build("logistic", {"mean_audio": 128}, 3862, "dropout=0.3")
         optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=0.9)
         optimizer.build(model.trainable_variables)
         manager = CheckpointManager(folder, Learner(model, optimizer), sample.digest)

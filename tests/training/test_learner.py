@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yt8m_exp.models import logistic, moe
+from tests.models import configured
 from yt8m_exp.training import step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import TrainState
@@ -13,8 +13,8 @@ from yt8m_exp.training.losses import cross_entropy
 BATCH = {"x": np.eye(4, dtype=np.float32), "labels": np.array([[0], [1], [2], [-1]], np.int32)}
 
 
-def learner(make=logistic, optimizer=keras.optimizers.Adam, steps=0, **options):
-    model = make.build({"x": 4}, 3, dropout=0.5)
+def learner(make="logistic", optimizer=keras.optimizers.Adam, steps=0, **options):
+    model = configured.build(make, {"x": 4}, 3, "dropout=0.5")
     built = optimizer(**options)
     built.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
@@ -52,7 +52,7 @@ def test_the_last_checkpoint_is_the_one_that_counts(tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [{"make": moe}, {"optimizer": keras.optimizers.SGD}, {"use_ema": True}],
+    [{"make": "moe"}, {"optimizer": keras.optimizers.SGD}, {"use_ema": True}],
 )
 def test_a_checkpoint_of_another_model_or_optimizer_is_refused(tmp_path, other):
     CheckpointManager(tmp_path, learner(), "data").save(TrainState(), is_best=False)

@@ -8,16 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tests.models import configured
 from yt8m_exp.config import compose
 from yt8m_exp.jobs import recipe, sources
 
-FRAME_LEVEL = [
-    path.stem
-    for path in sorted(Path(compose.CONF, "model").glob("*.yaml"))
-    if "max_frames" in path.read_text()
-]
-SIZES = {"clusters": 16, "hidden": 8, "cells": 8, "layers": 1}
-CHANCE = ("model.sampling=random", "model.samples=8", "model.dropout=0.5", "ema_half_life=100")
+FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
+CHANCE = ("model.sampling=random", "model.dropout=0.5", "ema_half_life=100")
 BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
 
 
@@ -67,8 +63,8 @@ def begin(name: str, folder: Path, *, seed: int):
 
     words = [f"model={name}", "data=frame", "~data.features.rgb"]
     words += [*CHANCE, f"seed={seed}"]
-    sizes = compose.compose("train", words).model.keys() & SIZES.keys()
-    cfg = compose.compose("train", [*words, *(f"model.{size}={SIZES[size]}" for size in sizes)])
+    cfg = compose.compose("train", words)
+    configured.shrink(cfg.model)
     strategy = recipe.strategy(cfg)
     learner = recipe.learner(cfg, strategy)
     manifest = shards.scan(**sources.arguments(cfg, "train"))

@@ -120,7 +120,9 @@ def test_options_that_left_no_weight_are_given(prefix):
     write_checkpoint(prefix, golden_weights("logistic"))
     model = load(prefix, "logistic", features=FEATURES, options={"normalize": "none"})
     assert "normalized" not in [layer.name for layer in model.layers]
-    with pytest.raises(ValueError, match=r"must be among classes, normalize, .* \{'clusters': 3\}"):
+    with pytest.raises(
+        ValueError, match=r"must be among normalize, dropout, but got \{'clusters': 3\}"
+    ):
         load(prefix, "logistic", features=FEATURES, options={"clusters": 3})
 
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from hydra.utils import instantiate
 
+from tests.models import configured
 from yt8m_exp.config import compose
-from yt8m_exp.models import logistic, moe
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
 
@@ -32,9 +32,9 @@ def made_up(seed=0, videos=32):
     return {"x": rng.normal(size=(videos, FEATURES)).astype(np.float32), "labels": ids(labels)}
 
 
-def built(optimizer, **options):
+def built(optimizer, *overrides):
     keras.utils.set_random_seed(0)
-    model = logistic.build({"x": FEATURES}, CLASSES, **options)
+    model = configured.build("logistic", {"x": FEATURES}, CLASSES, *overrides)
     optimizer.build(model.trainable_variables)
     return model
 
@@ -52,9 +52,8 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
     config = json.loads(str(trace["config"]))
     kind = path.stem.split("_")[0]
     cfg = compose.compose("train", ["experiment=starter_code"])
-    model = {"logistic": logistic, "moe": moe}[kind].build(
-        {"x": FEATURES}, CLASSES, normalize=cfg.model.normalize, l2=cfg.model.l2
-    )
+    words = (f"normalize={cfg.model.normalize}", f"head.l2={cfg.model.head.l2}")
+    model = configured.build(kind, {"x": FEATURES}, CLASSES, *words)
     optimizer = instantiate(cfg.optimizer, learning_rate=0.0)
     optimizer.build(model.trainable_variables)
     schedule = instantiate(
@@ -94,7 +93,7 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
 
 def test_the_loss_is_that_before_the_update_without_regularisation():
     optimizer = keras.optimizers.SGD()
-    model = built(optimizer, l2=10.0)
+    model = built(optimizer, "head.l2=10")
     batch = made_up()
     expected = cross_entropy(batch["labels"], model({"x": batch["x"]}))
     np.testing.assert_allclose(make(model, optimizer)(batch, 0.1), expected, rtol=1e-6)
@@ -104,7 +103,7 @@ def test_regularisation_shortens_kernels_and_not_biases():
     batch, weights = made_up(), {}
     for l2 in (0.0, 1.0):
         optimizer = keras.optimizers.SGD()
-        model = built(optimizer, l2=l2)
+        model = built(optimizer, f"head.l2={l2}")
         start = model.trainable_variables[0].numpy()
         make(model, optimizer)(batch, 0.1)
         weights[l2] = [variable.numpy() for variable in model.trainable_variables]
@@ -203,7 +202,7 @@ def test_before_the_first_step_there_is_no_average():
 def test_what_was_not_rated_does_not_move_a_weight(jit_compile):
     """Plain descent on the first three classes: all others keep their weights to the last bit."""
     optimizer = keras.optimizers.SGD()
-    model = built(optimizer, l2=0.0)
+    model = built(optimizer, "head.l2=0")
     before = model.get_weights()
     batch = made_up() | {"rated": np.tile(np.array([[2, 0, 1, -1]], np.int32), (32, 1))}
     predictions = model({"x": batch["x"]})

@@ -18,7 +18,7 @@ GOOD = {
     "overrides": ["model=moe"],
     "objectives": {"val/gap": "maximize"},
     "trials": 3,
-    "space": {"model.experts": {"type": "int", "low": 1, "high": 8}},
+    "space": {"model.head.experts": {"type": "int", "low": 1, "high": 8}},
 }
 
 
@@ -80,19 +80,21 @@ def test_a_wrong_file_is_refused(changes, sentence):
 
 
 def test_constraints_are_told_apart_by_what_decides_them():
-    definition = parse(constraints=["model.experts % 2 == 0", "parameters <= 10 * model.experts"])
-    assert [c.text for c in definition.static] == ["model.experts % 2 == 0"]
-    assert [c.text for c in definition.measured] == ["parameters <= 10 * model.experts"]
+    definition = parse(
+        constraints=["model.head.experts % 2 == 0", "parameters <= 10 * model.head.experts"]
+    )
+    assert [c.text for c in definition.static] == ["model.head.experts % 2 == 0"]
+    assert [c.text for c in definition.measured] == ["parameters <= 10 * model.head.experts"]
 
 
 def test_a_first_trial_that_breaks_a_constraint_is_refused():
-    with pytest.raises(ValueError, match=r"breaks the constraint `model.experts > 2`"):
-        searched(parse(constraints=["model.experts > 2"]))
+    with pytest.raises(ValueError, match=r"breaks the constraint `model.head.experts > 2`"):
+        searched(parse(constraints=["model.head.experts > 2"]))
 
 
 def test_a_constraint_on_a_key_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match=r"`model.expert` is no key .* `model.experts`"):
-        searched(parse(constraints=["model.expert > 2"]))
+    with pytest.raises(ValueError, match=r"`model.head.expert` is no key .* `model.head.experts`"):
+        searched(parse(constraints=["model.head.expert > 2"]))
 
 
 def test_what_makes_trials_comparable_makes_the_identity():

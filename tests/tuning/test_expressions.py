@@ -2,7 +2,14 @@ import pytest
 
 from yt8m_exp.tuning.expressions import Expression
 
-VALUES = {"model": "moe", "model.experts": 4, "model.width": 96, "clip.norm": None, "a": 2, "b": 3}
+VALUES = {
+    "model": "moe",
+    "model.head.experts": 4,
+    "model.units": 96,
+    "clip.norm": None,
+    "a": 2,
+    "b": 3,
+}
 
 
 @pytest.mark.parametrize(
@@ -11,17 +18,17 @@ VALUES = {"model": "moe", "model.experts": 4, "model.width": 96, "clip.norm": No
         ("model=moe", True),
         ("model = logistic", False),
         ("model=[moe, logistic]", True),
-        ("model.experts=4", True),
+        ("model.head.experts=4", True),
         ("clip.norm=null", True),
         ("model == 'moe'", True),
-        ("model.width % model.experts == 0", True),
+        ("model.units % model.head.experts == 0", True),
         ("a + b * 2 - a // 2", 7),
         ("-a + b / 2", -0.5),
         ("1 < a <= b", True),
         ("a > b or b != 3", False),
         ("a < b and b < 4", True),
         ("b in [1, 2]", False),
-        ("model.width", 96),
+        ("model.units", 96),
         ("1e-5", 1e-5),
     ],
 )
@@ -30,8 +37,8 @@ def test_an_expression_has_the_value_that_python_gives_it(text, value):
 
 
 def test_the_keys_of_an_expression_are_known():
-    assert Expression("model.width % model.experts == 0 and a > 1").keys == {
-        *("model.width", "model.experts", "a")
+    assert Expression("model.units % model.head.experts == 0 and a > 1").keys == {
+        *("model.units", "model.head.experts", "a")
     }
     assert Expression("model=moe").keys == {"model"}
 

@@ -25,14 +25,14 @@ def proposals(space, count=30):
 
 @pytest.fixture(scope="module")
 def conditional():
-    return parse(learning_rate=RATE, model=MODELS, model__experts=EXPERTS)
+    return parse(learning_rate=RATE, model=MODELS, model__head__experts=EXPERTS)
 
 
 def test_a_parameter_is_there_where_its_condition_holds(conditional):
     found = proposals(conditional)
     assert {params["model"] for params in found} == {"logistic", "moe"}
     for params in found:
-        assert ("model.experts" in params) == (params["model"] == "moe")
+        assert ("model.head.experts" in params) == (params["model"] == "moe")
         assert 0.001 <= params["learning_rate"] <= 0.05
 
 
@@ -73,7 +73,7 @@ def test_null_and_lists_are_choices():
     [
         ({}, "its `space` is empty"),
         ({"learnin_rate": RATE}, "`learnin_rate` is no key .* Did you mean `learning_rate`?"),
-        ({"model__experts": EXPERTS | {"when": None}}, "`model.experts` is no key"),
+        ({"model__head__experts": EXPERTS | {"when": None}}, "`model.head.experts` is no key"),
         ({"learning_rate": RATE | {"low": 0.1}}, r"low <= high must hold, but got 0.1 and 0.05"),
         ({"learning_rate": RATE | {"low": 0.0}}, "a log range must begin above 0"),
         ({"learning_rate": RATE | {"hi": 1}}, "a float has no `hi`, only high, log, low"),
@@ -81,13 +81,16 @@ def test_null_and_lists_are_choices():
         ({"learning_rate": {"low": 1, "high": 2}}, "must have a `type` of float, int, cat"),
         ({"model": {"type": "categorical", "choices": []}}, "`choices` must be a list of values"),
         ({"learning_rate": RATE | {"step": 0.1}}, "must have `log` or `step`, not both"),
-        ({"model__experts": EXPERTS, "model": MODELS}, "`model`, which must stand before it"),
+        ({"model__head__experts": EXPERTS, "model": MODELS}, "`model`, which must stand before it"),
         (
-            {"model": MODELS, "model__experts": EXPERTS | {"when": "model=lstm"}},
-            "`model.experts` would never be varied: `model=lstm` holds nowhere",
+            {"model": MODELS, "model__head__experts": EXPERTS | {"when": "model=lstm"}},
+            "`model.head.experts` would never be varied: `model=lstm` holds nowhere",
         ),
         (
-            {"model": MODELS, "model__experts": EXPERTS | {"when": "model=='moe' and epochs > 10"}},
+            {
+                "model": MODELS,
+                "model__head__experts": EXPERTS | {"when": "model=='moe' and epochs > 10"},
+            },
             "`model=='moe' and epochs > 10` holds nowhere",
         ),
         (

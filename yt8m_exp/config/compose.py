@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp import spec
+from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
 
 CONF = str(Path(__file__).parents[2] / "conf")
@@ -33,10 +34,11 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
         choices: whether Hydra's own configuration, with the choice of each group, is in it too.
     """
     register_resolvers()
+    words = groups.to_hydra(overrides)
     if GlobalHydra.instance().is_initialized():
-        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+        return hydra.compose(verb, words, return_hydra_config=choices)
     with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
-        return hydra.compose(verb, list(overrides), return_hydra_config=choices)
+        return hydra.compose(verb, words, return_hydra_config=choices)
 
 
 def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -51,9 +53,10 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         cfg = compose(verb, overrides, choices=True)
     except HydraException as error:
         raise ValueError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
-    groups = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
+    choices = cfg.hydra.runtime.choices.items()
+    chosen = {groups.from_hydra(key): value for key, value in choices if "/" not in key}
     keys = [str(key) for key in cfg if key != "hydra"]
-    return groups | leaves(plain(OmegaConf.masked_copy(cfg, keys)))
+    return chosen | leaves(plain(OmegaConf.masked_copy(cfg, keys)))
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -91,21 +94,31 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
     before = leaves(plain(compose(verb, [w for w in words if w.partition("=")[0] in CHOICES])))
     values, named = plain(cfg), given()
     after = leaves(values)
-    groups = {key.removesuffix("._target_") for key in after if key.endswith("._target_")}
+    targets = {key.removesuffix("._target_") for key in after if key.endswith("._target_")}
     whole = {
         group
-        for group in groups
+        for group in targets
         if (group in named and group not in CHOICES)
         or after[f"{group}._target_"] != before.get(f"{group}._target_")
     }
-    changed = {k: v for k, v in after.items() if k in named or before.get(k, ...) != v}
-    single = {k: v for k, v in changed.items() if k.partition(".")[0] not in whole}
-    return {group: values[group] for group in whole} | single
+    single = {k: v for k, v in after.items() if k in named or before.get(k, ...) != v}
+    changed = {group: select(values, group) for group in whole} | single
+    inside = tuple(f"{group}." for group in whole)
+    return {key: value for key, value in changed.items() if not key.startswith(inside)}
 
 
 def given() -> set[str]:
     """Returns the keys and groups that the command line names."""
-    return {word.lstrip("+").partition("=")[0] for word in _words()}
+    return {groups.from_hydra(word.lstrip("+").partition("=")[0]) for word in _words()}
+
+
+def select(values: Mapping[str, Any], key: str) -> Any:
+    """Returns the value of a dotted key; raises KeyError where there is none."""
+    for part in key.split("."):
+        if not isinstance(values, Mapping):
+            raise KeyError(key)
+        values = values[part]
+    return values
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from yt8m_exp.config import compose
+
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -141,7 +143,6 @@ RANGES = {
     "less_than_equal": "<=",
 }
 EMPTY = ("string_too_short", "too_short")
-MISSING = object()
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -156,9 +157,10 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
         ValueError: the first such value, with its key.
     """
     for key, kind in TYPES[verb].items():
-        value = select(values, key)
-        if value is MISSING:
-            continue
+        try:
+            value = compose.select(values, key)
+        except KeyError:
+            continue  # of another level of the data, or left out by ~key
         try:
             TypeAdapter(kind, config=STRICT).validate_python(value)
         except ValidationError as error:
@@ -173,16 +175,6 @@ def keys_of_text(verb: str) -> set[str]:
 def keys_of_patterns(verb: str) -> set[str]:
     """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
     return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
-
-
-def select(values: Mapping[str, Any], key: str) -> Any:
-    """Returns the value of a dotted key, or MISSING."""
-    found: Any = values
-    for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return MISSING
-        found = found[part]
-    return found
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from yt8m_exp.data.means import MEAN, Means
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.models.frames import MeanFrame
-from yt8m_exp.models.sampling import Choose
+from yt8m_exp.models.sampling import AllFrames
 
 
 class Entry:
@@ -41,11 +41,11 @@ class Entry:
 def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
     """Returns the means that are all a model looks at, if that is so, and what lies behind them."""
     averaging = [layer for layer in model.layers if isinstance(layer, MeanFrame)]
-    choosing = [layer for layer in model.layers if isinstance(layer, Choose)]
-    if len(averaging) != 1 or [layer.sampling for layer in choosing] != ["none"]:
+    sampling = [layer for layer in model.layers if isinstance(layer, AllFrames)]
+    if len(averaging) != 1 or len(sampling) != 1:
         return None, None
     try:
         behind = keras.Model(averaging[0].output, model.output)
     except ValueError:  # the output depends on other things, too
         return None, None
-    return Means(averaging[0].normalize, choosing[0].max_frames), behind
+    return Means(averaging[0].normalize, sampling[0].max_frames), behind

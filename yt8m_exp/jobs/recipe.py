@@ -79,11 +79,12 @@ def _require_level(model: Any, level: str) -> None:
 
 
 def _require_frames(cfg: DictConfig) -> None:
-    if cfg.data.level == "frame" and cfg.data.max_frames < cfg.model.max_frames:
+    if cfg.data.level == "frame" and cfg.data.max_frames < cfg.model.sampling.max_frames:
         raise ValueError(
-            "`data.max_frames >= model.max_frames` must hold, as a model is served all frames that "
-            f"it takes, but got data.max_frames={cfg.data.max_frames}, model.max_frames="
-            f"{cfg.model.max_frames}. Set model.max_frames alone: the data's follows it."
+            "`data.max_frames >= model.sampling.max_frames` must hold, as a model is served all "
+            f"frames that it takes, but got data.max_frames={cfg.data.max_frames}, "
+            f"model.sampling.max_frames={cfg.model.sampling.max_frames}. Set "
+            "model.sampling.max_frames alone: the data's follows it."
         )
 
 

@@ -15,11 +15,12 @@ def resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
     Raises:
-        ValueError: the command line asks for another model, group or order of the videos, or the
-            data are others.
+        ValueError: the keys of the model have changed since, the command line asks for another
+            model, group or order of the videos, or the data are others.
         FileNotFoundError: a pattern matches no shard.
     """
     before = compose.from_plain(configuration.read_config(cfg.resume))
+    require_known_keys(cfg.resume, before.model)
     _require_same_choices(cfg, before)
     resumed = before.copy()
     for key, value in compose.changes("train", cfg).items():
@@ -40,6 +41,18 @@ def resumed(cfg: DictConfig) -> DictConfig:
     for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
         datasets.require_same(cfg.resume, manifest, context=context)  # before the run is opened
     return resumed
+
+
+def require_known_keys(run_id: str, model: DictConfig) -> None:
+    """Refuses a run whose model was configured by keys that its builder does not take today."""
+    name = model._target_.split(".")[-2]
+    known = compose.compose("train", [f"model={name}"]).model
+    if set(model) != set(known):
+        raise ValueError(
+            f"The run {run_id} cannot be resumed, as the keys of model={name} have changed since "
+            f"({', '.join(model)} then, {', '.join(known)} now); start_from={run_id} starts a new "
+            "run from its weights."
+        )
 
 
 def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:

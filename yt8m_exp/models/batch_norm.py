@@ -1,9 +1,9 @@
-"""Batch normalisation as in the starter code, over the frames that count.
+"""Batch normalisation as in the starter code, over frames without padding.
 
 Source: S. Ioffe and C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03167.
-Keras' own layer has other moving variances (it averages the biased ones) and always touches every
-value, where the bag of frames (`dbof`) gets by with its largest. As there and in the starter code,
-each replica normalises by its own rows, and the averages kept are those of the first one.
+Keras' own layer averages biased variances, and it normalises every value, where the bag of frames
+(`dbof`) normalises only the largest. As in Keras and in the starter code, each replica normalises
+by its own rows, and the moving averages are those of the first replica.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from keras import ops
 
 
 class Moments(NamedTuple):
-    """Mean (D,) and variance (D,), biased, of so many rows."""
+    """Mean (D,) and biased variance (D,) of rows, and their number."""
 
     mean: keras.KerasTensor
     variance: keras.KerasTensor
@@ -21,7 +21,7 @@ class Moments(NamedTuple):
 
 
 def moments(x: keras.KerasTensor, weights: keras.KerasTensor) -> Moments:
-    """Returns the moments of the rows of x (N, D) that have the weight 1, not 0 (N,)."""
+    """Returns the moments of the rows of x (N, D) whose weight (N,) is 1; others have weight 0."""
     weights = ops.cast(weights, "float32")
     rows = ops.sum(weights)
     means = _sums(ops.cast(x, "float32"), weights) / ops.maximum(rows, 1)
@@ -32,7 +32,7 @@ def moments(x: keras.KerasTensor, weights: keras.KerasTensor) -> Moments:
 def _sums(x, weights):
     """Returns the weighted sums over rows of x and of its squares (2, D).
 
-    The gradient of both is made at once: x may be the largest tensor of a model.
+    One gradient covers both, which saves memory: x may be the largest tensor of a model.
     """
     sums = ops.concatenate([ops.matmul(weights[None], y) for y in (x, ops.square(x))])
 
@@ -44,10 +44,10 @@ def _sums(x, weights):
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class BatchNorm(keras.layers.Layer):
-    """Gives each of D values mean zero and variance one over the rows of a batch, then rescales.
+    """Normalises each of D values to mean zero and variance one over a batch, then rescales it.
 
     Args:
-        decay: weight of the past in the moving averages, which are what counts in inference.
+        decay: of the moving averages, which are used in inference.
         epsilon: added to the variance.
     """
 

@@ -1,4 +1,4 @@
-"""Deep bag of frames: clusters vote for each frame, the bag keeps each cluster's strongest vote.
+"""Deep bag of frames: a layer of clusters for each frame, pooled over the frames of a video.
 
 Source: S. Abu-El-Haija et al., "YouTube-8M", 2016, https://arxiv.org/abs/1609.08675, section 4.1.2;
 DbofModel of google/youtube-8m, frame_level_models.py.
@@ -10,10 +10,11 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
-from yt8m_exp import spec
-from yt8m_exp.models import frames, heads, inputs
+from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm, Moments, moments
-from yt8m_exp.models.sampling import Sampling
+from yt8m_exp.models.heads import Head
+from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.sampling import FrameSampler, Sampling
 
 Activation = Literal["sigmoid", "relu6", "relu"]
 Pooling = Literal["max", "average"]
@@ -23,57 +24,43 @@ def build(
     features: Mapping[str, int],
     classes: int,
     *,
-    max_frames: int = spec.MAX_FRAMES,
-    sampling: Sampling = "random",
-    samples: int = 30,
-    normalize: inputs.Normalize = "each",
-    clusters: int = 8192,
-    hidden: int = 1024,
-    activation: Activation = "sigmoid",
-    pooling: Pooling = "max",
-    batch_norm: bool = True,
-    dropout: float = 0.0,
-    head: heads.Head = "moe",
-    experts: int = 2,
-    l2: float = 1e-8,
-    bias: float = 0.0,
-    even_start: bool = False,
+    sampling: Sampling,
+    head: Head,
+    normalize: Normalize,
+    clusters: int,
+    units: int,
+    activation: Activation,
+    pooling: Pooling,
+    batch_norm: bool,
+    dropout: float,
 ) -> keras.Model:
     """Builds the model.
 
     Args:
         features: the size of each input by name.
         classes: C, the number of probabilities.
-        max_frames: see `sampling.Choose`.
-        sampling: see `sampling.Choose`.
-        samples: see `sampling.Choose`.
+        sampling: samples the frames; see the module `sampling`.
+        head: classifies the hidden layer; see the module `heads`.
         normalize: see `frames.Dequantize`.
         clusters: K, see `Bag`.
-        hidden: size of the layer between the bag and the head.
+        units: of the hidden layer between the bag and the head.
         activation: of clusters and hidden layer; sigmoid in 2019, relu6 in 2017.
         pooling: see `Bag`.
         batch_norm: see `Bag`; where false, the hidden layer has a bias as well.
-        dropout: share of the hidden layer dropped in training.
-        head: see `heads.head`.
-        experts: see `heads.moe`.
-        l2: weight of the regulariser of the head.
-        bias: the logit that every expert starts from.
-        even_start: see `heads.moe`.
+        dropout: share of the hidden layer that is dropped in training.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
     """
     named = frames.named(features)
-    x, count = frames.joined(
-        named, max_frames=max_frames, sampling=sampling, samples=samples, normalize=normalize
-    )
-    padded = sampling == "none"
+    x, count = frames.joined(named, sampling, normalize)
+    padded = not isinstance(sampling, FrameSampler)  # which fills all S rows of a video
     x = Bag(clusters, activation, pooling, batch_norm=batch_norm, padded=padded, name="bag")(
         x, count
     )
     x = keras.layers.Dense(
-        hidden,
+        units,
         use_bias=not batch_norm,
         kernel_initializer=_initializer(clusters),
         bias_initializer=keras.initializers.RandomNormal(0.01),
@@ -82,25 +69,22 @@ def build(
     x = BatchNorm(name="hidden_norm")(x) if batch_norm else x
     x = keras.layers.Activation(activation, name="activation")(x)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    probabilities = heads.head(
-        x, classes, head=head, experts=experts, l2=l2, bias=bias, even_start=even_start
-    )
-    return keras.Model(named, probabilities, name="dbof")
+    return keras.Model(named, head(x, classes), name="dbof")
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class Bag(keras.layers.Layer):
-    """Pools the votes of clusters over the frames of a video: (B, T, D) and (B,) to (B, K).
+    """Pools the activations of clusters over the frames of a video: (B, T, D) and (B,) to (B, K).
 
-    `pool_t activation(norm(norm(x_t) W))`, computed with few passes over the votes: the first norm
-    is folded into W, and as activations only rise, the largest vote is found before the second
-    norm, which then has a T-th of the work. A video without frames has an empty bag, zero.
+    `pool_t activation(norm(norm(x_t) W))`, computed with few passes over the activations: the first
+    norm is folded into W; activations are monotonic, so the maximum is taken before the second
+    norm, which then has a T-th of the work. A video without frames has the bag zero.
 
     Args:
         clusters: K.
-        activation: what makes votes of products.
-        pooling: `max` keeps the strongest vote for a cluster, `average` their mean.
-        batch_norm: whether frames and products are normalised; a bias takes its place otherwise.
+        activation: of the clusters.
+        pooling: `max` keeps the largest activation of a cluster over frames, `average` their mean.
+        batch_norm: whether frames and products are normalised; where false, clusters have a bias.
         padded: whether a video may have fewer than T frames; if not, it has T or none.
 
     Raises:
@@ -149,49 +133,48 @@ class Bag(keras.layers.Layer):
 
     def call(self, x, count, training=False):
         videos, length, size = ops.shape(x)
-        here = frames.mask(x, count)
-        rows, counted = ops.reshape(x, (-1, size)), ops.reshape(here, (-1,))
-        kernel, bias = self._first(rows, counted, training)
-        # Where a norm turns the order around, the largest vote is that of the smallest product.
+        mask = frames.mask(x, count)
+        rows, weights = ops.reshape(x, (-1, size)), ops.reshape(mask, (-1,))
+        kernel, bias = self._first(rows, weights, training)
+        # A negative gamma reverses the order: the maximum is then at the smallest product.
         sign = ops.where(self.cluster_norm.gamma < 0, -1.0, 1.0) if self.batch_norm else 1.0
         products = ops.matmul(rows, ops.cast(kernel * sign, rows.dtype))
-        scale, shift = self._second(products, counted, sign, bias, training)
+        scale, shift = self._second(products, weights, sign, bias, training)
         products = ops.reshape(products, (videos, length, self.clusters))
         if self.pooling == "max":
-            products = ops.where(here[:, :, None], products, -1e30) if self.padded else products
+            products = ops.where(mask[:, :, None], products, -1e30) if self.padded else products
             pooled = self._activate(_largest(products), scale, shift)
         else:
-            votes = self._activate(products, scale, shift)
+            active = self._activate(products, scale, shift)
             share = (
-                ops.cast(here, votes.dtype) / ops.maximum(ops.cast(count, votes.dtype), 1)[:, None]
+                ops.cast(mask, active.dtype)
+                / ops.maximum(ops.cast(count, active.dtype), 1)[:, None]
             )
-            pooled = ops.matmul(share[:, None, :], votes)[:, 0]
+            pooled = ops.matmul(share[:, None, :], active)[:, 0]
         return ops.where(count[:, None] > 0, pooled, 0.0)  # (B, K)
 
-    def _first(self, rows, counted, training):
+    def _first(self, rows, weights, training):
         """Returns the kernel (D, K) and the bias (K,) with the first norm folded in."""
         if not self.batch_norm:
             return self.kernel, self.bias
-        batch = moments(rows, counted) if training else None
+        batch = moments(rows, weights) if training else None
         scale, shift = self.input_norm.affine(batch)
         return scale[:, None] * self.kernel, ops.matmul(shift[None], self.kernel)[0]
 
-    def _second(self, products, counted, sign, bias, training):
-        """Returns the scale and the shift (K,) that make normalised ones of the products."""
+    def _second(self, products, weights, sign, bias, training):
+        """Returns the scale and the shift (K,) that normalise the products."""
         if not self.batch_norm:
             return 1.0, bias
         batch = None
         if training:
-            mean, variance, rows = moments(products, counted)
+            mean, variance, rows = moments(products, weights)
             batch = Moments(mean * sign + bias, variance, rows)
         scale, shift = self.cluster_norm.affine(batch)
         return scale * sign, bias * scale + shift
 
     def _activate(self, products, scale, shift):
-        votes = keras.activations.get(self.activation)(
-            ops.cast(products, "float32") * scale + shift
-        )
-        return ops.cast(votes, self.compute_dtype)
+        normalized = ops.cast(products, "float32") * scale + shift
+        return ops.cast(keras.activations.get(self.activation)(normalized), self.compute_dtype)
 
     def get_config(self):
         return super().get_config() | {
@@ -205,15 +188,15 @@ class Bag(keras.layers.Layer):
 
 @ops.custom_gradient
 def _largest(products):
-    """Returns the largest of the products (B, T, K) over frames; equals share its gradient."""
-    found = ops.max(products, axis=1)
+    """Returns the largest of the products (B, T, K) over frames; equal ones share its gradient."""
+    largest = ops.max(products, axis=1)
 
     def gradient(upstream):
-        is_largest = products == found[:, None]
+        is_largest = products == largest[:, None]
         share = upstream / ops.sum(ops.cast(is_largest, upstream.dtype), axis=1)
         return ops.where(is_largest, share[:, None], 0)
 
-    return found, gradient
+    return largest, gradient
 
 
 def _initializer(inputs: int) -> keras.initializers.Initializer:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import keras
 
-from yt8m_exp import spec
-from yt8m_exp.models import frames, heads, inputs
+from yt8m_exp.models import frames
+from yt8m_exp.models.heads import Head
+from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.sampling import Sampling
 
 
@@ -13,16 +14,10 @@ def build(
     features: Mapping[str, int],
     classes: int,
     *,
-    max_frames: int = spec.MAX_FRAMES,
-    sampling: Sampling = "none",
-    samples: int = 30,
-    normalize: inputs.Normalize = "each",
-    dropout: float = 0.0,
-    head: heads.Head = "logistic",
-    experts: int = 2,
-    l2: float = 1e-8,
-    bias: float = 0.0,
-    even_start: bool = False,
+    sampling: Sampling,
+    head: Head,
+    normalize: Normalize,
+    dropout: float,
 ) -> keras.Model:
     """Builds the model.
 
@@ -31,26 +26,17 @@ def build(
     Args:
         features: the size of each input by name.
         classes: C, the number of probabilities.
-        max_frames: see `sampling.Choose`.
-        sampling: see `sampling.Choose`.
-        samples: see `sampling.Choose`.
+        sampling: samples the frames; see the module `sampling`.
+        head: classifies the mean; see the module `heads`.
         normalize: see `frames.Dequantize`.
-        dropout: share of the mean's values dropped in training.
-        head: see `heads.head`.
-        experts: see `heads.moe`.
-        l2: weight of the regulariser; see `heads.logistic`.
-        bias: the logit that every class starts from.
-        even_start: see `heads.moe`.
+        dropout: share of the mean's values that is dropped in training.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
     """
     named = frames.named(features)
-    parts, count = frames.chosen(named, max_frames=max_frames, sampling=sampling, samples=samples)
+    parts, count = frames.sampled(named, sampling)
     x = frames.MeanFrame(normalize, dtype="float32", name="mean")(parts, count)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    probabilities = heads.head(
-        x, classes, head=head, experts=experts, l2=l2, bias=bias, even_start=even_start
-    )
-    return keras.Model(named, probabilities, name="frame_logistic")
+    return keras.Model(named, head(x, classes), name="frame_logistic")

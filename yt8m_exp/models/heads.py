@@ -1,69 +1,91 @@
-"""Classifiers on top of a vector: probabilities of each class, independently.
+"""Heads: classifiers on top of a vector, which return probabilities of each class, independently.
 
-The regulariser is the starter code's, `l2 * 0.5 * sum(w ** 2)` on the kernels alone.
+A model calls its head as `head(x, classes)` with a vector (B, D) and C; it gets probabilities
+(B, C). All regularisers are the starter code's: `l2 * 0.5 * sum(w ** 2)` on kernels alone.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import keras
 from keras import ops
 
-Head = Literal["logistic", "moe"]
+Head = Callable[[keras.KerasTensor, int], keras.KerasTensor]
+GateInitializer = Literal["zeros", "glorot_uniform"]
 
 
-def head(
-    x: keras.KerasTensor,
-    classes: int,
-    *,
-    head: Head,
-    experts: int,
-    l2: float,
-    bias: float,
-    even_start: bool,
-) -> keras.KerasTensor:
-    """Returns probabilities (B, C) of the classifier of that name on x (B, D).
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression.
 
     Args:
-        x: the vector.
-        classes: C.
-        head: `logistic` or `moe`.
-        experts: see `moe`; nothing to `logistic`.
-        l2: weight of the regulariser.
-        bias: the logit that every class, or every expert, starts from.
-        even_start: see `moe`; nothing to `logistic`.
+        l2: weight of the regulariser, 0 or more.
+        initial_bias: the logit that every class starts from. Most classes are rare: with zero they
+            all start at one half, and the first epochs only bring them down.
 
     Raises:
-        ValueError: there is no such classifier.
+        ValueError: `l2` is negative.
     """
-    if head == "logistic":
-        return logistic(x, classes, l2=l2, bias=bias)
-    if head == "moe":
-        return moe(x, classes, experts=experts, l2=l2, bias=bias, even_start=even_start)
-    raise ValueError(f"`head` must be logistic or moe, but got {head!r}.")
+
+    l2: float
+    initial_bias: float
+
+    def __post_init__(self) -> None:
+        _require_l2(self.l2)
+
+    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+        logits = _dense(self, classes, name="classifier")(x)
+        return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
 
 
-def logistic(x: keras.KerasTensor, classes: int, *, l2: float, bias: float) -> keras.KerasTensor:
-    """Returns probabilities (B, C) of a logistic regression on x (B, D).
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """A mixture of logistic experts for each class.
+
+    Source: M. Jordan and R. Jacobs, "Hierarchical mixtures of experts and the EM algorithm", 1994;
+    with a dummy expert as in arXiv:1609.08675, section 4.3.
 
     Args:
-        x: the vector.
-        classes: C.
-        l2: weight of the regulariser.
-        bias: the logit that every class starts from. Most classes are rare: zero starts them all
-            at one half, and the first epochs are spent on bringing them down.
+        experts: E, experts of each class without the dummy.
+        l2: weight of the regulariser, 0 or more.
+        initial_bias: the logit that every expert starts from; see `Logistic`.
+        gate_initializer: of the gates' kernel. `zeros` gives all experts the same share at first.
+
+    Raises:
+        ValueError: an argument is out of its range.
     """
-    logits = keras.layers.Dense(
-        classes,
-        kernel_regularizer=keras.regularizers.L2(l2 / 2),
-        bias_initializer=keras.initializers.Constant(bias),
-        name="classifier",
-    )(x)
-    return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+
+    experts: int
+    l2: float
+    initial_bias: float
+    gate_initializer: GateInitializer
+
+    def __post_init__(self) -> None:
+        _require_l2(self.l2)
+        if self.experts < 1:
+            raise ValueError(f"`experts >= 1` must hold, but got experts={self.experts}.")
+        if self.gate_initializer not in get_args(GateInitializer):
+            raise ValueError(
+                "`gate_initializer` must be zeros or glorot_uniform, but got "
+                f"{self.gate_initializer!r}."
+            )
+
+    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+        gates = keras.layers.Dense(
+            classes * (self.experts + 1),
+            use_bias=False,
+            kernel_initializer=self.gate_initializer,
+            kernel_regularizer=keras.regularizers.L2(self.l2 / 2),
+            name="gates",
+        )(x)
+        experts = _dense(self, classes * self.experts, name="experts")(x)
+        return Mixture(self.experts, dtype="float32", name="probabilities")(gates, experts)
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class Mixture(keras.layers.Layer):
-    """Mixes experts by gates: `sum_e softmax(gates)_e * sigmoid(experts)_e`, by class.
+    """Mixes experts by gates: `sum_e softmax(gates)_e * sigmoid(experts)_e`, for each class.
 
     The last gate belongs to a dummy expert that always says no. Gates (B, C * (E + 1)) and experts
     (B, C * E) hold all experts of the first class, then of the second, ..., as the starter code's.
@@ -74,8 +96,6 @@ class Mixture(keras.layers.Layer):
 
     def __init__(self, experts: int, **layer) -> None:
         super().__init__(**layer)
-        if experts < 1:
-            raise ValueError(f"`experts >= 1` must hold, but got experts={experts}.")
         self.experts = experts
 
     def call(self, gates, experts):
@@ -89,40 +109,15 @@ class Mixture(keras.layers.Layer):
         return super().get_config() | {"experts": self.experts}
 
 
-def moe(
-    x: keras.KerasTensor,
-    classes: int,
-    *,
-    experts: int,
-    l2: float,
-    bias: float,
-    even_start: bool = True,
-) -> keras.KerasTensor:
-    """Returns probabilities (B, C) of a mixture of logistic experts on x (B, D), one per class.
+def _require_l2(l2: float) -> None:
+    if l2 < 0:
+        raise ValueError(f"`l2 >= 0` must hold, but got l2={l2}.")
 
-    Source: M. Jordan and R. Jacobs, "Hierarchical mixtures of experts and the EM algorithm", 1994;
-    with a dummy expert as in arXiv:1609.08675, section 4.3.
 
-    Args:
-        x: the vector.
-        classes: C.
-        experts: E, without the dummy.
-        l2: weight of the regulariser.
-        bias: the logit that every expert starts from.
-        even_start: whether gates start at zero, equal shares for all, or at random.
-    """
-    mix = Mixture(experts, dtype="float32", name="probabilities")  # checks `experts`
-    gates = keras.layers.Dense(
-        classes * (experts + 1),
-        use_bias=False,
-        kernel_initializer="zeros" if even_start else "glorot_uniform",
-        kernel_regularizer=keras.regularizers.L2(l2 / 2),
-        name="gates",
-    )(x)
-    votes = keras.layers.Dense(
-        classes * experts,
-        kernel_regularizer=keras.regularizers.L2(l2 / 2),
-        bias_initializer=keras.initializers.Constant(bias),
-        name="experts",
-    )(x)
-    return mix(gates, votes)
+def _dense(head: Logistic | MixtureOfExperts, units: int, name: str) -> keras.layers.Dense:
+    return keras.layers.Dense(
+        units,
+        kernel_regularizer=keras.regularizers.L2(head.l2 / 2),
+        bias_initializer=keras.initializers.Constant(head.initial_bias),
+        name=name,
+    )

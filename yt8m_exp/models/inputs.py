@@ -1,4 +1,4 @@
-"""Named inputs and what is done to them before anything is learnt."""
+"""Named video-level inputs, and how they are normalised and joined."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ class L2Normalize(keras.layers.Layer):
     """Scales the last axis to length one.
 
     Args:
-        epsilon: the least squared length that is divided by; a zero vector stays zero.
+        epsilon: the smallest squared length to divide by; a zero vector stays zero.
     """
 
     def __init__(self, epsilon: float = 1e-12, **layer) -> None:
@@ -32,8 +32,8 @@ class L2Normalize(keras.layers.Layer):
 def named(features: Mapping[str, int]) -> dict[str, keras.KerasTensor]:
     """Returns a float32 input (B, D) for each feature, under the feature's own name.
 
-    Whatever order the features are given in, rgb comes before audio, as in the starter code:
-    otherwise weights would depend on the order of a mapping.
+    The order is fixed, rgb before audio as in the starter code: weights must not depend on the
+    order of a mapping.
     """
     ordered = sorted(features.items(), reverse=True)
     return {name: keras.Input((size,), name=name) for name, size in ordered}
@@ -60,7 +60,7 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
 
 
 def require_normalize(normalize: Normalize) -> Normalize:
-    """Returns `normalize`, or raises ValueError where there is no such way."""
+    """Returns `normalize`, or raises ValueError where it is no value of `Normalize`."""
     if normalize not in get_args(Normalize):
         raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
     return normalize
@@ -69,7 +69,7 @@ def require_normalize(normalize: Normalize) -> Normalize:
 def inverse_length(
     squares: Sequence[keras.KerasTensor], normalize: Normalize, epsilon: float = 1e-12
 ) -> list[keras.KerasTensor]:
-    """Returns what each feature is multiplied by to be normalised.
+    """Returns the factor that normalises each feature.
 
     Args:
         squares: the squared length of each feature, of any one shape.

@@ -1,9 +1,9 @@
-"""Keras' LSTM and GRU, made fast where there is no cuDNN: the states of all frames at once.
+"""Keras' LSTM and GRU with two large matrix products in place of one small product for each frame.
 
-Keras multiplies each frame's input by itself and lets the backward pass add up a gradient of the
-kernel for each frame. Here one product makes the inputs of all gates, and in the backward pass one
-product gathers what the loop over frames has left of the kernel's gradient. On a GPU, Keras' own
-layers call cuDNN, which does the same.
+Keras multiplies the input of each frame separately, and its backward pass adds up a gradient of the
+kernel for each frame. Here one product computes the gates' inputs for all frames, and one product
+in the backward pass computes the kernel's gradient. On a GPU, Keras' own layers call cuDNN, which
+does the same.
 """
 
 import keras
@@ -42,14 +42,14 @@ class GRU(keras.layers.GRU):
 
 @ops.custom_gradient
 def lstm_states(inputs, kernel):
-    """Returns the hidden states (T, B, H) of an LSTM that starts from zero.
+    """Returns the hidden states (T, B, H) of an LSTM with the initial state zero.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997, with the forget gate
     of F. Gers et al., 2000; gates in Keras' order i, f, c, o.
 
     Args:
-        inputs: what each gate gets of the frames, biases included (T, B, 4 H).
-        kernel: what each gate gets of the last state (H, 4 H).
+        inputs: the gates' inputs from the frames, with biases (T, B, 4 H).
+        kernel: from the last state to the gates (H, 4 H).
     """
     zero = ops.zeros_like(inputs[0, :, : kernel.shape[0]])
 
@@ -91,16 +91,16 @@ def lstm_states(inputs, kernel):
 
 @ops.custom_gradient
 def gru_states(inputs, kernel, bias):
-    """Returns the hidden states (T, B, H) of a GRU that starts from zero.
+    """Returns the hidden states (T, B, H) of a GRU with the initial state zero.
 
     Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014,
     https://arxiv.org/abs/1406.1078, version 1, which resets after the product, as cuDNN does; gates
     in Keras' order z, r, h.
 
     Args:
-        inputs: what each gate gets of the frames, biases included (T, B, 3 H).
-        kernel: what each gate gets of the last state (H, 3 H).
-        bias: added to the latter (3 H).
+        inputs: the gates' inputs from the frames, with biases (T, B, 3 H).
+        kernel: from the last state to the gates (H, 3 H).
+        bias: added to the product with the last state (3 H).
     """
     zero = ops.zeros_like(inputs[0, :, : kernel.shape[0]])
 
@@ -143,7 +143,7 @@ def last_state(
     frames: keras.KerasTensor,
     layer: type[LSTM] | type[GRU],
     *,
-    cells: int,
+    units: int,
     layers: int,
 ) -> keras.KerasTensor:
     """Returns the state (B, H) of the top layer after the last frame of each video.
@@ -151,35 +151,35 @@ def last_state(
     Args:
         x: features of frames (B, T, D).
         frames: frames of each video, int32 (B,).
-        layer: the kind of layers.
-        cells: H.
-        layers: how many of them stand on each other.
+        layer: the class of the layers.
+        units: H, of each layer.
+        layers: the number of stacked layers.
 
     Raises:
-        ValueError: there are no layers, or no cells in them.
+        ValueError: there are no layers, or no units in them.
     """
-    if cells < 1 or layers < 1:
+    if units < 1 or layers < 1:
         raise ValueError(
-            f"`cells >= 1` and `layers >= 1` must hold, but got cells={cells}, layers={layers}."
+            f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
         )
-    for place in range(layers):
-        x = layer(cells, return_sequences=True, name=f"layer_{place}")(x)
+    for number in range(layers):
+        x = layer(units, return_sequences=True, name=f"layer_{number}")(x)
     return LastFrame(name="last_state")(x, frames)
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class LastFrame(keras.layers.Layer):
-    """Takes of x (B, T, H) the row of each video's last frame (B, H), zero where it has none."""
+    """Returns the row (B, H) of each video's last frame in x (B, T, H); zero without frames."""
 
     def call(self, x, frames):
         videos, length, size = ops.shape(x)
-        places = ops.maximum(frames - 1, 0) + length * ops.arange(videos)
-        found = ops.take(ops.reshape(x, (-1, size)), places, axis=0)
-        return ops.where(frames[:, None] > 0, found, 0.0)
+        indices = ops.maximum(frames - 1, 0) + length * ops.arange(videos)
+        rows = ops.take(ops.reshape(x, (-1, size)), indices, axis=0)
+        return ops.where(frames[:, None] > 0, rows, 0.0)
 
 
 def _inputs(sequences, kernel, bias):
-    """Returns what the gates get of all frames (T, B, ...), in one product."""
+    """Returns the inputs of the gates for all frames (T, B, ...), from one product."""
     videos, length, size = ops.shape(sequences)
     rows = ops.reshape(ops.transpose(sequences, (1, 0, 2)), (-1, size))
     inputs = ops.cast(ops.matmul(rows, kernel) + bias, "float32")
@@ -187,7 +187,7 @@ def _inputs(sequences, kernel, bias):
 
 
 def _product(x, kernel):
-    """Returns the product, computed in the precision of the kernel: states stay float32."""
+    """Returns the product, computed in the kernel's precision, as float32: states stay float32."""
     return ops.cast(ops.matmul(ops.cast(x, kernel.dtype), kernel), "float32")
 
 
@@ -200,7 +200,7 @@ def _steps(inputs):
 
 
 def _kernel_gradient(hiddens, d_products, dtype):
-    """Returns the sum over frames of what each gives the kernel (H, ...), in one product."""
+    """Returns the gradient of the kernel (H, ...), summed over frames by one product."""
     before = ops.reshape(hiddens[:-1], (-1, hiddens.shape[-1]))
     after = ops.reshape(d_products[1:], (-1, d_products.shape[-1]))
     before, after = ops.cast(before, dtype), ops.cast(after, dtype)

@@ -1,15 +1,118 @@
-"""Which frames of a video a model looks at."""
+"""Frame samplers: which frames of a video a model looks at.
 
+Every frame-level model calls one, as `sampling(parts, frames)`, with the bytes of each feature,
+uint8 (B, T, D), and the number of frames of each video, int32 (B,). It gets both back for the
+frames that are kept. A sampler has the attribute `max_frames`: frames after it are never looked at.
+"""
+
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import keras
 from keras import ops
 
-Sampling = Literal["random", "run", "stride", "none"]
+Sampling = Callable[
+    [list[keras.KerasTensor], keras.KerasTensor],
+    tuple[list[keras.KerasTensor], keras.KerasTensor],
+]
+Method = Literal["random", "run", "stride"]
 
 
-def random_frames(uniforms: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns the places (B, S) of frames drawn with replacement.
+@keras.saving.register_keras_serializable("yt8m_exp")
+class AllFrames(keras.layers.Layer):
+    """Keeps all frames of each video.
+
+    Args:
+        max_frames: frames after this one are cut off.
+
+    Raises:
+        ValueError: `max_frames` is below 1.
+    """
+
+    def __init__(self, max_frames: int, *, name: str = "sampled", **layer) -> None:
+        super().__init__(name=name, **layer)
+        self.max_frames = _require_positive("max_frames", max_frames)
+
+    def call(self, parts, frames):
+        return [part[:, : self.max_frames] for part in parts], ops.minimum(frames, self.max_frames)
+
+    def compute_output_spec(self, parts, frames):
+        return _output_spec(parts, frames, length=None)
+
+    def get_config(self):
+        return super().get_config() | {"max_frames": self.max_frames}
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class FrameSampler(keras.layers.Layer):
+    """Samples frames of each video in training, and takes evenly spaced ones in inference.
+
+    A video has as many frames afterwards as are sampled, or none. Where it has fewer, some are
+    repeated.
+
+    Args:
+        method: in training, `random` draws frames with replacement, `run` takes consecutive frames
+            from a random start, and `stride` takes the evenly spaced frames of inference.
+        samples: S, the number of frames that are sampled.
+        max_frames: frames after this one are never sampled.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self, method: Method, samples: int, max_frames: int, *, name: str = "sampled", **layer
+    ) -> None:
+        super().__init__(name=name, **layer)
+        if method not in get_args(Method):
+            raise ValueError(f"`method` must be random, run or stride, but got {method!r}.")
+        self.method = method
+        self.samples = _require_positive("samples", samples)
+        self.max_frames = _require_positive("max_frames", max_frames)
+        if method != "stride":
+            self.seed_generator = keras.random.SeedGenerator(name=f"{name}_seed")
+
+    def call(self, parts, frames, training=False):
+        frames = ops.minimum(frames, self.max_frames)
+        indices = self._indices(frames, training)
+        frames = ops.where(frames > 0, self.samples, 0)
+        return [_take(part, indices) for part in parts], frames
+
+    def _indices(self, frames, training):
+        if training and self.method == "random":
+            return random_indices(self._uniforms(frames, self.samples), frames)
+        if training and self.method == "run":
+            return run_indices(self._uniforms(frames, 1), frames, self.samples)
+        return stride_indices(frames, self.samples)
+
+    def _uniforms(self, frames, count):
+        return keras.random.uniform((ops.shape(frames)[0], count), seed=self.seed_generator)
+
+    def compute_output_spec(self, parts, frames, training=False):
+        return _output_spec(parts, frames, length=self.samples)
+
+    def get_config(self):
+        return super().get_config() | {
+            "method": self.method,
+            "samples": self.samples,
+            "max_frames": self.max_frames,
+        }
+
+
+@keras.saving.register_keras_serializable("yt8m_exp", "Choose")
+class _Choose(keras.layers.Layer):
+    """Loads the sampler of older models: one layer with `sampling`, which could be `none`."""
+
+    @classmethod
+    def from_config(cls, config):
+        shared = {key: config[key] for key in config.keys() - {"sampling", "samples"}}
+        if config["sampling"] == "none":
+            return AllFrames(**shared)
+        return FrameSampler(config["sampling"], config["samples"], **shared)
+
+
+def random_indices(uniforms: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the indices (B, S) of frames drawn with replacement.
 
     Source: SampleRandomFrames of google/youtube-8m, model_utils.py.
 
@@ -21,26 +124,26 @@ def random_frames(uniforms: keras.KerasTensor, frames: keras.KerasTensor) -> ker
     return ops.cast(uniforms * length, "int32")
 
 
-def random_run(
+def run_indices(
     uniforms: keras.KerasTensor, frames: keras.KerasTensor, samples: int
 ) -> keras.KerasTensor:
-    """Returns the places (B, S) of frames that follow each other.
+    """Returns the indices (B, S) of consecutive frames.
 
-    A shorter video is seen whole, its last frame again and again.
+    All frames of a shorter video are taken, and its last one is repeated.
     Source: SampleRandomSequence of google/youtube-8m, model_utils.py.
 
     Args:
-        uniforms: numbers (B, 1) in [0, 1) that say where a run starts.
+        uniforms: numbers (B, 1) in [0, 1) that decide the start.
         frames: frames of each video, int32 (B,).
         samples: S.
     """
     starts = ops.cast(ops.maximum(frames[:, None] - samples, 0) + 1, "float32")
-    places = ops.cast(uniforms * starts, "int32") + ops.arange(samples)
-    return ops.clip(places, 0, ops.maximum(frames[:, None] - 1, 0))
+    indices = ops.cast(uniforms * starts, "int32") + ops.arange(samples)
+    return ops.clip(indices, 0, ops.maximum(frames[:, None] - 1, 0))
 
 
-def even_stride(frames: keras.KerasTensor, samples: int) -> keras.KerasTensor:
-    """Returns the places (B, S) of the frames in the middle of S equal parts of a video.
+def stride_indices(frames: keras.KerasTensor, samples: int) -> keras.KerasTensor:
+    """Returns the indices (B, S) of the middle frames of S equal parts of each video.
 
     Args:
         frames: frames of each video, int32 (B,).
@@ -49,72 +152,20 @@ def even_stride(frames: keras.KerasTensor, samples: int) -> keras.KerasTensor:
     return (2 * ops.arange(samples) + 1) * frames[:, None] // (2 * samples)
 
 
-@keras.saving.register_keras_serializable("yt8m_exp")
-class Choose(keras.layers.Layer):
-    """Chooses frames: a sample in training, evenly spaced ones otherwise, or all.
-
-    Args:
-        sampling: in training, `random` draws frames with replacement, `run` frames that follow each
-            other, `stride` takes evenly spaced ones; all three take evenly spaced ones in
-            inference, where chance has no place. `none` takes all frames there as here.
-        samples: S, how many frames are taken of a video, some of them twice where it has fewer.
-        max_frames: the frames after this one are cut off before anything else.
-
-    Raises:
-        ValueError: an argument is out of its range.
-    """
-
-    def __init__(self, sampling: Sampling, samples: int, max_frames: int, **layer) -> None:
-        super().__init__(**layer)
-        if sampling not in get_args(Sampling):
-            raise ValueError(
-                f"`sampling` must be random, run, stride or none, but got {sampling!r}."
-            )
-        if samples < 1 or max_frames < 1:
-            raise ValueError(
-                "`samples >= 1` and `max_frames >= 1` must hold, but got "
-                f"samples={samples}, max_frames={max_frames}."
-            )
-        self.sampling = sampling
-        self.samples = samples
-        self.max_frames = max_frames
-        if sampling in ("random", "run"):
-            self.seed_generator = keras.random.SeedGenerator(name="chosen_seed")
-
-    def call(self, parts, frames, training=False):
-        frames = ops.minimum(frames, self.max_frames)
-        if self.sampling == "none":
-            return [part[:, : self.max_frames] for part in parts], frames
-        places = self._places(frames, training)
-        frames = ops.where(frames > 0, self.samples, 0)
-        return [_rows(part, places) for part in parts], frames
-
-    def _places(self, frames, training):
-        if training and self.sampling == "random":
-            return random_frames(self._uniforms(frames, self.samples), frames)
-        if training and self.sampling == "run":
-            return random_run(self._uniforms(frames, 1), frames, self.samples)
-        return even_stride(frames, self.samples)
-
-    def _uniforms(self, frames, count):
-        return keras.random.uniform((ops.shape(frames)[0], count), seed=self.seed_generator)
-
-    def compute_output_spec(self, parts, frames, training=False):
-        length = None if self.sampling == "none" else self.samples
-        shapes = [(part.shape[0], length, part.shape[2]) for part in parts]
-        kept = [keras.KerasTensor(shape, dtype="uint8") for shape in shapes]
-        return kept, keras.KerasTensor(frames.shape, dtype="int32")
-
-    def get_config(self):
-        return super().get_config() | {
-            "sampling": self.sampling,
-            "samples": self.samples,
-            "max_frames": self.max_frames,
-        }
+def _require_positive(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
+    return value
 
 
-def _rows(x, places):
-    """Returns the rows (B, S, D) of x (B, T, D) at places (B, S)."""
+def _output_spec(parts, frames, length: int | None):
+    shapes = [(part.shape[0], length, part.shape[2]) for part in parts]
+    kept = [keras.KerasTensor(shape, dtype="uint8") for shape in shapes]
+    return kept, keras.KerasTensor(frames.shape, dtype="int32")
+
+
+def _take(x, indices):
+    """Returns the rows (B, S, D) of x (B, T, D) at indices (B, S)."""
     videos, length, size = ops.shape(x)
     flat = ops.reshape(x, (-1, size))
-    return ops.take(flat, places + length * ops.arange(videos)[:, None], axis=0)
+    return ops.take(flat, indices + length * ops.arange(videos)[:, None], axis=0)

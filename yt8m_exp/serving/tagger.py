@@ -21,7 +21,6 @@ from mlflow.pyfunc import PythonModel
 from yt8m_exp import models, spec
 from yt8m_exp.data import records, vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
-from yt8m_exp.models.sampling import Choose
 from yt8m_exp.serving import requests
 
 
@@ -97,7 +96,7 @@ def schema(model: keras.Model) -> records.Schema:
     classes = model.output.shape[-1]
     if "frames" not in model.input:
         return records.Schema(features, classes)
-    kept = [layer.max_frames for layer in model.layers if isinstance(layer, Choose)]
+    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
     return records.Schema(features, classes, "frame", max(kept, default=spec.MAX_FRAMES))
 
 

@@ -1,11 +1,10 @@
 """Checkpoints of Google's starter code (TensorFlow 1 format), read into our models.
 
 Source: google/youtube-8m, `video_level_models.py` and `frame_level_models.py`. A checkpoint holds
-the weights under `tower/`, and beside them what training needed, which is left. What was set by
-flags and left no weight, as the activation of `dbof`, is taken as the flags' defaults of 2019.
+the weights under `tower/`, and training's own variables, which are not read. What flags set and no
+weight shows, such as the activation of `dbof`, is taken from the flags' defaults of 2019.
 """
 
-import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 
 from yt8m_exp import spec
 from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
+from yt8m_exp.models.heads import Head, Logistic, MixtureOfExperts
+from yt8m_exp.models.sampling import AllFrames, FrameSampler
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ NAMES = {
 }
 """The starter code's name of each of our variables, but for the cells of an LSTM."""
 CELL = "rnn/multi_rnn_cell/cell_{}/basic_lstm_cell"
+L2, INITIAL_BIAS = 1e-8, 0.0
 
 
 class Kind(NamedTuple):
@@ -57,13 +59,15 @@ class Kind(NamedTuple):
     Attributes:
         build: makes the model.
         first: the variable that has a row for each value of the joined features.
-        options: what the weights tell of the builder's options, the number of classes among them.
+        sizes: reads the builder's sizes, if it has any, from the weights.
+        flags: the starter code's defaults of what no weight shows.
         prefix: what the features' names begin with.
     """
 
     build: Callable[..., keras.Model]
     first: str
-    options: Callable[[Weights], dict[str, Any]]
+    flags: Mapping[str, Any]
+    sizes: Callable[[Weights], dict[str, Any]] = lambda weights: {}
     prefix: str = ""
 
 
@@ -80,7 +84,8 @@ def load(
         path: the checkpoint's prefix, as `train/model.ckpt-1000`, or its folder for the last one.
         kind: our name of the model.
         features: sizes of the features by name; None where their sum tells which they are.
-        options: of the model's builder, where flags were not the starter code's defaults.
+        options: values of the model's keys that differ from the starter code's default flags;
+            see `_kinds`.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
@@ -89,15 +94,17 @@ def load(
     kinds = _kinds()
     if kind not in kinds:
         raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
-    build, first, told, prefix = kinds[kind]
+    build, first, flags, sizes, prefix = kinds[kind]
+    _require_known(options, flags)
     weights = _split_cells(read(path))
     try:
-        sizes = told(weights)
-        features = features or _features(len(weights[first]), prefix)
+        classes, head = _head(weights)
+        settings = _with_sampling({**flags, **sizes(weights), **options})
+        rows = len(weights[first])
     except KeyError as missing:
         raise ValueError(_misfit(path, kind, weights, f"{missing.args[0]} is missing")) from None
-    _require_known(options, build)
-    model = build(features, **{"normalize": "joint"} | sizes | dict(options))
+    features = features or _features(rows, prefix)
+    model = build(features, classes, head=head, **settings)
     problems = _problems(model, weights)
     if problems:
         raise ValueError(_misfit(path, kind, weights, "; ".join(problems)))
@@ -131,46 +138,49 @@ def read(path: str | Path) -> Weights:
 
 
 def _kinds() -> dict[str, Kind]:
+    shared = {"normalize": "joint", "dropout": 0.0}
+    of_frames = shared | {"max_frames": spec.MAX_FRAMES}
+    bag = {"method": "random", "samples": 30, "activation": "sigmoid", "pooling": "max"}
     return {
-        "logistic": Kind(logistic.build, "fully_connected/weights", _logistic, "mean_"),
-        "moe": Kind(moe.build, "experts/weights", _moe, "mean_"),
-        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", _logistic),
-        "dbof": Kind(dbof.build, "cluster_weights", _dbof),
-        "lstm": Kind(lstm.build, f"{CELL.format(0)}/kernel", _lstm),
+        "logistic": Kind(logistic.build, "fully_connected/weights", shared, prefix="mean_"),
+        "moe": Kind(moe.build, "experts/weights", shared, prefix="mean_"),
+        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", of_frames),
+        "dbof": Kind(dbof.build, "cluster_weights", of_frames | bag, _dbof),
+        "lstm": Kind(lstm.build, f"{CELL.format(0)}/kernel", of_frames, _lstm),
     }
 
 
-def _logistic(weights: Weights) -> dict[str, Any]:
-    return {"classes": weights["fully_connected/biases"].size}
-
-
-def _moe(weights: Weights) -> dict[str, Any]:
+def _head(weights: Weights) -> tuple[int, Head]:
+    """Returns the number of classes, and the head."""
+    if "fully_connected/weights" in weights:
+        return weights["fully_connected/biases"].size, Logistic(L2, INITIAL_BIAS)
     gates, experts = weights["gates/weights"].shape[1], weights["experts/weights"].shape[1]
-    classes = gates - experts  # there is one more gate for each class than there are experts
+    classes = gates - experts  # each class has one more gate than experts
     if classes < 1 or experts % classes:
         raise ValueError(
             "A mixture must have classes * (experts + 1) gates and classes * experts experts, but "
             f"the checkpoint has {gates} and {experts}."
         )
-    return {"classes": classes, "experts": experts // classes}
+    return classes, MixtureOfExperts(experts // classes, L2, INITIAL_BIAS, "glorot_uniform")
 
 
-def _head(weights: Weights) -> dict[str, Any]:
-    if "fully_connected/weights" in weights:
-        return _logistic(weights) | {"head": "logistic"}
-    return _moe(weights) | {"head": "moe"}
+def _with_sampling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the builder's arguments: the sampler in place of its own, if the model has one."""
+    given = {key: settings[key] for key in ("method", "samples", "max_frames") if key in settings}
+    others = {key: value for key, value in settings.items() if key not in given}
+    if not given:
+        return others
+    return others | {"sampling": (FrameSampler if "method" in given else AllFrames)(**given)}
 
 
 def _dbof(weights: Weights) -> dict[str, Any]:
-    clusters, hidden = weights["hidden1_weights"].shape
-    batch_norm = "cluster_bn/gamma" in weights
-    return _head(weights) | {"clusters": clusters, "hidden": hidden, "batch_norm": batch_norm}
+    clusters, units = weights["hidden1_weights"].shape
+    return {"clusters": clusters, "units": units, "batch_norm": "cluster_bn/gamma" in weights}
 
 
 def _lstm(weights: Weights) -> dict[str, Any]:
     layers = sum(name.endswith("basic_lstm_cell/kernel") for name in weights)
-    cells = weights[f"{CELL.format(0)}/recurrent_kernel"].shape[0]
-    return _head(weights) | {"cells": cells, "layers": layers}
+    return {"units": len(weights[f"{CELL.format(0)}/recurrent_kernel"]), "layers": layers}
 
 
 def _split_cells(weights: Weights) -> Weights:
@@ -202,10 +212,9 @@ def _features(size: int, prefix: str) -> dict[str, int]:
     )
 
 
-def _require_known(options: Mapping[str, Any], build: Callable) -> None:
-    known = [name for name in inspect.signature(build).parameters if name != "features"]
-    if not set(options) <= set(known):
-        raise ValueError(f"`options` must be among {', '.join(known)}, but got {dict(options)}.")
+def _require_known(options: Mapping[str, Any], flags: Mapping[str, Any]) -> None:
+    if not options.keys() <= flags.keys():
+        raise ValueError(f"`options` must be among {', '.join(flags)}, but got {dict(options)}.")
 
 
 def _problems(model: keras.Model, weights: Weights) -> list[str]:

@@ -1,7 +1,7 @@
 """Conditions and arithmetic over configuration keys, as studies write them.
 
 `model.head=moe` is Hydra's spelling of equality, `model.head=[moe,logistic]` of one among several;
-anything else is a small part of Python: `model.width % model.groups == 0`, `parameters <= 5e7`.
+anything else is a small part of Python: `model.units % model.clusters == 0`, `parameters <= 5e7`.
 It is read with `ast` and never executed.
 """
 
@@ -82,7 +82,7 @@ class Expression:
         except SyntaxError as error:
             raise ValueError(
                 f"`{self.text}` is no expression ({error.msg}). Write one as `model.head=moe`, or "
-                "as `model.width % 8 == 0`."
+                "as `model.units % 8 == 0`."
             ) from None
 
 

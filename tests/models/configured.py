@@ -1,0 +1,53 @@
+"""Models as the files of `conf/model/` describe them, in sizes for tests."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose, groups
+
+MODELS = groups.choices("model")
+LARGEST = 16
+
+
+def config(name: str, *overrides: str) -> DictConfig:
+    """The configuration of a model; overrides are keys of the model, as `head=moe`."""
+    return deepcopy(_composed(name, overrides))
+
+
+def is_frame_level(name: str) -> bool:
+    return "sampling" in _composed(name, ())
+
+
+def shrink(model: DictConfig) -> DictConfig:
+    """Lowers every size above `LARGEST`, whatever it is called: units, clusters, frames."""
+    for key, value in model.items():
+        if isinstance(value, DictConfig):
+            shrink(value)
+        elif type(value) is int:
+            model[key] = min(value, LARGEST)
+    return model
+
+
+def build(name: str, features: Mapping[str, int], classes: int, *overrides: str):
+    """Builds a model as its file says, with overrides."""
+    return _built(config(name, *overrides), features, classes)
+
+
+def build_small(name: str, features: Mapping[str, int], classes: int, *overrides: str):
+    """Builds a model as its file says, with overrides, in a small size."""
+    return _built(shrink(config(name, *overrides)), features, classes)
+
+
+def _built(model: DictConfig, features: Mapping[str, int], classes: int):
+    from hydra.utils import instantiate
+
+    return instantiate(model, features=dict(features), classes=classes)
+
+
+@cache
+def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    words = [f"model.{override}" for override in overrides]
+    return compose.compose("train", [f"model={name}", *words]).model

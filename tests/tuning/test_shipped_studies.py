@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from yt8m_exp.tuning.definition import Definition
+
+STUDIES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_space_of_a_study_holds_the_configurations_own_values(path):
+    definition = Definition.parse(yaml.safe_load(path.read_text()))
+
+    def compose(params):
+        words = [override(*item) for item in params.items()]
+        return compose.settings("train", [*definition.overrides, *words])
+
+    assert definition.searched(compose).default()

@@ -1,0 +1,70 @@
+"""Groups inside groups: `model.head=moe` is a choice, as `model=dbof` is.
+
+A file of `conf/model/` places the group `head` at `model.head` by `/head@model.head: moe` in its
+defaults list. Hydra's own spelling of another choice there is `head@model.head=logistic`.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from yt8m_exp.spec import InputError
+
+CONF = Path(__file__).parents[2] / "conf"
+CHOICE = re.compile(r"(?P<plus>\+?)(?P<key>[A-Za-z_]\w*(?:\.\w+)+)=(?P<value>(?!\{).*)")
+PLACED = re.compile(r"^\s*- /(?P<group>[\w/]+)@(?P<package>[\w.]+):", re.MULTILINE)
+
+
+def to_hydra(overrides: Iterable[str]) -> list[str]:
+    """Rewrites choices of nested groups, such as `model.head=moe`, to Hydra's spelling.
+
+    Raises:
+        InputError: a choice names no file of its group.
+    """
+    return [_rewritten(word) for word in overrides]
+
+
+def choices(group: str) -> list[str]:
+    """Returns the names of the files of a group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def from_hydra(key: str) -> str:
+    """Returns the key of a group from Hydra's spelling: `model.head` from `head@model.head`."""
+    return key.partition("@")[2] or key
+
+
+def _rewritten(word: str) -> str:
+    found = CHOICE.fullmatch(word)
+    group = found and _group(found["key"])
+    if not found or not group:
+        return word
+    names = choices(group)
+    if found["value"] not in names:
+        raise InputError(
+            f"`{found['key']}` must be one of {', '.join(names)}, but got {found['value']!r}."
+        )
+    return f"{found['plus']}{group}@{found['key']}={found['value']}"
+
+
+def _group(key: str) -> str | None:
+    """Returns the group that is placed at a key, None where there is none."""
+    group, *parts = key.split(".")
+    for part in parts:
+        placed = _placed(group)
+        if part not in placed:
+            return None
+        group = placed[part]
+    return group
+
+
+@cache
+def _placed(group: str) -> dict[str, str]:
+    """Returns the groups that files of a group place inside it, by the last part of their key."""
+    found = (
+        match
+        for path in (CONF / group).glob("*.yaml")
+        for match in PLACED.finditer(path.read_text(encoding="utf-8"))
+    )
+    return {match["package"].rpartition(".")[2]: match["group"] for match in found}
