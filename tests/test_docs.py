@@ -152,7 +152,7 @@ def test_python_of_a_page_is_python(words):
 def test_a_study_of_a_page_is_one(words):
     entries = yaml.safe_load(words.text)
     definition = Definition.parse(entries)
-    definition.searched(partial(settings, definition.overrides))
+    definition.search_space(partial(settings, definition.overrides))
 
 
 def settings(given, params):

@@ -77,12 +77,10 @@ def test_the_order_of_a_choice_and_its_values_is_free():
 def test_another_head_changes_that_group_as_a_whole():
     changes = compose.changes("train", compose.compose("train", ["model.head=moe", "epochs=3"]))
     assert changes.keys() == {"model.head", "epochs"}
-    assert changes["model.head"].experts == 2
+    assert changes["model.head"]["experts"] == 2
 
 
 def test_a_misspelt_choice_ends_with_2_and_a_sentence(store):
     outcome = store.run("train", "model.head=mo")
     assert outcome.status == 2
-    assert (
-        outcome.sentence == "ValueError: `model.head` must be one of logistic, moe, but got 'mo'."
-    )
+    assert outcome.sentence == "Error: `model.head` must be one of logistic, moe, but got 'mo'."
