@@ -3,6 +3,8 @@
 `before/` holds a small `.keras` file of each model, and what it predicted of three videos.
 """
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import keras
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.models import configured
+from yt8m_exp import models
 
 BEFORE = Path(__file__).parent / "before"
 FILES = sorted(path.stem for path in BEFORE.glob("*.keras"))
@@ -18,6 +21,8 @@ VIDEOS = np.load(BEFORE / "videos.npz")
 
 @pytest.fixture(params=FILES)
 def loaded(request):
+    for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+        importlib.import_module(module.name)  # as what serves a model does
     path = BEFORE / f"{request.param}.keras"
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
