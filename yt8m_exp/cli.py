@@ -128,7 +128,7 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
         return _explained(raised)
     if wants_json:
         print(summary.json(), flush=True)
-    return 0
+    return summary.status
 
 
 def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:

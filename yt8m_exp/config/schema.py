@@ -112,6 +112,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
+        "require": bool,
         "policy.minimum_gap": Share | None,
         "policy.minimum_gain": float | None,
         "policy.lower_bound": float | None,

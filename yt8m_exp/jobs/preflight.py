@@ -4,6 +4,7 @@ A function for each verb that needs something; each raises in a second or two wh
 verb itself would raise later, perhaps after hours.
 """
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.tracking import configuration, store
 
+logger = logging.getLogger(__name__)
+
 
 def train(cfg: DictConfig) -> None:
     """Checks the shards, the folder of runs, and the run to resume or the weights to start from."""
@@ -26,6 +29,11 @@ def train(cfg: DictConfig) -> None:
         return
     for patterns in (cfg.data.train, cfg.data.validate):
         shards.find(patterns)
+    if "data.train" in compose.given() and "data.validate" not in compose.given():
+        logger.warning(
+            "data.train is given, but data.validate is not: the model is measured on %s.",
+            cfg.data.validate,
+        )
     if cfg.start_from and any(mark in cfg.start_from for mark in ":/"):
         uris.require(cfg.start_from)
 

@@ -43,7 +43,7 @@ def run(cfg: DictConfig) -> Summary:
             judged = {champion, *chain.judged}
             version = versions.challenger(tracked.client, cfg.name, exclude=judged)
         if version is None or version == champion:
-            return _unchanged(tracked, champion, version)
+            return _unchanged(cfg, tracked, champion, version)
         models = _loaded(cfg.name, tracked, version, champion)
         manifest = datasets.scanned(
             tracked,
@@ -56,7 +56,7 @@ def run(cfg: DictConfig) -> Summary:
         decision = _decision(cfg, tracked, chain, models, manifest, verdict)
         judgement.log(tracked, cfg.name, decision, verdict, models)
         promoted, reason = decide(tracked.client, cfg.name, decision)
-        return _told(cfg.name, tracked, decision, verdict, promoted=promoted, reason=reason)
+        return _told(cfg, tracked, decision, verdict, promoted=promoted, reason=reason)
 
 
 def _decision(
@@ -85,10 +85,16 @@ def _report(tracked: Run) -> str:
 
 
 def _told(
-    name: str, tracked: Run, decision: Record, verdict: Verdict, *, promoted: bool, reason: str
+    cfg: DictConfig,
+    tracked: Run,
+    decision: Record,
+    verdict: Verdict,
+    *,
+    promoted: bool,
+    reason: str,
 ) -> Summary:
     """Describes the run, and returns what the verb ends with."""
-    version, champion = decision.version, decision.champion
+    name, version, champion = cfg.name, decision.version, decision.champion
     note = (
         f"**Version {version} of {name} is {'promoted' if promoted else 'refused'}.** {reason}"
         "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
@@ -106,7 +112,17 @@ def _told(
         "run_id": tracked.id,
         "report": _report(tracked),
     }
-    return Summary(f"Version {version} of {name}, against {champion or 'nobody'}", result)
+    title = f"Version {version} of {name}, judged against {champion or 'nobody'}"
+    return _ended(cfg, title, result, version if promoted else champion)
+
+
+def _ended(cfg: DictConfig, title: str, result: dict[str, Any], champion: int | None) -> Summary:
+    """Returns the end of the verb, with the champion as it is now."""
+    rows = {key: value for key, value in result.items() if value is not None}
+    rows = {"champion now": champion or "none"} | rows
+    rows.pop("champion", None)
+    status = 1 if cfg.require and not result["promoted"] else 0
+    return Summary(title, result, rows, status=status)
 
 
 def _loaded(name: str, tracked: Run, challenger: int, champion: int | None) -> dict[str, Loaded]:
@@ -133,7 +149,7 @@ def _named(cfg: DictConfig, tracked: Run) -> int | None:
     )
 
 
-def _unchanged(tracked: Run, champion: int | None, version: int | None) -> Summary:
+def _unchanged(cfg: DictConfig, tracked: Run, champion: int | None, version: int | None) -> Summary:
     reason = f"Version {version} is the champion already."
     if version is None:
         reason = (
@@ -151,7 +167,7 @@ def _unchanged(tracked: Run, champion: int | None, version: int | None) -> Summa
         "run_id": tracked.id,
         "report": None,
     }
-    return Summary("Nothing to promote", result)
+    return _ended(cfg, "Nothing to promote", result, champion)
 
 
 def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:

@@ -30,7 +30,8 @@ def run(cfg: DictConfig) -> Summary:
         if changed:
             _switch(cfg, tracked, chain, target, now)
     result = {"changed": changed, "champion": target, "before": now, "run_id": tracked.id}
-    return Summary(f"Rollback of {cfg.name}", result)
+    rows = result | {"before": now or "none"}
+    return Summary(f"Rollback of {cfg.name}", result, rows)
 
 
 def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:

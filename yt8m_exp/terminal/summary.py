@@ -19,12 +19,14 @@ class Summary:
         result: what a script needs next, by name.
         rows: the rows of the table, where they are others than the result.
         hints: commands by what they are for.
+        status: the exit status.
     """
 
     title: str
     result: Mapping[str, Any]
     rows: Mapping[str, Any] | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
 
     def show(self) -> None:
         """Prints the table on standard error; floats have 4 significant digits."""
