@@ -142,7 +142,7 @@ def _quiet() -> Iterator[None]:
     """Hides MLflow's progress bars of single files, and hints that the signature makes needless.
 
     MLflow also compares the requirements with the installed packages they were made of, once in a
-    process: half a second, which no setting of MLflow 3.17 avoids.
+    process: 0.3 s, which no setting of MLflow 3.17 avoids (not reported).
     """
     shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
     before = shown.get_raw()
