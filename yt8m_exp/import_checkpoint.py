@@ -45,7 +45,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         )
         classes = model.output.shape[-1]
         words = vocabulary.read(
-            cfg.vocabulary or (VOCABULARY if classes == spec.CLASSES else None), classes
+            cfg.vocabulary or (VOCABULARY if classes == spec.CLASSES else None),
+            classes,
+            key="vocabulary",
         )
         about = {"run_id": tracked.id, "examples": 0, "checkpoint": str(cfg.checkpoint)}
         with tempfile.TemporaryDirectory() as folder:

@@ -7,8 +7,6 @@ Source: google/youtube-8m, `inference.py`, whose lines these are character by ch
 `%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling.
 """
 
-import csv
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -16,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yt8m_exp.data import text
 from yt8m_exp.serving.lines import lines
 from yt8m_exp.serving.whole_file import WholeFile
 
@@ -62,7 +61,7 @@ class PredictionsWriter:
 
 
 def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
-    """Reads a predictions file, compressed if its name ends in `.gz`, video by video.
+    """Reads a predictions file, compressed or not, video by video.
 
     Yields:
         A video's id, its class ids, int32 (K,), and its scores, float32 (K,).
@@ -70,14 +69,12 @@ def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]
     Raises:
         ValueError: The file does not have the format.
     """
-    path = Path(path)
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        if (header := next(rows, None)) != HEADER:
-            raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
-        for row in rows:
-            yield _parsed(row, where=f"{path}, line {rows.line_num}")
+    rows = text.table(path)
+    _, header = next(rows, (0, None))
+    if header != HEADER:
+        raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
+    for number, row in rows:
+        yield _parsed(row, where=f"{path}, line {number}")
 
 
 def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
