@@ -19,13 +19,14 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         FileNotFoundError: a pattern matches nothing.
         OSError: the file cannot be written.
     """
+    from yt8m_exp.data.patterns import find_files
     from yt8m_exp.serving import json_lines
     from yt8m_exp.serving.predictions import PredictionsWriter
     from yt8m_exp.terminal import summary
 
     if cfg.top_k < 1:
         raise ValueError(f"`top_k >= 1` must hold, but got top_k={cfg.top_k}.")
-    paths = json_lines.find(OmegaConf.to_object(cfg)["predictions"])  # type: ignore[index, call-overload]
+    paths = find_files(OmegaConf.to_object(cfg)["predictions"])  # type: ignore[index, call-overload]
     seen: set[str] = set()
     repeated = 0
     with PredictionsWriter(cfg.output) as file:
