@@ -19,10 +19,13 @@ logger = logging.getLogger(__name__)
 
 def shards(cfg: DictConfig, context: str) -> dict[str, Any]:
     """Returns what scans the shards of `data.train` or `data.validate`."""
+    from yt8m_exp.data.shards import Remedy
+
     return {
         "patterns": OmegaConf.to_object(cfg.data)[context],  # type: ignore[index, call-overload]
         "schema": schema(cfg),
         "on_bad_record": cfg.data.on_bad_record,
+        "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
     }
 
 

@@ -130,10 +130,14 @@ def _scanned(definition: "Definition") -> tuple["Manifest", "Manifest"]:
     from yt8m_exp.data import shards
 
     cfg = command.compose("train", definition.overrides)
-    return (
-        shards.scan(**recipe.shards(cfg, "train")),
-        shards.scan(**recipe.shards(cfg, "validate")),
+    train, validate = (
+        shards.scan(
+            **recipe.shards(cfg, context)
+            | {"remedy": shards.Remedy(context, "fixed=[data.on_bad_record=skip]")}
+        )
+        for context in ("train", "validate")
     )
+    return train, validate
 
 
 def _study(

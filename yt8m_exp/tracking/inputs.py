@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Manifest, Remedy, repeats_sentence
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run, log_data
 
 logger = logging.getLogger(__name__)
 
+FROM_SHARDS = Remedy()
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
@@ -22,6 +23,7 @@ def scanned(
     context: str,
     on_bad_record: str,
     labelled: bool = True,
+    remedy: Remedy = FROM_SHARDS,
 ) -> Manifest:
     """Checks the shards that patterns match, and logs what they are.
 
@@ -32,18 +34,23 @@ def scanned(
         context: what they are read for: train, validate, ...
         on_bad_record: stop or skip.
         labelled: whether each record must have labels.
+        remedy: what the user sets where shards cannot be used.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
         ValueError: a record is bad, or has no labels where it must.
     """
     patterns = patterns or SAMPLE.format(level=schema.level)
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
     if labelled:
         manifest.require_labels()
     log_data(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
+    if manifest.repeats:
+        run.writer.log({f"data/{context}_repeated_ids": len(manifest.repeats)}, 0)
+        way = "Each of them counts." if labelled else "The first of each is predicted."
+        logger.warning("%s: %s. %s", context.capitalize(), repeats_sentence(manifest), way)
     logger.info(
         "%s: %s videos in %d shards, digest %s%s",
         context.capitalize(),
