@@ -108,8 +108,13 @@ def _watch(cfg: DictConfig, tracked: "Run") -> dict[str, Any]:
 
 
 def _scanned(cfg: DictConfig, tracked: "Run", schema: "Schema") -> "Manifest":
+    from yt8m_exp.data import compiled, warming
+    from yt8m_exp.evaluation import top_k
     from yt8m_exp.tracking import inputs
+    from yt8m_exp.training import loss_values
 
+    of_frames = compiled.calls() if schema.level != "video" else []
+    warming.warm([*of_frames, *top_k.calls(), *loss_values.calls()])
     patterns = OmegaConf.to_object(cfg)["shards"]  # type: ignore[index, call-overload]
     return inputs.scanned(
         tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record

@@ -12,13 +12,19 @@ from omegaconf import DictConfig, OmegaConf
 from yt8m_exp import command, spec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
     from yt8m_exp.data.shards import Manifest
+    from yt8m_exp.data.videos import Batch
     from yt8m_exp.serving.predictions import PredictionsWriter
     from yt8m_exp.serving.segment_files import SegmentsWriter
     from yt8m_exp.serving.tagger import Tagger
 
 logger = logging.getLogger(__name__)
 Advance = Callable[[int], None]
+MOST_CLASSES = 1 << 31
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
@@ -34,9 +40,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
     """
     from yt8m_exp.tracking.runs import open_run
 
-    if cfg.top_k < 1:
-        raise ValueError(f"`top_k >= 1` must hold, but got top_k={cfg.top_k}.")
-    writer = _writer(cfg)  # refuses a place where nothing can be written
+    for key in ("top_k", "segments_per_class"):
+        if cfg[key] < 1:
+            raise ValueError(f"`{key} >= 1` must hold, but got {key}={cfg[key]}.")
+    listed = _listed(cfg)
+    writer = _writer(cfg, listed)  # refuses a place where nothing can be written
     with (
         open_run(
             "inference",
@@ -58,9 +66,11 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         for key, value in model.tags().items():
             tracked.client.set_tag(tracked.id, key, value)
         schema = model.tagger.schema
+        _require_known(cfg, listed, schema.classes)
         if cfg.segments:
             model.require_frames()
             schema = replace(schema, max_frames=spec.MAX_FRAMES)  # more than a segment's may be cut
+        _warm(schema.level)
         manifest = inputs.scanned(
             tracked,
             OmegaConf.to_object(cfg)["shards"],  # type: ignore[index, call-overload]
@@ -69,29 +79,69 @@ def run(cfg: DictConfig) -> dict[str, Any]:
             on_bad_record=cfg.on_bad_record,
             labelled=False,
         )
-        predict = _predict_segments if cfg.segments else _predict_videos
         began = time.perf_counter()
         with progress.shown("Predicting", manifest.records, unit="videos") as advance:
-            predict(cfg, model.tagger, manifest, file, advance)
-        rate = manifest.records / (time.perf_counter() - began)
-        tracked.writer.log({"videos": manifest.records, "videos_per_second": rate}, 0)
+            if cfg.segments:
+                _predict_segments(cfg, model.tagger, manifest, file, advance)
+            else:
+                _predict_videos(cfg, model.tagger, manifest, file, advance, listed)
+        videos = manifest.records - len(manifest.repeats)
+        rate = videos / (time.perf_counter() - began)
+        tracked.writer.log({"videos": videos, "videos_per_second": rate}, 0)
         result = {
             "run_id": tracked.id,
             "output": str(Path(cfg.output).absolute()),
-            "videos": manifest.records,
+            "videos": videos,
+            "repeated": len(manifest.repeats),
             "videos_per_second": round(rate, 1),
         }
         summary.show(f"Predictions of {model.uri}", result, {})
     return result
 
 
-def _writer(cfg: DictConfig) -> Any:
+def _listed(cfg: DictConfig) -> "NDArray | None":
+    """Returns the classes that are predicted, None for all."""
+    from yt8m_exp.serving import segment_files
+
+    path = cfg.segment_classes if cfg.segments else cfg.classes
+    return None if path is None else segment_files.read_class_ids(path, MOST_CLASSES)
+
+
+def _writer(cfg: DictConfig, listed: "NDArray | None") -> Any:
     from yt8m_exp.serving import predictions, segment_files
 
     if not cfg.segments:
-        return predictions.PredictionsWriter(cfg.output)
-    listed = segment_files.read_class_ids(cfg.segment_classes, spec.CLASSES)
-    return segment_files.SegmentsWriter(cfg.output, listed)
+        return predictions.PredictionsWriter(cfg.output, score_format=cfg.score_format)
+    if listed is None:
+        raise ValueError("segment_classes must be given with segments=true: the classes to list.")
+    return segment_files.SegmentsWriter(cfg.output, listed, most=cfg.segments_per_class)
+
+
+def _require_known(cfg: DictConfig, listed: "NDArray | None", classes: int) -> None:
+    if listed is not None and listed.max(initial=0) >= classes:
+        key = "segment_classes" if cfg.segments else "classes"
+        raise ValueError(
+            f"`{key}` must list classes of the model, in [0, {classes}), but {cfg[key]} lists "
+            f"{listed.max()}."
+        )
+
+
+def _warm(level: str) -> None:
+    from yt8m_exp.data import compiled, warming
+    from yt8m_exp.evaluation import top_k
+    from yt8m_exp.serving import lines
+
+    of_frames = compiled.calls() if level != "video" else []
+    warming.warm([*of_frames, *top_k.calls(), *lines.calls()])
+
+
+def _batches(manifest: "Manifest", batch_size: int | None) -> "Iterator[Batch]":
+    """Yields each video once, also where its id occurs again."""
+    from yt8m_exp.data import ids
+    from yt8m_exp.data.pipeline import ordered_batches
+
+    batches = ordered_batches(manifest, batch_size)
+    return ids.once(batches) if manifest.repeats else batches
 
 
 def _predict_videos(
@@ -100,14 +150,17 @@ def _predict_videos(
     manifest: "Manifest",
     file: "PredictionsWriter",
     advance: Advance,
+    listed: "NDArray | None",
 ) -> None:
-    from yt8m_exp.data.pipeline import ahead, ordered_batches
+    from yt8m_exp.data.pipeline import ahead
     from yt8m_exp.evaluation.entry import Entry
-    from yt8m_exp.evaluation.scoring import best
+    from yt8m_exp.evaluation.scoring import best, masked
 
-    batches = ordered_batches(Entry(tagger.model).read(manifest), cfg.batch_size)
+    batches = _batches(Entry(tagger.model).read(manifest), cfg.batch_size)
     videos = 0
     for batch, predictions in ahead((batch, tagger.predictor(batch)) for batch in batches):
+        if listed is not None:
+            predictions = masked(predictions, listed)
         found = best(batch, predictions, cfg.top_k)
         file.write([video.decode() for video in batch["id"]], found.class_ids, found.scores)
         videos += len(batch["id"])
@@ -121,16 +174,10 @@ def _predict_segments(
     file: "SegmentsWriter",
     advance: Advance,
 ) -> None:
-    from yt8m_exp.data.pipeline import ordered_batches
     from yt8m_exp.evaluation import scoring, segments
 
-    if file.class_ids.max(initial=0) >= manifest.schema.classes:
-        raise ValueError(
-            f"`segment_classes` must list classes of the model, in [0, {manifest.schema.classes}), "
-            f"but {cfg.segment_classes} lists {file.class_ids.max()}."
-        )
     score = scoring.scorer(tagger.model, file.class_ids)
-    batches = ordered_batches(manifest, cfg.batch_size)
+    batches = _batches(manifest, cfg.batch_size)
     for videos, pieces in segments.cut_all(batches):
         for piece in pieces:
             file.write(piece["id"].tolist(), file.class_ids, score(piece))

@@ -146,19 +146,21 @@ def _fit(
         SystemExit: a signal stopped it.
         Stopped: `reported` did.
     """
+    from yt8m_exp.data import compiled, warming
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation import scoring, top_k
     from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.terminal import progress
     from yt8m_exp.tracking.endings import Stopped
-    from yt8m_exp.training import cluster, interrupts, step
+    from yt8m_exp.training import cluster, interrupts, loss_values, step
     from yt8m_exp.training.fit import Calls, fit
-    from yt8m_exp.training.loss_values import value_of
 
+    of_frames = compiled.calls() if cfg.data.level != "video" else []
+    warming.warm([*of_frames, *top_k.calls(), *loss_values.calls()])
     model = keeper.learner.model
     train, validate = map(Entry(model).read, data)
     loss = instantiate(cfg.loss)
-    predict, loss_value = scoring.predictor(model), value_of(loss)
+    predict, loss_value = scoring.predictor(model), loss_values.value_of(loss)
     plan = recipe.plan(cfg, train.records, strategy.num_replicas_in_sync)
     shuffle = Shuffle(cfg.seed, cfg.data.shuffle_bytes)
     part = Part(*cluster.place())

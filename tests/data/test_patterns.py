@@ -1,21 +1,8 @@
-import logging
 import os
 
 import pytest
 
-from yt8m_exp.data import patterns
 from yt8m_exp.data.patterns import find_files
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What is logged as a warning, formatted."""
-    texts = []
-    handler = logging.Handler()
-    handler.emit = lambda record: texts.append(record.getMessage())
-    patterns.logger.addHandler(handler)
-    yield texts
-    patterns.logger.removeHandler(handler)
 
 
 def made(*paths):

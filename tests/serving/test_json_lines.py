@@ -28,6 +28,7 @@ def test_a_video_without_predictions_is_one_too(tmp_path):
     "bad",
     [
         b"{",
+        rb'{"video_id": "\ud800", "class_indexes": [], "predictions": []}',
         b"[]",
         b"null",
         b"\xff\xfe",

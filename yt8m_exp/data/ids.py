@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from yt8m_exp.data.videos import Batch
 
 ID_KEYS = ("id", "video_id")  # since 2018, and before
 _HASH = np.dtype("<u8")
@@ -53,6 +55,23 @@ def missing(record: bytes) -> str | None:
             return None
         got = f"`{key}` holds {count} {_KINDS.get(kind, 'value')}{'s' * (count != 1)}"
     return f"expected one of the keys {', '.join(ID_KEYS)} to hold one string, but {got}."
+
+
+def once(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Leaves out of batches the videos whose id a video before them has."""
+    seen: set[bytes] = set()
+    for batch in batches:
+        rows = [row for row, video in enumerate(batch["id"]) if not _known(video, seen)]
+        if len(rows) == len(batch["id"]):
+            yield batch
+        elif rows:
+            yield {name: values[rows] for name, values in batch.items()}
+
+
+def _known(video: bytes, seen: set[bytes]) -> bool:
+    known = video in seen
+    seen.add(video)
+    return known
 
 
 def hashes(videos: Iterable[bytes]) -> str:

@@ -39,10 +39,11 @@ def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
         class_ids = np.asarray(ids) if len(ids) else np.empty(0, int)
         whole = np.issubdtype(class_ids.dtype, np.integer) and (class_ids >= 0).all()
         same = class_ids.ndim == 1 and class_ids.shape == scores.shape
-        if isinstance(video, str) and whole and same and np.isfinite(scores).all():
+        video.encode()  # which half of a surrogate pair has no bytes for
+        if whole and same and np.isfinite(scores).all():
             order = np.argsort(-scores, kind="stable")
             return video, class_ids[order], scores[order]
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         pass
     raise ValueError(
         f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of one length, "

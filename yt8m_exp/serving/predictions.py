@@ -4,12 +4,13 @@
     <id>,<class> <score> <class> <score> ...
 
 Source: google/youtube-8m, `inference.py`, whose lines these are character by character: classes as
-`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling.
+`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling. That of 2017 wrote
+scores as `%f`.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,12 +29,17 @@ class PredictionsWriter:
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
+        score_format: `g`, or `f` for six decimals.
 
     Raises:
         OSError: There is no place to write it; see `WholeFile`.
+        ValueError: The format is another.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, score_format: Literal["g", "f"] = "g"):
+        if score_format not in ("g", "f"):
+            raise ValueError(f"`score_format` must be g or f, but got {score_format!r}.")
+        self._format = score_format
         self._whole = WholeFile(path, HEADER)
 
     def __enter__(self) -> Self:
@@ -54,7 +60,8 @@ class PredictionsWriter:
         class_ids, scores = np.asarray(class_ids), np.asarray(scores)
         _check_batch(ids, class_ids, scores)
         names = [name.encode() for name in _quoted(ids)]
-        self._lines.write(lines(names, class_ids, scores) or _formatted(names, class_ids, scores))
+        written = lines(names, class_ids, scores) if self._format == "g" else None
+        self._lines.write(written or _formatted(names, class_ids, scores, self._format))
 
     def __exit__(self, *ending) -> None:
         self._whole.__exit__(*ending)
@@ -107,13 +114,16 @@ def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> Non
         )
 
 
-def _formatted(names: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes:
+def _formatted(
+    names: Sequence[bytes], class_ids: NDArray, scores: NDArray, score_format: str
+) -> bytes:
     videos, k = scores.shape
     fields = np.empty((videos, 1 + 2 * k), object)
     fields[:, 0] = names
     fields[:, 1::2] = class_ids
     fields[:, 2::2] = scores.astype(np.float64)
-    return (b"%b," + b" ".join([b"%d %g"] * k) + b"\n") * videos % tuple(fields.ravel())
+    pair = b"%d %" + score_format.encode()
+    return (b"%b," + b" ".join([pair] * k) + b"\n") * videos % tuple(fields.ravel())
 
 
 def _quoted(ids: Sequence[str]) -> Sequence[str]:
