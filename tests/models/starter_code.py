@@ -45,6 +45,6 @@ def as_bytes(numbers):
 
 def behind(model, layer):
     """What a model makes of the output of a layer, and of the count of frames chosen."""
-    x, count = model.get_layer(layer).output, model.get_layer("chosen").output[1]
+    x, count = model.get_layer(layer).output, model.get_layer("chosen").output[-1]
     rest = keras.Model([x, count], model.output)
     return lambda x, count, training: rest([tf.constant(x), tf.constant(count)], training=training)

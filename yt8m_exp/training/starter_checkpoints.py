@@ -6,9 +6,9 @@ flags and left no weight, as the activation of `dbof`, is taken as the flags' de
 """
 
 import inspect
-import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,8 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from yt8m_exp import spec
 from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
-
-logger = logging.getLogger(__name__)
+from yt8m_exp.training import starter_features
 
 Weights = Mapping[str, NDArray]
 
@@ -48,6 +46,7 @@ NAMES = {
     for part in ("gamma", "beta", "moving_mean", "moving_variance")
 }
 """The starter code's name of each of our variables, but for the cells of an LSTM."""
+INPUT_NORM = tuple(name for name in NAMES.values() if name.startswith("input_bn/"))
 CELL = "rnn/multi_rnn_cell/cell_{}/basic_lstm_cell"
 
 
@@ -56,15 +55,69 @@ class Kind(NamedTuple):
 
     Attributes:
         build: makes the model.
-        first: the variable that has a row for each value of the joined features.
+        rows: the variables that have a row for each value of the joined features, first one that
+            is always there.
         options: what the weights tell of the builder's options, the number of classes among them.
         prefix: what the features' names begin with.
     """
 
     build: Callable[..., keras.Model]
-    first: str
+    rows: tuple[str, ...]
     options: Callable[[Weights], dict[str, Any]]
     prefix: str = ""
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read, to be built as a model of ours.
+
+    Attributes:
+        path: where it lies.
+        kind: our name of the model.
+        weights: by name; the kernel of an LSTM's cell as our two.
+    """
+
+    path: Path
+    kind: str
+    weights: Weights
+
+    def order(self, given: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Returns sizes of the features by name as they are joined; see `starter_features.order`.
+
+        Raises:
+            ValueError: the checkpoint is of another model, or its features are unknown.
+        """
+        found = _kinds()[self.kind]
+        with self._fitting():
+            size = len(self.weights[found.rows[0]])
+        return starter_features.order(self.path, size, found.prefix, given)
+
+    def model(self, features: Mapping[str, int], options: Mapping[str, Any] = {}) -> keras.Model:
+        """Builds the model; see `load`."""
+        build, rows, told, _ = _kinds()[self.kind]
+        _require_known(options, build)
+        with self._fitting():
+            sizes = told(self.weights)
+        weights = starter_features.reordered(self.weights, rows, features)
+        model = build(features, **{"normalize": "joint"} | sizes | dict(options))
+        if problems := _problems(model, weights):
+            raise ValueError(self._misfit("; ".join(problems)))
+        for variable in model.weights:
+            variable.assign(weights[_name(variable.path)])
+        return model
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyError as missing:
+            raise ValueError(self._misfit(f"{missing.args[0]} is missing")) from None
+
+    def _misfit(self, problem: str) -> str:
+        found = ", ".join(f"{name} {values.shape}" for name, values in self.weights.items())
+        return (
+            f"{self.path} does not fit `{self.kind}`: {problem}. Is it of another model? It holds "
+            f"{found}."
+        )
 
 
 def load(
@@ -79,32 +132,24 @@ def load(
     Args:
         path: the checkpoint's prefix, as `train/model.ckpt-1000`, or its folder for the last one.
         kind: our name of the model.
-        features: sizes of the features by name; None where their sum tells which they are.
+        features: sizes of the features by name, in the order in which the checkpoint joins them;
+            None where its flags or its size tell, see `starter_features.order`.
         options: of the model's builder, where flags were not the starter code's defaults.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
         ValueError: the checkpoint is damaged, or does not fit the model or the features.
     """
+    found = opened(path, kind)
+    return found.model(found.order(features), options)
+
+
+def opened(path: str | Path, kind: str) -> Checkpoint:
+    """Reads a checkpoint of a kind of model; see `load`."""
     kinds = _kinds()
     if kind not in kinds:
         raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
-    build, first, told, prefix = kinds[kind]
-    weights = _split_cells(read(path))
-    try:
-        sizes = told(weights)
-        features = features or _features(len(weights[first]), prefix)
-    except KeyError as missing:
-        raise ValueError(_misfit(path, kind, weights, f"{missing.args[0]} is missing")) from None
-    _require_known(options, build)
-    model = build(features, **{"normalize": "joint"} | sizes | dict(options))
-    problems = _problems(model, weights)
-    if problems:
-        raise ValueError(_misfit(path, kind, weights, "; ".join(problems)))
-    for variable in model.weights:
-        variable.assign(weights[_name(variable.path)])
-    logger.info("%s of %s: %s parameters", kind, path, f"{model.count_params():,}")
-    return model
+    return Checkpoint(Path(path), kind, _split_cells(read(path)))
 
 
 def read(path: str | Path) -> Weights:
@@ -132,11 +177,11 @@ def read(path: str | Path) -> Weights:
 
 def _kinds() -> dict[str, Kind]:
     return {
-        "logistic": Kind(logistic.build, "fully_connected/weights", _logistic, "mean_"),
-        "moe": Kind(moe.build, "experts/weights", _moe, "mean_"),
-        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", _logistic),
-        "dbof": Kind(dbof.build, "cluster_weights", _dbof),
-        "lstm": Kind(lstm.build, f"{CELL.format(0)}/kernel", _lstm),
+        "logistic": Kind(logistic.build, ("fully_connected/weights",), _logistic, "mean_"),
+        "moe": Kind(moe.build, ("experts/weights", "gates/weights"), _moe, "mean_"),
+        "frame_logistic": Kind(frame_logistic.build, ("fully_connected/weights",), _logistic),
+        "dbof": Kind(dbof.build, ("cluster_weights", *INPUT_NORM), _dbof),
+        "lstm": Kind(lstm.build, (f"{CELL.format(0)}/kernel",), _lstm),
     }
 
 
@@ -191,17 +236,6 @@ def _name(path: str) -> str:
     return f"{CELL.format(cell[1])}/{cell[2]}" if cell else NAMES[path]
 
 
-def _features(size: int, prefix: str) -> dict[str, int]:
-    sizes = {"rgb": spec.RGB, "audio": spec.AUDIO}
-    for names in (["rgb", "audio"], ["rgb"], ["audio"]):
-        if sum(sizes[name] for name in names) == size:
-            return {prefix + name: sizes[name] for name in names}
-    raise ValueError(
-        f"Features of {spec.RGB}, {spec.AUDIO} or {spec.RGB + spec.AUDIO} values are known by "
-        f"their size, but the checkpoint has {size}. Name them: features={{{prefix}rgb: {size}}}."
-    )
-
-
 def _require_known(options: Mapping[str, Any], build: Callable) -> None:
     known = [name for name in inspect.signature(build).parameters if name != "features"]
     if not set(options) <= set(known):
@@ -219,8 +253,3 @@ def _problems(model: keras.Model, weights: Weights) -> list[str]:
         if name in weights and weights[name].shape != shape
     ]
     return sorted(missing + extra + other)
-
-
-def _misfit(path: str | Path, kind: str, weights: Weights, problem: str) -> str:
-    found = ", ".join(f"{name} {values.shape}" for name, values in weights.items())
-    return f"{path} does not fit `{kind}`: {problem}. Is it of another model? It holds {found}."
