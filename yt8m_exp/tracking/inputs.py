@@ -14,6 +14,33 @@ logger = logging.getLogger(__name__)
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
+def checked(
+    patterns: str | Sequence[str] | None,
+    schema: Schema,
+    *,
+    on_bad_record: str,
+    labelled: bool = True,
+) -> Manifest:
+    """Checks the shards that patterns match.
+
+    Args:
+        patterns: see `shards.find`; None stands for the sample.
+        schema: what each record must hold.
+        on_bad_record: stop or skip.
+        labelled: whether each record must have the feature `labels`, and one a label in it.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+        ValueError: a record is bad, or labels are missing.
+    """
+    patterns = patterns or SAMPLE.format(level=schema.level)
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
+    if labelled:
+        manifest.require_labels()
+        manifest.require_positives()
+    return manifest
+
+
 def scanned(
     run: Run,
     patterns: str | Sequence[str] | None,
@@ -23,24 +50,20 @@ def scanned(
     on_bad_record: str,
     labelled: bool = True,
 ) -> Manifest:
-    """Checks the shards that patterns match, and logs what they are.
+    """Checks the shards that patterns match, and logs what they are; see `checked` and `log`."""
+    manifest = checked(patterns, schema, on_bad_record=on_bad_record, labelled=labelled)
+    log(run, manifest, context=context)
+    return manifest
+
+
+def log(run: Run, manifest: Manifest, *, context: str) -> None:
+    """Logs what a run reads.
 
     Args:
-        run: the run that reads them.
-        patterns: see `shards.find`; None stands for the sample.
-        schema: what each record must hold.
+        run: the run.
+        manifest: the shards.
         context: what they are read for: train, validate, ...
-        on_bad_record: stop or skip.
-        labelled: whether each record must have labels.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-        ValueError: a record is bad, or has no labels where it must.
     """
-    patterns = patterns or SAMPLE.format(level=schema.level)
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
-    if labelled:
-        manifest.require_labels()
     log_data(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
@@ -52,7 +75,6 @@ def scanned(
         manifest.digest,
         f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
     )
-    return manifest
 
 
 def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
