@@ -78,7 +78,7 @@ def measured(predictions: Predictions) -> Measured:
 def true_gain(more_skill: float, videos: int = MANY) -> float:
     """Returns the difference of GAP of two models on many videos."""
     pair = simulated(np.random.default_rng(1), videos, more_skill)
-    first, second = (measured(model).metrics.gap for model in pair)
+    first, second = (measured(model).ranked.gap for model in pair)
     return second - first
 
 

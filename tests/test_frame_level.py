@@ -12,9 +12,10 @@ import yaml
 
 from tests.made_segments import frame_records, parsed
 from tests.verbs import PROJECT, sample_records, shard
+from yt8m_exp.evaluation import metrics
 from yt8m_exp.serving.predictions import read_predictions
 
-METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+METRICS = tuple(metric.key for metric in metrics.curves())
 QUICK = "tracking.system_metrics=false"
 SHARD = "sample/frame/train/train0580.tfrecord"
 SMALL = (

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from yt8m_exp.data.shards import Manifest
@@ -42,12 +42,12 @@ def close(
     import keras
 
     from yt8m_exp.data.pipeline import ordered_batches
-    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation import metrics, scoring
     from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.registry import versions
     from yt8m_exp.serving import packaging
     from yt8m_exp.terminal import summary
-    from yt8m_exp.tracking import results
+    from yt8m_exp.tracking import configuration, results
     from yt8m_exp.training.loss_values import value_of
 
     train, validate = data
@@ -58,18 +58,19 @@ def close(
     tracked.writer.flush()
     if rescored:
         best = keras.saving.load_model(keeper.best, compile=False)
-        metrics, mean_loss = scoring.evaluate(
+        found = scoring.evaluate(
             scoring.predictor(best),
             value_of(instantiate(cfg.loss)),
             ordered_batches(Entry(best).read(validate)),
             cfg.data.classes,
         )
-        values = metrics.values() | {"loss": mean_loss}
+        values = metrics.values(found, metrics.curves())
     about = {
         "run_id": tracked.id,
         "examples": state.best_examples,
         "train": train.as_dict(),
         "validate": validate.as_dict(),
+        "loss": OmegaConf.to_container(cfg.loss),
     }
     if cfg.figures:
         last = keeper.folder / "last.keras"
@@ -82,16 +83,19 @@ def close(
     packaging.log_metrics(
         tracked.id,
         info.model_id,
-        values,
+        metrics.logged(values, whose=metrics.BEST),
         step=state.best_examples,
         data=("yt8m-validate", validate.digest),
     )
-    if cfg.figures:
+    if cfg.figures and found.ranked:
         results.log_evaluation(
-            tracked.client, tracked.id, metrics, words.names, frequency=train.class_counts()
+            tracked.client, tracked.id, found.ranked, words.names, frequency=train.class_counts()
         )
         results.log_curves(tracked.client, tracked.id, best=state.best_examples)
     note = results.note(best.name, values, train.records, validate.records, info.model_uri)
+    changes = configuration.changes(tracked.client.get_run(tracked.id).data.params)
+    if changes:
+        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     result = {
         "run_id": tracked.id,
@@ -107,7 +111,7 @@ def close(
     measured = f"measured on {validate.records:,} others"
     summary.show(
         f"{best.name}, trained on {train.records:,} videos, {measured}",
-        result,
+        {**result, **metrics.shown(values)},
         {
             "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
             "Predict": f"python -m yt8m_exp.inference model_uri={info.model_uri}",

@@ -88,7 +88,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
         "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
     )
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-    gaps = {side: measured.metrics.gap for side, measured in verdict.measured.items()}
+    gaps = {side: measured.ranked.gap for side, measured in verdict.measured.items()}
     result = {
         "promoted": promoted,
         "reason": reason,

@@ -147,7 +147,7 @@ def _fit(
         Stopped: `reported` did.
     """
     from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-    from yt8m_exp.evaluation import scoring
+    from yt8m_exp.evaluation import metrics, scoring
     from yt8m_exp.evaluation.entry import Entry
     from yt8m_exp.terminal import progress
     from yt8m_exp.tracking.endings import Stopped
@@ -172,13 +172,13 @@ def _fit(
         jit_compile=cfg.jit_compile,
     )
 
-    def evaluate() -> dict[str, float]:
+    def evaluate() -> dict[str, float | None]:
         keeper.learner.require_finite()
         with keeper.learner.averaged():
-            metrics, mean_loss = scoring.evaluate(
+            found = scoring.evaluate(
                 predict, loss_value, ordered_batches(validate), cfg.data.classes
             )
-        return metrics.values() | {"loss": mean_loss}
+        return metrics.values(found, metrics.curves())
 
     with (
         interrupts.noted() as interrupt,

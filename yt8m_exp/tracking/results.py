@@ -7,6 +7,9 @@ import matplotlib
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
+from yt8m_exp.evaluation import metrics
+from yt8m_exp.evaluation.metrics import GAP, LOSS
+from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.tracking import figures
 
 DOTS_PER_INCH = 150
@@ -15,7 +18,7 @@ DOTS_PER_INCH = 150
 def log_evaluation(
     client: MlflowClient,
     run_id: str,
-    metrics: Any,
+    ranked: Ranked,
     names: Sequence[str],
     *,
     frequency: Any | None = None,
@@ -25,18 +28,20 @@ def log_evaluation(
     Args:
         client: a client of the tracking store.
         run_id: the run.
-        metrics: what a pass over labelled videos measured: `ap`, `positives`, `curve`, `gap`.
+        ranked: what a pass over labelled videos gathered.
         names: the names of the classes.
         frequency: videos of each class in training, (C,); None takes those of the evaluation.
     """
-    table = figures.class_table(metrics.ap, metrics.positives, names, least_positives=5)
-    curve = metrics.curve
+    table = figures.class_table(ranked.ap, ranked.positives, names, least_positives=5)
+    curve = ranked.curve
     drawn = {
         "precision_recall": figures.precision_recall(
-            curve.precision, curve.recall, curve.threshold, gap=metrics.gap
+            curve.precision, curve.recall, curve.threshold, gap=ranked.gap
         ),
         "ap_by_frequency": figures.ap_by_frequency(
-            metrics.ap, metrics.positives if frequency is None else frequency
+            ranked.ap,
+            ranked.positives if frequency is None else frequency,
+            of="evaluation" if frequency is None else "training",
         ),
         "classes": figures.class_chart(table),
     }
@@ -55,36 +60,40 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
     """
     points = {
         key: sorted((m.step, m.value) for m in client.get_metric_history(run_id, key))
-        for key in ("val/gap", "val/loss", "train/loss")
+        for key in (GAP.name, LOSS.name, "train/loss")
     }
     drawn: Mapping[str, Figure] = {
-        "gap": figures.gap_curve(points["val/gap"], best=best),
-        "loss": figures.loss_curve(points["train/loss"], points["val/loss"]),
+        "gap": figures.gap_curve(points[GAP.name], best=best, label=GAP.title),
+        "loss": figures.loss_curve(points["train/loss"], points[LOSS.name]),
     }
     _log_figures(client, run_id, drawn)
 
 
 def note(
-    model: str, values: Mapping[str, float], trained: int, measured: int, model_uri: str
+    model: str, values: Mapping[str, float | None], trained: int, measured: int, model_uri: str
 ) -> str:
     """Returns the description of a training run, in Markdown, for its page.
 
     Args:
         model: the model's name.
-        values: metrics of the best model by name.
+        values: metrics of the best model by key.
         trained: videos it was trained on.
         measured: videos it was measured on.
         model_uri: the best model.
     """
-    names = {"gap": "GAP@20", "hit_at_1": "Hit@1", "perr": "PERR", "map": "mAP", "loss": "loss"}
-    head = " | ".join(names[key] for key in values)
-    row = " | ".join(f"{value:.4f}" for value in values.values())
+    listed = [metric for metric in metrics.TABLE if metric.key in values]
+    head = " | ".join(metric.title for metric in listed)
+    row = " | ".join(_number(values[metric.key]) for metric in listed)
     return (
         f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:\n\n"
-        f"| {head} |\n|{'---|' * len(values)}\n| {row} |\n\n"
+        f"| {head} |\n|{'---|' * len(listed)}\n| {row} |\n\n"
         f'The model: `mlflow.pyfunc.load_model("{model_uri}")`. Curves are over examples seen; '
         "figures and tables are among the artifacts."
     )
+
+
+def _number(value: float | None) -> str:
+    return metrics.NO_NUMBER if value is None else f"{value:.4f}"
 
 
 def _log_figures(client: MlflowClient, run_id: str, drawn: Mapping[str, Figure]) -> None:
