@@ -92,7 +92,7 @@ def repeated(
         champion, challenger = simulated(np.random.default_rng([2, seed]), videos, more_skill)
         first, second = measured(champion), measured(challenger)
         comparison = gate.compare(second, first, policy)
-        checks = gate.judge(second, comparison, policy, [""] * CLASSES)
+        checks = gate.check(second, comparison, policy, [""] * CLASSES)
         passed = all(check.passed for check in checks)
         found.append((comparison.gain, comparison.draws.interval(0.95), passed))
     return found

@@ -50,7 +50,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
     from yt8m_exp.terminal import quiet, summary
 
     with quiet.startup():
-        from yt8m_exp import judgement
+        from yt8m_exp import contest
     from yt8m_exp.registry import audit, versions
     from yt8m_exp.tracking import inputs, switching
 
@@ -69,7 +69,7 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
         context="promote",
         on_bad_record=cfg.on_bad_record,
     )
-    verdict = judgement.judge(models, manifest, policy, batch_size=cfg.batch_size)
+    verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
     report = f"runs:/{tracked.id}/report.html"
     decision = audit.record(
         chain,
@@ -78,10 +78,10 @@ def _promote(cfg: DictConfig, tracked: "Run", policy: "Policy") -> dict[str, Any
         champion=champion,
         reason=verdict.reason,
         run_id=tracked.id,
-        evidence=judgement.evidence(models, manifest, verdict) | {"report": report},
+        evidence=contest.evidence(models, manifest, verdict) | {"report": report},
         policy=OmegaConf.to_container(cfg.policy, resolve=True),  # type: ignore[arg-type]
     )
-    judgement.log(tracked, cfg.name, decision, verdict, models)
+    contest.log(tracked, cfg.name, decision, verdict, models)
     promoted, reason = decide(tracked.client, cfg.name, decision)
     note = (
         f"**Version {version} of {cfg.name} is {'promoted' if promoted else 'refused'}.** {reason}"

@@ -114,7 +114,7 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     )
 
 
-def judge(
+def check(
     challenger: Measured, comparison: Comparison | None, policy: Policy, names: Sequence[str]
 ) -> list[Check]:
     """Checks what was measured.

@@ -1,4 +1,4 @@
-"""Judges a challenger: what is measured of it and of the champion, and what the gate says."""
+"""The contest of a challenger with the champion: what is measured of both, what the gate says."""
 
 import io
 import logging
@@ -60,7 +60,7 @@ class Verdict:
         )
 
 
-def judge(
+def hold(
     models: Models, manifest: "Manifest", policy: Policy, *, batch_size: int | None
 ) -> Verdict:
     """Checks what can be checked, then lets both models predict the same shards.
@@ -85,7 +85,7 @@ def judge(
         logger.info("Drawing %d times from %d videos", policy.resamples, manifest.records)
         comparison = gate.compare(measured["challenger"], measured["champion"], policy)
     names = models["challenger"].tagger.names.tolist()
-    checks += gate.judge(measured["challenger"], comparison, policy, names)
+    checks += gate.check(measured["challenger"], comparison, policy, names)
     return _told(Verdict(checks, measured, comparison))
 
 
