@@ -72,6 +72,16 @@ def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
     assert store.get(other["run_id"]).data.tags["loss"] == "cross_entropy(epsilon=1e-05)"
 
 
+def test_an_added_loss_is_one_function_and_its_parameters(store):
+    target = "loss._target_=tests.training.test_loss_values.smoothed"
+    words = target, "+loss.smoothing=0.1", "figures=false"
+    trained = store.done("train", *SMALL, "epochs=1", *words)
+    scored = store.done("eval", f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK)
+    assert scored["loss"] == pytest.approx(trained["loss"], rel=1e-6)
+    tag = store.get(scored["run_id"]).data.tags["loss"]
+    assert tag == "smoothed(epsilon=1e-05, smoothing=0.1)"
+
+
 def test_a_model_of_before_that_does_not_tell_its_loss_has_the_cross_entropy(store, hinged):
     (path,) = store.model(hinged["model_uri"]).rglob("about.json")
     before = path.read_text()
