@@ -68,6 +68,14 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
+        "top_k": Count,
+        "top_n": list[Count],
+        "loss": dict[str, Any] | None,
+        "predictions": Text | None,
+        "segment_predictions": Text | None,
+        "labels": Text | None,
+        "classes": Count,
+        "segments_listed": Count,
     },
     "inference": TRACKING
     | {

@@ -85,6 +85,15 @@ class Manifest:
                     "Shards of the test split can be predicted, but not trained or scored on."
                 )
 
+    def require_positives(self) -> None:
+        """Raises ValueError where no row has a label: no metric is defined on such shards."""
+        if not self.class_counts().any():
+            what = "rated segments" if self.schema.level == "segment" else "videos"
+            raise ValueError(
+                f"At least one video must have a label, but none of the {self.records:,} {what} in "
+                f"{', '.join(self.source)} has one, so there is nothing to score."
+            )
+
     def as_dict(self) -> dict:
         """Returns the manifest as plain data, for a JSON file."""
         rows = [

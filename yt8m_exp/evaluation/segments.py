@@ -33,9 +33,9 @@ class SegmentMetrics:
 
     @property
     def map(self) -> float:
-        """Mean over the classes with a list and positives, as the starter code's; 0 without any."""
+        """Mean over the classes with a list and positives, as the starter code's; NaN without."""
         known = [value for value in self.ap.values() if not np.isnan(value)]
-        return float(np.mean(known)) if known else 0.0
+        return float(np.mean(known)) if known else float("nan")
 
     def map_over(self, classes: int = spec.SEGMENT_CLASSES) -> float:
         """Mean over so many classes, as the competition's: one without list or positives adds 0."""

@@ -16,7 +16,7 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import versions
@@ -60,7 +60,7 @@ def run(cfg: DictConfig) -> Summary:
             gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
         info = _logged(model, tracked, names, cfg.checkpoint)
         if gap:
-            points, data = {"val/gap": gap["gap"]}, ("yt8m-check", manifest.digest)
+            points, data = metrics.logged(gap), ("yt8m-check", manifest.digest)
             packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
         result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
         if cfg.register:
@@ -100,13 +100,13 @@ def _checked_gap(
 
 
 def _gap(model: keras.Model, manifest: Manifest) -> float:
-    metrics, _ = scoring.evaluate(
+    found = scoring.evaluate(
         scoring.predictor(model),
         value_of(cross_entropy),
         ordered_batches(Entry(model).read(manifest)),
         manifest.schema.classes,
     )
-    return metrics.gap
+    return metrics.values(found, [metrics.GAP])["gap"] or 0.0
 
 
 def _require_better(gap: float, other: float, features: Mapping[str, int]) -> None:

@@ -17,6 +17,8 @@ from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.tracking import configuration, store
 
+SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
+"""What `eval` can score."""
 logger = logging.getLogger(__name__)
 
 
@@ -42,8 +44,11 @@ def eval(cfg: DictConfig) -> None:
     """Checks the model or the run to watch, and the shards."""
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
-    if not (cfg.model_uri or cfg.watch):
-        raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
+    given = [source for source in SOURCES if cfg[source]]
+    if not given:
+        raise ValueError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
+    if len(given) > 1:
+        raise ValueError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
     if cfg.segments and not cfg.shards:
         raise ValueError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
@@ -51,7 +56,7 @@ def eval(cfg: DictConfig) -> None:
         )
     if cfg.watch:
         configuration.read_config(cfg.watch)
-    else:
+    if cfg.model_uri:
         uris.require(cfg.model_uri)
     _find(cfg)
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.evaluation import scoring, top_k
+from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs import finish, recipe, sources
 from yt8m_exp.jobs.opened import opened
@@ -156,17 +156,17 @@ def _callbacks(
     predict, loss_value = scoring.predictor(learner.model), loss_values.value_of(loss)
     answers: set[bool] = set()
 
-    def evaluate() -> dict[str, float]:
+    def evaluate() -> dict[str, float | None]:
         learner.require_finite()
         with learner.averaged():
-            metrics, mean_loss = scoring.evaluate(
+            found = scoring.evaluate(
                 predict, loss_value, ordered_batches(validate), work.cfg.data.classes
             )
-        return metrics.values() | {"loss": mean_loss}
+        return metrics.values(found, metrics.curves())
 
-    def report(metrics: Mapping[str, float], examples: int) -> None:
-        work.report(metrics, examples)
-        answers.add(work.reported(metrics, examples))
+    def report(values: Mapping[str, float], examples: int) -> None:
+        work.report(values, examples)
+        answers.add(work.reported(values, examples))
 
     def show(state: TrainState, last_loss: float | None) -> None:
         gap = state.best_gap if math.isfinite(state.best_gap) else None

@@ -23,12 +23,13 @@ from yt8m_exp.plots.style import (
 Points = Sequence[tuple[int, float]]
 
 
-def gap_curve(points: Points, *, best: int | None = None) -> Figure:
+def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") -> Figure:
     """Draws GAP on the validation videos against the examples seen.
 
     Args:
         points: (examples seen, GAP) of each evaluation, at least one, by rising examples.
         best: Examples seen at the evaluation to mark; by default that of the highest GAP.
+        label: Of the axis of GAP.
 
     Raises:
         ValueError: `best` is no evaluation.
@@ -42,7 +43,7 @@ def gap_curve(points: Points, *, best: int | None = None) -> Figure:
     figure = new_figure()
     result = f"best {gaps[at]:.4f} at {si_prefixed(seen[at])} examples"
     axes = style_axes(figure.subplots(), title="GAP on the validation videos", result=result)
-    axes.set(xlabel="examples seen", ylabel="GAP@20")
+    axes.set(xlabel="examples seen", ylabel=label)
     axes.axhline(gaps[at], color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axes.plot(seen, gaps, color=BLUE, marker="o", markersize=4 if seen.size <= 40 else 0)
     axes.plot(seen[at], gaps[at], "o", color=ORANGE, markersize=8)

@@ -95,7 +95,7 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     Raises:
         ValueError: they did not predict the same labelled videos.
     """
-    classes = np.flatnonzero(champion.metrics.positives >= policy.class_positives)
+    classes = np.flatnonzero(champion.ranked.positives >= policy.class_positives)
     draws = bootstrap.draw(
         champion.predictions,
         challenger.predictions,
@@ -105,16 +105,16 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     )
     tail = (1 - policy.confidence) / 2 / max(classes.size, 1)
     return Comparison(
-        gain=challenger.metrics.gap - champion.metrics.gap,
+        gain=challenger.ranked.gap - champion.ranked.gap,
         interval=draws.interval(policy.confidence),
         draws=draws,
         classes=classes,
-        ap_gain=(challenger.metrics.ap - champion.metrics.ap)[classes],
+        ap_gain=(challenger.ranked.ap - champion.ranked.ap)[classes],
         ap_bound=-NormalDist().inv_cdf(tail) * draws.ap_error,
     )
 
 
-def judge(
+def check(
     challenger: Measured, comparison: Comparison | None, policy: Policy, names: Sequence[str]
 ) -> list[Check]:
     """Checks what was measured.
@@ -128,8 +128,8 @@ def judge(
     checks = [
         Check(
             "floor",
-            challenger.metrics.gap >= policy.minimum_gap,
-            f"GAP must reach {policy.minimum_gap:g}, and is {challenger.metrics.gap:.4f}.",
+            challenger.ranked.gap >= policy.minimum_gap,
+            f"GAP must reach {policy.minimum_gap:g}, and is {challenger.ranked.gap:.4f}.",
         ),
         *_absolute(challenger, policy),
     ]

@@ -13,10 +13,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
+from yt8m_exp.evaluation import metrics
+
 logger = logging.getLogger(__name__)
 
 CHALLENGER = "challenger"
-METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+BEST_GAP = (metrics.BEST + metrics.GAP.name, metrics.GAP.key)
+"""The metric of a training run that tells the GAP of its best model, today and in older stores."""
 FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
 ORIGIN = ("git.commit", "git.dirty", "trial.study", "trial.number", "mlflow.parentRunId")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -112,15 +115,20 @@ def challenger(client: MlflowClient, name: str, *, exclude: Collection[int | Non
         exclude: versions that are left out.
 
     Returns:
-        The version, None where none is left. The newest of those of equal GAP; a version without
-        the tag `gap` ranks last.
+        The version, None where none is left. Of equals and of those that do not tell their GAP in
+        a tag it is the newest.
     """
     named = aliases(client, name).get(CHALLENGER)
     if named is not None and named not in exclude:
         return named
     left = [found for found in find(client, name) if int(found.version) not in exclude]
-    ranked = sorted(left, key=lambda v: (float(v.tags.get("gap", "-inf")), int(v.version)))
+    ranked = sorted(left, key=lambda v: (_gap(v), int(v.version)))
     return int(ranked[-1].version) if ranked else None
+
+
+def _gap(version: ModelVersion) -> float:
+    names = metrics.GAP.name, metrics.GAP.key  # the second is that of older stores
+    return float(next((version.tags[name] for name in names if name in version.tags), "-inf"))
 
 
 def model_of_run(client: MlflowClient, run_id: str) -> str:
@@ -157,14 +165,14 @@ def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
         ValueError: there is no such sweep, or none of its runs has finished.
     """
     experiments = [found.experiment_id for found in client.search_experiments()]
-    finished = f"= '{sweep}' and attributes.status = 'FINISHED' and metrics.gap > 0"
     found = [
         run
+        for gap in BEST_GAP
         for key in ("mlflow.parentRunId", "trial.study")
         for run in client.search_runs(
             experiments,
-            f"tags.`{key}` {finished}",
-            order_by=["metrics.gap DESC"],
+            f"tags.`{key}` = '{sweep}' and attributes.status = 'FINISHED' and metrics.`{gap}` > 0",
+            order_by=[f"metrics.`{gap}` DESC"],
             max_results=1,
         )
     ]
@@ -198,13 +206,11 @@ def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
     tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     newest: dict[str, Any] = {}
     for metric in sorted(model.metrics or [], key=lambda m: m.timestamp):
-        newest[metric.key.removeprefix("val/")] = metric
-    for key in METRICS:
-        if key in newest:
-            tags[key] = repr(newest[key].value)
-    if "gap" in newest:
-        tags["data.name"] = newest["gap"].dataset_name
-        tags["data.digest"] = newest["gap"].dataset_digest
+        newest[metrics.key_of(metric.key)] = metric
+    known = [metric for metric in metrics.on_versions() if metric.key in newest]
+    tags |= {metric.name: repr(newest[metric.key].value) for metric in known}
+    if gap := newest.get(metrics.GAP.key):
+        tags["data.name"], tags["data.digest"] = gap.dataset_name, gap.dataset_digest
     if model.source_run_id:
         run_tags = client.get_run(model.source_run_id).data.tags
         tags |= {key: run_tags[key] for key in ORIGIN if key in run_tags}

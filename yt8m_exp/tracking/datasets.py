@@ -22,6 +22,35 @@ FROM_SHARDS = Remedy()
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
+def checked(
+    patterns: str | Sequence[str] | None,
+    schema: Schema,
+    *,
+    on_bad_record: str,
+    labelled: bool = True,
+    remedy: Remedy = FROM_SHARDS,
+) -> Manifest:
+    """Checks the shards that patterns match.
+
+    Args:
+        patterns: see `shards.find`; None stands for the sample.
+        schema: what each record must hold.
+        on_bad_record: stop or skip.
+        labelled: whether each record must have the feature `labels`, and one a label in it.
+        remedy: what the user sets where shards cannot be used.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+        ValueError: a record is bad, or labels are missing.
+    """
+    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
+    if labelled:
+        manifest.require_labels()
+        manifest.require_positives()
+    return manifest
+
+
 def scanned(
     run: Run,
     patterns: str | Sequence[str] | None,
@@ -32,25 +61,23 @@ def scanned(
     labelled: bool = True,
     remedy: Remedy = FROM_SHARDS,
 ) -> Manifest:
-    """Checks the shards that patterns match, and logs what they are.
+    """Checks the shards that patterns match, and logs what they are; see `checked`, `log_read`."""
+    manifest = checked(
+        patterns, schema, on_bad_record=on_bad_record, labelled=labelled, remedy=remedy
+    )
+    log_read(run, manifest, context=context, labelled=labelled)
+    return manifest
+
+
+def log_read(run: Run, manifest: Manifest, *, context: str, labelled: bool = True) -> None:
+    """Logs what a run reads, and what is odd in it.
 
     Args:
-        run: the run that reads them.
-        patterns: see `shards.find`; None stands for the sample.
-        schema: what each record must hold.
+        run: the run.
+        manifest: the shards.
         context: what they are read for: train, validate, ...
-        on_bad_record: stop or skip.
-        labelled: whether each record must have labels.
-        remedy: what the user sets where shards cannot be used.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-        ValueError: a record is bad, or has no labels where it must.
+        labelled: whether they are read for their labels.
     """
-    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
-    if labelled:
-        manifest.require_labels()
     log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
@@ -66,7 +93,6 @@ def scanned(
         manifest.digest,
         f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
     )
-    return manifest
 
 
 def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
