@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from yt8m_exp import spec
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.ranking import Ranked, Ranking
+from yt8m_exp.spec import InputError
 
 Labels = Mapping[str, NDArray]
 """The class ids of each video, by its id."""
@@ -54,7 +55,7 @@ def score_predictions(
         top_n: See `Ranking.result`.
 
     Raises:
-        ValueError: A video or a class of it comes twice, a score is negative or NaN, or no video
+        InputError: A video or a class of it comes twice, a score is negative or NaN, or no video
             of the file has labels.
     """
     ranking = Ranking(classes, top_k=top_k, padded=True)
@@ -63,16 +64,16 @@ def score_predictions(
     seen: set[str] = set()
     for video, class_ids, scores in predictions:
         if video in seen:
-            raise ValueError(f"A video must have one line, but {video!r} has two.")
+            raise InputError(f"A video must have one line, but {video!r} has two.")
         if len(set(class_ids.tolist())) < class_ids.size:
-            raise ValueError(f"A video must list a class once, but {video!r} repeats one.")
+            raise InputError(f"A video must list a class once, but {video!r} repeats one.")
         seen.add(video)
         if (right := left.pop(video, None)) is None:
             unknown += 1
         else:
             rows.append((class_ids, scores, right))
     if not rows:
-        raise ValueError(
+        raise InputError(
             f"None of the {unknown:,} videos of the file is among the {len(labels):,} labelled "
             "ones. Is it of another split? Files of the test split cannot be scored."
         )
@@ -96,7 +97,7 @@ def read_labels(path: str | Path) -> dict[str, NDArray]:
     """Reads labels from a CSV with the header `id,labels`, class ids separated by spaces.
 
     Raises:
-        ValueError: The file does not have the format, or names a video twice.
+        InputError: The file does not have the format, or names a video twice.
     """
     found: dict[str, NDArray] = {}
     for number, row in _rows(Path(path)):
@@ -104,15 +105,15 @@ def read_labels(path: str | Path) -> dict[str, NDArray]:
             video, class_ids = row
             labels = np.array(class_ids.split(), np.int32)
         except ValueError:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {number}: expected `id,class class ...`, but got "
                 f"{','.join(row)[:80]!r}."
             ) from None
         if video in found:
-            raise ValueError(f"{path}, line {number}: {video!r} has labels already.")
+            raise InputError(f"{path}, line {number}: {video!r} has labels already.")
         found[video] = labels
     if not any(labels.size for labels in found.values()):
-        raise ValueError(f"{path}: at least one video must have a label, but none has.")
+        raise InputError(f"{path}: at least one video must have a label, but none has.")
     return found
 
 
@@ -120,7 +121,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         if (header := next(rows, None)) != HEADER:
-            raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
+            raise InputError(f"{path}: expected the header {HEADER}, but got {header}.")
         yield from ((rows.line_num, row) for row in rows if row)
 
 

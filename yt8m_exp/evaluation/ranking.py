@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
 from yt8m_exp.evaluation.precision import Curve, average_precision, curve, pack, precision_sums
+from yt8m_exp.spec import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Ranking:
 
     def __init__(self, classes: int, *, top_k: int | None = spec.TOP_K, padded: bool = False):
         if min(classes, 1 if top_k is None else top_k) < 1:
-            raise ValueError(
+            raise InputError(
                 f"`classes >= 1` and `top_k >= 1` must hold, but got {classes=}, {top_k=}."
             )
         self.classes, self.top_k, self._padded = classes, top_k, padded or top_k is None
@@ -114,7 +115,7 @@ class Ranking:
             labels: Class ids, int32 (B, L), padded with -1; a repeated id counts once.
 
         Raises:
-            ValueError: The arrays break one of these rules.
+            InputError: The arrays break one of these rules.
         """
         scores = np.asarray(scores, np.float32) + np.float32(0)  # + 0 makes a -0.0 positive
         class_ids, labels = np.asarray(class_ids), np.sort(np.asarray(labels), axis=-1)
@@ -145,11 +146,11 @@ class Ranking:
         """Adds the videos of another pass over the same classes.
 
         Raises:
-            ValueError: The other pass has other classes or another `top_k`.
+            InputError: The other pass has other classes or another `top_k`.
         """
         mine, theirs = (self.classes, self.top_k), (other.classes, other.top_k)
         if mine != theirs:
-            raise ValueError(f"(classes, top_k) must be equal to merge, but {mine} != {theirs}.")
+            raise InputError(f"(classes, top_k) must be equal to merge, but {mine} != {theirs}.")
         self._add({**other._counts, "keys": np.concatenate(other._keys)})
 
     def state(self) -> dict[str, NDArray]:
@@ -173,11 +174,11 @@ class Ranking:
             top_n: Lengths at which lists of classes are also cut, as AP@n of the starter code.
 
         Raises:
-            ValueError: No video was added.
+            InputError: No video was added.
         """
         videos, without_labels, right = self._counts["videos"].tolist()
         if not videos:
-            raise ValueError("Metrics need at least one video, but got none. Call `update` first.")
+            raise InputError("Metrics need at least one video, but got none. Call `update` first.")
         keys = np.concatenate(self._keys)
         self._keys = [keys]  # frees the pieces; the order of the state means nothing
         keys.sort()
@@ -211,21 +212,21 @@ class Ranking:
     def _check(self, scores: NDArray, class_ids: NDArray, labels: NDArray) -> None:
         agree = scores.shape == class_ids.shape and len(scores) == len(labels)
         if not (agree and scores.ndim == labels.ndim == 2):
-            raise ValueError(
+            raise InputError(
                 "Scores and class ids (B, K) and labels (B, L) must agree, but got shapes "
                 f"{scores.shape}, {class_ids.shape}, {labels.shape}."
             )
         if not (scores[:, 1:] <= scores[:, :-1]).all() or not (scores[:, -1:] >= 0).all():
             wrong = np.isnan(scores) | (scores < 0)
             example = f"{scores[wrong][0]}" if wrong.any() else "rising ones"
-            raise ValueError(
+            raise InputError(
                 f"Scores must be at least 0, falling in each video, but got {example}. Does the "
                 "model return probabilities, and do they go through `top_k`?"
             )
         least = -1 if self._padded else 0
         for name, ids, lowest in ("Class ids", class_ids, least), ("Labels", labels, -1):
             if ids.size and not (lowest <= ids.min() and ids.max() < self.classes):
-                raise ValueError(
+                raise InputError(
                     f"{name} must lie in [{lowest}, {self.classes}), but got values in "
                     f"[{ids.min()}, {ids.max()}]. Is the model for another release of the data?"
                 )
@@ -233,7 +234,7 @@ class Ranking:
     def _check_width(self, width: int, counts: NDArray) -> None:
         needed = min(self.classes, max(self.top_k or 0, counts.max(initial=0)))
         if counts.size and width < needed:
-            raise ValueError(
+            raise InputError(
                 f"A video's predictions must reach its labels' number and top_k, here {needed}, "
                 f"but got {width}. Pass the best {needed} of each video."
             )
@@ -266,7 +267,7 @@ def _check_rated(hits: NDArray, counts: NDArray) -> None:
     found = hits.sum(axis=1)
     if (found != counts).any():
         row = int((found != counts).argmax())
-        raise ValueError(
+        raise InputError(
             "The labels of a segment must be among its rated classes, each rated once, but row "
             f"{row} has {counts[row]} labels and {found[row]} of them rated."
         )

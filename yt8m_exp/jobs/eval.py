@@ -23,6 +23,7 @@ from yt8m_exp.jobs import evaluate_files, rank_segments, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, downloads, results, store
@@ -42,8 +43,8 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, the metrics, and on how many videos and classes they were measured.
 
     Raises:
-        ValueError: there is no such model, or a record is bad or has no labels.
-        FileNotFoundError: a pattern matches no shard.
+        InputError: there is no such model, or a record is bad or has no labels.
+        MissingInputError: a pattern matches no shard.
     """
     prepare = _watch if cfg.watch else _model if cfg.model_uri else _file
     score = prepare(cfg)  # what is wrong with the input is refused before a run is opened
@@ -108,7 +109,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
         tracked.writer.log(metrics.logged(_values(cfg, found)), examples)
         logger.info("%s examples: GAP %.4f", f"{examples:,}", _values(cfg, found)["gap"])
     if found is None:
-        raise ValueError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
+        raise InputError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
     words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
     return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words.names)
 

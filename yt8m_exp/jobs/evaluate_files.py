@@ -14,6 +14,7 @@ from yt8m_exp.evaluation import files, segments
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.serving.predictions import read_predictions
 from yt8m_exp.serving.segment_files import read_ratings, read_segments
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import datasets
 
 logger = logging.getLogger(__name__)
@@ -46,11 +47,11 @@ def score(cfg: Mapping[str, Any]) -> Scored:
     """Scores `predictions` or `segment_predictions` of `conf/eval.yaml`.
 
     Raises:
-        ValueError: A file is of another format, or holds nothing that is labelled.
-        FileNotFoundError: There is no such file, or a pattern matches no shard.
+        InputError: A file is of another format, or holds nothing that is labelled.
+        MissingInputError: There is no such file, or a pattern matches no shard.
     """
     if cfg["shards"] is not None and cfg["labels"] is not None:
-        raise ValueError("Either shards or labels must be given, but got both.")
+        raise InputError("Either shards or labels must be given, but got both.")
     return _score_segments(cfg) if cfg["segment_predictions"] else _score_videos(cfg)
 
 
@@ -87,7 +88,7 @@ def _score_segments(cfg: Mapping[str, Any]) -> Scored:
         manifest = _checked(cfg, Schema({"rgb": spec.RGB}, cfg["classes"], "segment"))
         ratings = segments.gather_ratings(ordered_batches(manifest))
     else:
-        raise ValueError(
+        raise InputError(
             "shards or labels must be given with segment_predictions: shards of 2019 whose "
             "segments people rated, or their ratings. The sample has none."
         )
@@ -95,7 +96,7 @@ def _score_segments(cfg: Mapping[str, Any]) -> Scored:
     found = segments.evaluate_lists(lists, ratings, n=cfg["segments_listed"])
     known = sum(bool(ratings.get(class_id)) for class_id, _ in lists)
     if not known:
-        raise ValueError(f"None of the {len(lists)} classes of the file was rated in any segment.")
+        raise InputError(f"None of the {len(lists)} classes of the file was rated in any segment.")
     counts = {"classes_listed": len(lists), "classes_rated": known}
     return Scored(Evaluation(segments=found), counts, manifest, ())
 

@@ -21,6 +21,7 @@ from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging, tagger
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
@@ -44,8 +45,8 @@ def run(cfg: DictConfig) -> Summary:
         registered.
 
     Raises:
-        FileNotFoundError: there is no checkpoint or vocabulary.
-        ValueError: the checkpoint does not fit the model, or the vocabulary its classes; or the
+        MissingInputError: there is no checkpoint or vocabulary.
+        InputError: the checkpoint does not fit the model, or the vocabulary its classes; or the
             GAP is clearly better with features in another order.
     """
     plain = compose.plain(cfg)
@@ -113,7 +114,7 @@ def _require_better(gap: float, other: float, features: Mapping[str, int]) -> No
     given = ", ".join(f"{name}: {size}" for name, size in features.items())
     logger.info("GAP %.4f; with features={%s} it would be %.4f", gap, given, other)
     if other > gap + CLEARLY:
-        raise ValueError(
+        raise InputError(
             f"The checkpoint must be read in the order of its features, but its GAP is {gap:.4f}, "
             f"and {other:.4f} in another order. Give features={{{given}}}."
         )

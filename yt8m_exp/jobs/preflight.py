@@ -15,6 +15,7 @@ from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, store
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
@@ -46,11 +47,11 @@ def eval(cfg: DictConfig) -> None:
     _require_folder(Path(cfg.tracking.runs))
     given = [source for source in SOURCES if cfg[source]]
     if not given:
-        raise ValueError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
+        raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
     if len(given) > 1:
-        raise ValueError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
+        raise InputError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
     if cfg.segments and not cfg.shards:
-        raise ValueError(
+        raise InputError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
             "The sample has none."
         )
@@ -76,7 +77,7 @@ def promote(cfg: DictConfig) -> None:
     _require_folder(Path(cfg.tracking.runs))
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
     if len(given) > 1:
-        raise ValueError(f"One of version, run_id and sweep may be given, but got {given}.")
+        raise InputError(f"One of version, run_id and sweep may be given, but got {given}.")
     if cfg.version is not None:
         versions.require(client, cfg.name, cfg.version)
     if cfg.run_id or cfg.sweep:
@@ -115,6 +116,6 @@ def _require_folder(path: Path) -> None:
         folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
     )
     if not there.is_dir():
-        raise ValueError(f"{there} is not a folder, so {path} cannot be one. Set tracking.runs.")
+        raise InputError(f"{there} is not a folder, so {path} cannot be one. Set tracking.runs.")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"The folder {there} cannot be written to. Set tracking.runs.")
+        raise InputError(f"The folder {there} cannot be written to. Set tracking.runs.")

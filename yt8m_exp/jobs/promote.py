@@ -29,9 +29,9 @@ def run(cfg: DictConfig) -> Summary:
         run and its report.
 
     Raises:
-        ValueError: there is no such model or version, a record is bad, or the champion's alias is
+        InputError: there is no such model or version, a record is bad, or the champion's alias is
             not where the records say.
-        FileNotFoundError: a pattern matches no shard.
+        MissingInputError: a pattern matches no shard.
         ConnectionError: the tracking server went away.
     """
     policy = Policy(**cfg.policy)

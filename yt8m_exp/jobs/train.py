@@ -20,6 +20,7 @@ from yt8m_exp.jobs.opened import opened
 from yt8m_exp.jobs.resume import resumed
 from yt8m_exp.jobs.work import Report, Reported, Work
 from yt8m_exp.serving import loading
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, downloads, tensorboard
@@ -47,15 +48,15 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         The run's id, the URI of the best model, and its metrics on the validation shards.
 
     Raises:
-        ValueError: a value of the configuration or a record is bad.
-        FileNotFoundError: a pattern matches no shard.
-        FloatingPointError: the loss or a weight is not finite.
+        InputError: a value of the configuration or a record is bad.
+        MissingInputError: a pattern matches no shard.
+        NotFiniteError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
         Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
     """
     number, workers = cluster.place()
     if cfg.resume and workers > 1:
-        raise ValueError(
+        raise InputError(
             f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
             "with the first of them. Unset TF_CONFIG to go on."
         )

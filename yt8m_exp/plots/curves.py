@@ -19,6 +19,7 @@ from yt8m_exp.plots.style import (
     style_axes,
     use_si_prefixes,
 )
+from yt8m_exp.spec import InputError
 
 Points = Sequence[tuple[int, float]]
 
@@ -32,12 +33,12 @@ def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") ->
         label: Of the axis of GAP.
 
     Raises:
-        ValueError: `best` is no evaluation.
+        InputError: `best` is no evaluation.
     """
     seen, gaps = np.array(points, float).T
     at = int(np.argmax(gaps)) if best is None else int(np.argmin(np.abs(seen - best)))
     if best is not None and seen[at] != best:
-        raise ValueError(
+        raise InputError(
             f"`best` must be an evaluation, but got {best}; the nearest is at {seen[at]:.0f}."
         )
     figure = new_figure()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from yt8m_exp.registry import bootstrap
 from yt8m_exp.registry.bootstrap import Draws, Interval
 from yt8m_exp.registry.measure import Measured, calibration_error
+from yt8m_exp.spec import InputError
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
-            raise ValueError(
+            raise InputError(
                 f"`0 < confidence < 1` must hold, but got confidence={self.confidence}."
             )
         if self.resamples < 100:
-            raise ValueError(
+            raise InputError(
                 f"`resamples >= 100` must hold, but got resamples={self.resamples}: an interval "
                 "needs draws beyond its ends."
             )
@@ -93,7 +94,7 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     The bound of a class is that of chance over all classes of weight together (Bonferroni).
 
     Raises:
-        ValueError: they did not predict the same labelled videos.
+        InputError: they did not predict the same labelled videos.
     """
     classes = np.flatnonzero(champion.ranked.positives >= policy.class_positives)
     draws = bootstrap.draw(

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from yt8m_exp.evaluation import metrics
+from yt8m_exp.spec import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
         The version.
 
     Raises:
-        ValueError: there is no such model.
+        InputError: there is no such model.
     """
     model = _logged(client, model_uri)
     source = f"models:/{model.model_id}"
@@ -83,23 +84,23 @@ def exists(client: MlflowClient, name: str, version: int | None) -> bool:
 
 
 def require(client: MlflowClient, name: str, version: int) -> None:
-    """Raises ValueError where there is no such version, or it is deleted."""
+    """Raises InputError where there is no such version, or it is deleted."""
     if not exists(client, name, version):
-        raise ValueError(f"No version {version} of {name} in {client.tracking_uri}.")
+        raise InputError(f"No version {version} of {name} in {client.tracking_uri}.")
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, int]:
     """Returns the version of each alias of a registered model.
 
     Raises:
-        ValueError: there is no such registered model.
+        InputError: there is no such registered model.
     """
     try:
         found = client.get_registered_model(name).aliases
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise ValueError(
+        raise InputError(
             f"No registered model '{name}' in {client.tracking_uri}. Train and register one: "
             f"python -m yt8m_exp.train register={name}"
         ) from error
@@ -135,19 +136,19 @@ def model_of_run(client: MlflowClient, run_id: str) -> str:
     """Returns the URI of the best model of a training run.
 
     Raises:
-        ValueError: there is no such run, or it logged no model.
+        InputError: there is no such run, or it logged no model.
     """
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise
-        raise ValueError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
+        raise InputError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
     models = client.search_logged_models(
         [run.info.experiment_id], f"source_run_id = '{run_id}' AND name = 'best'"
     )
     if not models:
-        raise ValueError(
+        raise InputError(
             f"A run must have logged a model named 'best' to be promoted, but run {run_id} "
             f"({run.info.status}) has none. Did it end?"
         )
@@ -162,7 +163,7 @@ def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
         sweep: the sweep's run id, or the name of its study.
 
     Raises:
-        ValueError: there is no such sweep, or none of its runs has finished.
+        InputError: there is no such sweep, or none of its runs has finished.
     """
     experiments = [found.experiment_id for found in client.search_experiments()]
     found = [
@@ -177,7 +178,7 @@ def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
         )
     ]
     if not found:
-        raise ValueError(
+        raise InputError(
             f"No finished run of a sweep '{sweep}' in {client.tracking_uri}. Give the id of the "
             "sweep's run, or the name of its study."
         )
@@ -193,7 +194,7 @@ def _logged(client: MlflowClient, model_uri: str) -> LoggedModel:
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise
-        raise ValueError(f"No logged model at '{model_uri}' in {client.tracking_uri}.") from error
+        raise InputError(f"No logged model at '{model_uri}' in {client.tracking_uri}.") from error
 
 
 def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:

@@ -11,6 +11,7 @@ from mlflow.artifacts import load_text
 from mlflow.entities import Param, Run
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
@@ -111,19 +112,19 @@ def read_config(run_id: str) -> dict[str, Any]:
         run_id: The run.
 
     Raises:
-        ValueError: The run does not exist, or has no configuration.
+        InputError: The run does not exist, or has no configuration.
     """
     client = store.connect()
     try:
         info = client.get_run(run_id).info
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
-        raise ValueError(
+        raise InputError(
             f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
         ) from error
     pattern = re.compile(r"config(?:\.resume-(\d+))?\.yaml")
     found = {int(match[1] or 0): file for file in files if (match := pattern.fullmatch(file))}
     if not found:
-        raise ValueError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
+        raise InputError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
     return yaml.safe_load(load_text(f"{info.artifact_uri}/{found[max(found)]}"))

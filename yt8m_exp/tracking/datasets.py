@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest, Remedy, repeats_sentence
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run
 
@@ -40,8 +41,8 @@ def checked(
         remedy: what the user sets where shards cannot be used.
 
     Raises:
-        FileNotFoundError: a pattern matches nothing.
-        ValueError: a record is bad, or labels are missing.
+        MissingInputError: a pattern matches nothing.
+        InputError: a record is bad, or labels are missing.
     """
     patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
     manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
@@ -106,11 +107,11 @@ def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> No
         context: What it is read for: train, validate, ...
 
     Raises:
-        ValueError: The digest has more than 36 characters.
+        InputError: The digest has more than 36 characters.
     """
     digest, sources, shards = manifest["digest"], manifest["source"], manifest["shards"]
     if len(digest) > DIGEST_CHARACTERS:
-        raise ValueError(
+        raise InputError(
             f"A dataset's digest must have at most {DIGEST_CHARACTERS} characters in MLflow, but "
             f"got {len(digest)}: '{digest}'. Take the first {DIGEST_CHARACTERS}."
         )
@@ -140,7 +141,7 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         context: what they are read for: train, validate, ...
 
     Raises:
-        ValueError: the data have changed.
+        InputError: the data have changed.
     """
     inputs = store.connect().get_run(run_id).inputs
     digests = [
@@ -149,7 +150,7 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         if context in [tag.value for tag in entry.tags]
     ]
     if digests and manifest.digest not in digests:
-        raise ValueError(
+        raise InputError(
             f"A run must go on with the data it began with (data.{context} of digest "
             f"{digests[0]}), but {', '.join(manifest.source)} now has the digest "
             f"{manifest.digest}. Give the same shards, or start a new run."

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp.evaluation import metrics
+from yt8m_exp.spec import NotFiniteError
 from yt8m_exp.training.step import Step
 
 
@@ -117,7 +118,7 @@ def fit(
         Why it ended. A checkpoint of that state has been saved.
 
     Raises:
-        FloatingPointError: the loss is not finite. Nothing is saved of such a state.
+        NotFiniteError: the loss is not finite. Nothing is saved of such a state.
     """
     window = _Window(state)
     saved = time.monotonic()
@@ -183,7 +184,7 @@ class _Window:
         self.pending.clear()
         for value in values:
             if not math.isfinite(value):
-                raise FloatingPointError(
+                raise NotFiniteError(
                     f"The loss must be finite, but is {value} by {self.state.examples:,} examples. "
                     "Lower learning_rate, or set clip.norm; the checkpoints hold the weights from "
                     "before."
