@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SKIP = """'fixed=["data.on_bad_record=skip"]'"""
+
 FOLDER = Path(__file__).parents[1] / "sweeps"
 HOUR_SECONDS = 3600.0
 
@@ -131,10 +133,7 @@ def _scanned(definition: "Definition") -> tuple["Manifest", "Manifest"]:
 
     cfg = command.compose("train", definition.overrides)
     train, validate = (
-        shards.scan(
-            **recipe.shards(cfg, context)
-            | {"remedy": shards.Remedy(context, "fixed=[data.on_bad_record=skip]")}
-        )
+        shards.scan(**recipe.shards(cfg, context) | {"remedy": shards.Remedy(context, SKIP)})
         for context in ("train", "validate")
     )
     return train, validate
