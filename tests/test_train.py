@@ -348,6 +348,9 @@ def test_a_vocabulary_of_another_size_is_refused(store, tmp_path):
 def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp_path):
     good = sample_records(SHARD)[:40]
     shard(tmp_path / "some.tfrecord", *good, record("bad", mean_audio=floats([1.0])))
+    refused = store.run("train", *SMALL, f"data.train={tmp_path}")
+    assert refused.status == 2
+    assert "To leave such records out, set data.on_bad_record=skip." in refused.sentence
     outcome = store.run(
         "train", *SMALL, f"data.train={tmp_path}", "data.on_bad_record=skip", "epochs=2"
     )

@@ -280,3 +280,8 @@ def test_irregular_shards_are_loaded_among_others(tmp_path):
     assert videos.ids.tolist() == numbered(5, 6, 7, 5)
     assert videos.labels.tolist() == [5, 6, 7, 5]
     assert videos.features["mean_audio"][:, 0].tolist() == [-5, -6, -7, -5]
+
+
+def test_a_name_that_is_not_utf8_has_a_digest(tmp_path):
+    path = written(tmp_path / os.fsdecode(b"caf\xe9.tfrecord"))
+    assert len(shards.scan(str(path), SCHEMA).digest) == 32

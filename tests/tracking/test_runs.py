@@ -8,6 +8,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from yt8m_exp.spec import OutsideError
 from yt8m_exp.tracking import configuration, owners, runs, store
 from yt8m_exp.tracking.configuration import flatten
 
@@ -132,7 +133,7 @@ def test_a_live_run_is_neither_closed_nor_resumed_by_others_and_sigterm_kills_it
     assert owners.close_dead_runs(MlflowClient(), experiment_id) == []
     for root in (Path("runs"), Path("other")):
         held = f"Run {run_id} is held by process {process.pid}"
-        with pytest.raises(RuntimeError, match=held), open_run(resume=run_id, root=root):
+        with pytest.raises(OutsideError, match=held), open_run(resume=run_id, root=root):
             pass
     assert status(run_id) == "RUNNING"
     process.send_signal(signal.SIGTERM)
@@ -175,7 +176,7 @@ def test_a_run_of_another_host_is_refused_with_a_remedy_that_works(folder):
     foreign = finished()
     MlflowClient().update_run(foreign, status="RUNNING")
     MlflowClient().set_tag(foreign, "host", "gpu-7")
-    with pytest.raises(RuntimeError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
+    with pytest.raises(OutsideError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
         pass
     remedy = str(raised.value).partition('python -c "')[2].rstrip('"')
     exec(remedy)

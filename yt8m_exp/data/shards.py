@@ -66,7 +66,7 @@ class Manifest:
     def digest(self) -> str:
         """32 hexadecimal digits of a SHA-256 over names, sizes and checksums; not over folders."""
         rows = sorted(f"{shard.name} {shard.bytes} {shard.crc32c}" for shard in self.shards)
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+        return hashlib.sha256(os.fsencode("\n".join(rows))).hexdigest()[:32]
 
     def class_counts(self) -> np.ndarray:
         """Returns the videos of each class, int64 (C,)."""

@@ -31,6 +31,7 @@ from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
 FOLDER = Path(__file__).parents[2] / "sweeps"
+SKIP = """'fixed=["data.on_bad_record=skip"]'"""
 TRIAL = "yt8m_exp.jobs.trial:run"
 HOUR_SECONDS = 3600.0
 
@@ -136,10 +137,7 @@ def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
     """Checks the shards once; trials find them checked."""
     cfg = compose.compose("train", definition.overrides)
     train, validate = (
-        shards.scan(
-            **sources.arguments(cfg, context)
-            | {"remedy": Remedy(context, "fixed=[data.on_bad_record=skip]")}
-        )
+        shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
         for context in sources.CONTEXTS
     )
     return train, validate
