@@ -46,7 +46,7 @@ def test_patterns_reach_into_folders(tmp_path):
 def test_a_pattern_without_a_match_is_named_with_the_remedy(tmp_path):
     a = written(tmp_path / "a.tfrecord")
     with pytest.raises(FileNotFoundError, match=r"No shard matches '.*z\*'.*Set data\.train"):
-        shards.find([str(a), str(tmp_path / "z*")])
+        shards.find([str(a), str(tmp_path / "z*")], shards.Remedy("data.train"))
 
 
 def test_no_pattern_at_all_is_refused():
@@ -66,6 +66,15 @@ def test_the_manifest_says_what_the_shards_hold(sample):
     counts = np.bincount(videos.labels, minlength=sample.schema.classes)
     assert sample.class_counts().tolist() == counts.tolist()
     sample.require_labels()
+
+
+def test_shards_without_a_single_label_are_told_apart(tmp_path):
+    written(tmp_path / "a.tfrecord", video(1, labels=integers()), video(2, labels=integers()))
+    manifest = shards.scan(str(tmp_path), SCHEMA)
+    with pytest.raises(ValueError, match=r"none of the 2 videos in .* has one"):
+        manifest.require_positives()
+    written(tmp_path / "b.tfrecord", video(3, labels=integers(7)))
+    shards.scan(str(tmp_path), SCHEMA).require_positives()
 
 
 def test_a_repeated_label_counts_its_video_once(tmp_path):
@@ -106,8 +115,9 @@ def test_the_digest_knows_contents_and_names_but_no_folders(tmp_path):
 
 def test_a_bad_record_stops_the_scan_with_its_place_and_value(tmp_path):
     written(tmp_path / "a.tfrecord", video(0), video(1, labels=integers(3, 20)), video(2, id=None))
+    remedy = shards.Remedy("data.train", "data.on_bad_record=skip")
     with pytest.raises(ValueError, match=r"a\.tfrecord, record 1: .* label 20") as refused:
-        shards.scan(str(tmp_path), SCHEMA)
+        shards.scan(str(tmp_path), SCHEMA, remedy=remedy)
     assert "data.on_bad_record=skip" in str(refused.value)
     assert "1 more bad record" in str(refused.value)
 
@@ -270,3 +280,8 @@ def test_irregular_shards_are_loaded_among_others(tmp_path):
     assert videos.ids.tolist() == numbered(5, 6, 7, 5)
     assert videos.labels.tolist() == [5, 6, 7, 5]
     assert videos.features["mean_audio"][:, 0].tolist() == [-5, -6, -7, -5]
+
+
+def test_a_name_that_is_not_utf8_has_a_digest(tmp_path):
+    path = written(tmp_path / os.fsdecode(b"caf\xe9.tfrecord"))
+    assert len(shards.scan(str(path), SCHEMA).digest) == 32

@@ -11,27 +11,27 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from yt8m_exp.data import vocabulary
+from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs import finish, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.jobs.resume import resumed
 from yt8m_exp.jobs.work import Report, Reported, Work
 from yt8m_exp.serving import loading
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, downloads, tensorboard
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.uploads import Uploader
-from yt8m_exp.training import cluster, interrupts, step
+from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
 from yt8m_exp.training.interrupts import Interrupt
 from yt8m_exp.training.learner import Learner
-from yt8m_exp.training.loss_values import value_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +48,15 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         The run's id, the URI of the best model, and its metrics on the validation shards.
 
     Raises:
-        ValueError: a value of the configuration or a record is bad.
-        FileNotFoundError: a pattern matches no shard.
-        FloatingPointError: the loss or a weight is not finite.
+        InputError: a value of the configuration or a record is bad.
+        MissingInputError: a pattern matches no shard.
+        NotFiniteError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
         Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
     """
     number, workers = cluster.place()
     if cfg.resume and workers > 1:
-        raise ValueError(
+        raise InputError(
             f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
             "with the first of them. Unset TF_CONFIG to go on."
         )
@@ -124,6 +124,7 @@ def _fit(work: Work, state: TrainState) -> float:
     """
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
+    warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
     loss = instantiate(cfg.loss)
     plan = recipe.plan(cfg, train.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
@@ -153,20 +154,20 @@ def _callbacks(
     """Returns what the loop calls: the evaluation, the checkpoints, the reports, the signals."""
     learner = work.manager.learner
     validate = Entry(learner.model).read(work.validate)
-    predict, loss_value = scoring.predictor(learner.model), value_of(loss)
+    predict, loss_value = scoring.predictor(learner.model), loss_values.value_of(loss)
     answers: set[bool] = set()
 
-    def evaluate() -> dict[str, float]:
+    def evaluate() -> dict[str, float | None]:
         learner.require_finite()
         with learner.averaged():
-            metrics, mean_loss = scoring.evaluate(
+            found = scoring.evaluate(
                 predict, loss_value, ordered_batches(validate), work.cfg.data.classes
             )
-        return metrics.values() | {"loss": mean_loss}
+        return metrics.values(found, metrics.curves())
 
-    def report(metrics: Mapping[str, float], examples: int) -> None:
-        work.report(metrics, examples)
-        answers.add(work.reported(metrics, examples))
+    def report(values: Mapping[str, float], examples: int) -> None:
+        work.report(values, examples)
+        answers.add(work.reported(values, examples))
 
     def show(state: TrainState, last_loss: float | None) -> None:
         gap = state.best_gap if math.isfinite(state.best_gap) else None

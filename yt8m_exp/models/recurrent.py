@@ -10,11 +10,17 @@ import keras
 from keras import ops
 
 from yt8m_exp.models import devices
+from yt8m_exp.spec import InputError
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class LSTM(keras.layers.LSTM):
     """Returns the hidden states (B, T, H) of an LSTM over x (B, T, D)."""
+
+    @property
+    def clipped_as_one(self):
+        """Both kernels: TensorFlow 1's cell has them in one variable, see `training.step`."""
+        return [[self.cell.kernel, self.cell.recurrent_kernel]]
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         if devices.has_gpu():
@@ -156,10 +162,10 @@ def last_state(
         layers: the number of stacked layers.
 
     Raises:
-        ValueError: there are no layers, or no units in them.
+        InputError: there are no layers, or no units in them.
     """
     if units < 1 or layers < 1:
-        raise ValueError(
+        raise InputError(
             f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
         )
     for number in range(layers):

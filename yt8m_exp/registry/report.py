@@ -3,6 +3,7 @@
 import base64
 import html
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check
@@ -24,6 +25,8 @@ def render(
     checks: Sequence[Check],
     facts: Mapping[str, Mapping[str, str]],
     figures: Mapping[str, bytes],
+    *,
+    better: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Returns a page of HTML that needs no other file.
 
@@ -33,6 +36,7 @@ def render(
         checks: what was checked, the failed ones first.
         facts: a column a model: what is known of it, by name.
         figures: PNG images by title.
+        better: the column that is the better one, by the name of a fact.
     """
     verdict = "passes" if record.kind == "promote" else "is refused"
     parts = [
@@ -46,7 +50,7 @@ def render(
             for c in checks
         ),
         "</table>",
-        *_columns(facts),
+        *_columns(facts, better),
         *(
             f'<h2>{_text(title)}</h2><img alt="{_text(title)}" src="data:image/png;base64,'
             f'{base64.b64encode(png).decode()}">'
@@ -58,15 +62,14 @@ def render(
     return "\n".join(parts)
 
 
-def _columns(facts: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _columns(facts: Mapping[str, Mapping[str, str]], better: Mapping[str, str]) -> list[str]:
     rows = dict.fromkeys(key for column in facts.values() for key in column)
     head = "".join(f"<th>{_text(title)}</th>" for title in facts)
-    lines = [
-        f"<tr><td>{_text(row)}</td>"
-        + "".join(f"<td>{_text(column.get(row, ''))}</td>" for column in facts.values())
-        + "</tr>"
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        marks = {side: " class=yes" if better.get(row) == side else "" for side in facts}
+        cells = [f"<td{marks[side]}>{_text(facts[side].get(row, ''))}</td>" for side in facts]
+        lines.append(f"<tr><td>{_text(row)}</td>{''.join(cells)}</tr>")
     return ["<h2>The models</h2><table>", f"<tr><th></th>{head}</tr>", *lines, "</table>"]
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, NullPool, create_engine, inspect
+
+from yt8m_exp.spec import InputError
 
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
 POLL_SECONDS = 0.01
@@ -45,7 +47,7 @@ def open_storage(url: str) -> Storage:
         url: a file, or `postgresql+psycopg://user@host/database`.
 
     Raises:
-        ValueError: it is another kind of URL, or the database belongs to another program.
+        InputError: it is another kind of URL, or the database belongs to another program.
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
@@ -55,15 +57,64 @@ def open_storage(url: str) -> Storage:
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
     if "://" in url:
-        raise ValueError(
+        raise InputError(
             f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
             "SQLite does not support several drivers at a time."
         )
     path = Path(url).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    backend = JournalFileBackend(str(path), _JournalLock(path))  # type: ignore[arg-type]
     claims = path.with_name(f"{path.name}.claims")
-    return Storage(str(path), JournalStorage(backend), lambda study: _file_lock(claims))
+    return Storage(str(path), _journal(path), lambda study: _file_lock(claims))
+
+
+def _journal(path: Path) -> JournalStorage:
+    """Opens a journal whose lines Optuna can all read.
+
+    It would go beyond a last line that it cannot read, and stop there once others follow.
+    """
+    backend, lock = _Journal(path), _JournalLock(path)
+    lock.acquire()
+    try:
+        storage = JournalStorage(backend)
+        with path.open("rb") as file:
+            if sum(1 for _ in file) > backend.line:
+                raise BadLine(path, backend.line + 1, "is no JSON")
+        return storage
+    except BadLine:
+        raise
+    except (LookupError, TypeError, AttributeError, AssertionError, ValueError) as error:
+        raise BadLine(path, backend.line, "is no entry of Optuna's") from error
+    finally:
+        lock.release()
+
+
+class BadLine(InputError):
+    """A line of a journal that Optuna cannot go beyond."""
+
+    def __init__(self, path: Path, line: int, reason: str):
+        super().__init__(
+            f"{path}, line {line} {reason}, so that no study in it can be read. Put back a copy of "
+            f"the file, or cut it before that line (head -n {line - 1} {path} > new.journal; what "
+            "came later is lost), or begin anew with storage=another.journal."
+        )
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's file, which knows the line that it has read last."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _JournalLock(path))  # type: ignore[arg-type]
+        self._path, self.line = path, 0
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        self.line = log_number_from
+        try:
+            for entry in super().read_logs(log_number_from):
+                self.line += 1
+                yield entry
+        except ValueError as error:
+            reason = f"is no JSON ({error})"
+            raise BadLine(self._path, self.line + 1, reason) from error
 
 
 def _require_own(engine: Engine) -> None:
@@ -71,7 +122,7 @@ def _require_own(engine: Engine) -> None:
     # (mlflow/mlflow#3374, open in 3.17).
     tables = inspect(engine).get_table_names()
     if "alembic_version" in tables and "version_info" not in tables:
-        raise ValueError(
+        raise InputError(
             f"`storage` must be a database for Optuna alone, but {engine.url!r} has tables of "
             f"another program: {', '.join(sorted(tables)[:4])}, ... Make one with `createdb`."
         )
