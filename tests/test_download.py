@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -241,6 +242,27 @@ def test_two_downloads_do_not_share_a_folder(store, server, output):
     assert running.wait().status == 0
 
 
+def test_a_bucket_takes_it_and_knows_what_is_there(store, server, contents, bucket, monkeypatch):
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.setitem(store.environment, name, os.environ[name])
+    given = words(server, f"{bucket.uri}/2/video/train", "shard=1,4")
+    numbers = [server.names.index(name) for name in partitions.share(server.names, 1, 4)]
+    first, *others = sorted(numbers)
+    bucket.put(f"2/video/train/{server.local(first)}", contents[first])
+    result = store.done("download", *given)
+    assert (result["files"], result["fetched"]) == (len(numbers), len(others))
+    for number in numbers:
+        assert bucket.get(f"2/video/train/{server.local(number)}") == contents[number]
+    assert store.done("download", *given)["fetched"] == 0
+
+    bucket.put(f"2/video/train/{server.local(first)}", b"mine")
+    outcome = store.run("download", *given)
+    assert outcome.status == 2
+    assert "has other content under" in outcome.sentence
+    assert store.done("download", *given, "replace=true")["fetched"] == 1
+    assert bucket.get(f"2/video/train/{server.local(first)}") == contents[first]
+
+
 def test_labels_and_vocabularies_have_no_plan(store, server, output):
     server.files |= {
         "/2/ground_truth_labels/train_labels.csv": b"a,1 2\n",
@@ -263,7 +285,9 @@ def test_labels_and_vocabularies_have_no_plan(store, server, output):
         (("mirror=mars",), 2, "`mirror` must be 'us', 'eu' or 'asia'"),
         (("partition=3/frame/test",), 1, "the server answers 404"),
         (("partition=2/vocabulary", "shard=1,2"), 2, "2/vocabulary has no parts"),
-        (("output=README.md",), 2, "README.md is not a folder"),
+        (("output=s3://a/b",), 2, "`output` must be a folder or gs://bucket/folder"),
+        (("server.plans=nowhere",), 1, "cannot be read: Invalid URL"),
+        (("output=README.md",), 2, "README.md cannot be a folder of downloads: File exists."),
     ],
 )
 def test_a_mistake_ends_in_a_sentence(store, server, output, more, status, sentence):

@@ -8,11 +8,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.data.download import partitions, transfers
+from yt8m_exp.data.download.bucket import Bucket
 from yt8m_exp.data.download.client import Client, UnreachableError
 from yt8m_exp.data.download.folder import Folder
 from yt8m_exp.data.download.partitions import File
 from yt8m_exp.data.download.transfers import Ended
 from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.stores.uris import scheme
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 
@@ -38,7 +40,7 @@ def run(cfg: DictConfig) -> Summary:
     client = Client(
         connections=cfg.transfers, attempts=cfg.attempts, backoff_seconds=cfg.backoff_seconds
     )
-    folder = Folder(Path(cfg.output).absolute(), cfg.partition)
+    folder = _folder(cfg.output, cfg.partition)
     with folder.open():
         files = _files(cfg, client, folder)
         errors: dict[str, str | None] = {}  # None: the file is there
@@ -53,8 +55,16 @@ def run(cfg: DictConfig) -> Summary:
     return _summary(cfg, folder, files, there, errors)
 
 
+def _folder(output: str, partition: str) -> Folder | Bucket:
+    if scheme(output) == "gs":
+        return Bucket(output, partition)
+    if scheme(output):
+        raise InputError(f"`output` must be a folder or gs://bucket/folder, but got {output!r}.")
+    return Folder(Path(output).absolute(), partition)
+
+
 def _stopped(
-    error: BaseException, errors: Mapping[str, str | None], folder: Folder
+    error: BaseException, errors: Mapping[str, str | None], folder: Folder | Bucket
 ) -> BaseException:
     """Returns what to raise in place of an interrupt or of an error of the disk."""
     count = sum(reason is None for reason in errors.values())
@@ -66,7 +76,7 @@ def _stopped(
     return error
 
 
-def _files(cfg: DictConfig, client: Client, folder: Folder) -> list[File]:
+def _files(cfg: DictConfig, client: Client, folder: Folder | Bucket) -> list[File]:
     """Returns the files to have: of the server's plan, or of what an older download left."""
     if cfg.partition in partitions.TABLES:
         if cfg.shard:
@@ -87,7 +97,7 @@ def _files(cfg: DictConfig, client: Client, folder: Folder) -> list[File]:
     return partitions.shards(files, cfg.partition, cfg.server.files)
 
 
-def _there(folder: Folder, files: Sequence[File], *, replace: bool) -> dict[str, int]:
+def _there(folder: Folder | Bucket, files: Sequence[File], *, replace: bool) -> dict[str, int]:
     """Returns the bytes of the files that are there, by name.
 
     A file of other content becomes a part, if an older download may have left it or `replace` says
@@ -115,7 +125,7 @@ def _there(folder: Folder, files: Sequence[File], *, replace: bool) -> dict[str,
 
 
 def _fetched(
-    cfg: DictConfig, client: Client, folder: Folder, files: Sequence[File]
+    cfg: DictConfig, client: Client, folder: Folder | Bucket, files: Sequence[File]
 ) -> Iterator[Ended]:
     """Fetches files, shows how far it is, and yields what became of each.
 
@@ -153,7 +163,7 @@ def _estimate(client: Client, files: Sequence[File]) -> int:
     return sum(sizes) * len(files) // max(len(sizes), 1)
 
 
-def _require_room(folder: Folder, needed: int) -> None:
+def _require_room(folder: Folder | Bucket, needed: int) -> None:
     free = folder.free_bytes()
     if free is not None and needed > free:
         raise UserError(
@@ -164,7 +174,7 @@ def _require_room(folder: Folder, needed: int) -> None:
 
 def _summary(
     cfg: DictConfig,
-    folder: Folder,
+    folder: Folder | Bucket,
     files: Sequence[File],
     there: Mapping[str, int],
     errors: Mapping[str, str | None],

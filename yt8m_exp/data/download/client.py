@@ -137,6 +137,8 @@ class Client:
                 reason, wait = str(again), again.wait_seconds
             except CUT as cut:
                 reason, wait, error = _reason(cut), None, UnreachableError
+            except requests.RequestException as refused:  # no address, redirects without end
+                raise TransferError(f"{url} cannot be read: {refused}") from None
             done = progress()
             failures = 1 if done > most else failures + 1
             most = max(most, done)

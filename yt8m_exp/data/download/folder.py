@@ -52,8 +52,13 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise InputError(f"{self.path} is not a folder. Set output to another.") from None
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be a folder of downloads: {error.strerror}. Set output to "
+                "another."
+            ) from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise InputError(f"{self.path} cannot be written to. Set output to another folder.")
         try:
             with self._lock.acquire(blocking=False):
                 self._checked = dict(self._read_notes())
