@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from tests.data.download.server import Fault, Server, chance, md5
+from tests.data.download.server import Fault, Server, bad_line, md5
 from tests.test_cli import SHOWS_MODULES
 from tests.verbs import PROJECT, sample_records
 from yt8m_exp.data import tfrecord
@@ -71,12 +71,8 @@ def test_all_but_the_one_that_is_always_wrong_arrives_over_a_bad_line(
     wrong = 7
 
     def faults(path, count):
-        if path.endswith(server.names[wrong]):
-            return Fault(flip=True)
-        luck = chance(path, count)
-        if luck < 0.1:
-            return Fault(cut=chance(path, count, "where"))
-        return Fault(flip=True) if luck < 0.15 else None
+        always = path.endswith(server.names[wrong])
+        return Fault(flip=True) if always else bad_line(path, count)
 
     server.faults = faults
     outcome = store.run("download", *words(server, output))
@@ -282,6 +278,7 @@ def test_labels_and_vocabularies_have_no_plan(store, server, output):
     [
         (("partition=2/video/trian",), 2, "`partition` must be one of"),
         (("shard=3,2",), 2, "`1 <= m <= n` must hold in shard=m,n"),
+        (("shard=1,99999",), 2, "No file of 2/video/train is in part 1 of 99999."),
         (("mirror=mars",), 2, "`mirror` must be 'us', 'eu' or 'asia'"),
         (("partition=3/frame/test",), 1, "the server answers 404"),
         (("partition=2/vocabulary", "shard=1,2"), 2, "2/vocabulary has no parts"),

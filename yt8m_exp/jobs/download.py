@@ -42,9 +42,9 @@ def run(cfg: DictConfig) -> Summary:
     )
     folder = _folder(cfg.output, cfg.partition)
     with folder.open():
-        files = _files(cfg, client, folder)
         errors: dict[str, str | None] = {}  # None: the file is there
         try:
+            files = _files(cfg, client, folder)
             there = _there(folder, files, replace=cfg.replace)
             errors |= dict.fromkeys(there)
             missing = [file for file in files if file.name not in there]
@@ -86,13 +86,15 @@ def _files(cfg: DictConfig, client: Client, folder: Folder | Bucket) -> list[Fil
     plan = folder.old_plan()
     if plan is None:
         url = partitions.plan_url(cfg.server.plans, cfg.partition)
-        plan = partitions.read_plan(client.read(url), url)
+        plan = client.read(url, partitions.read_plan)
     else:
         logger.info(
             f"{partitions.plan_name(cfg.partition)} lists {len(plan):,} files that an older "
             "download had left. All others count as downloaded. Remove it to have them checked."
         )
     kept = partitions.share(plan, m, n)
+    if plan and not kept:
+        raise InputError(f"No file of {cfg.partition} is in part {m} of {n}. Take larger parts.")
     files = {name: md5 for name, md5 in plan.items() if name in kept}
     return partitions.shards(files, cfg.partition, cfg.server.files)
 
@@ -107,7 +109,7 @@ def _there(folder: Folder | Bucket, files: Sequence[File], *, replace: bool) -> 
         InputError: other files are in the way.
     """
     there, other = {}, []
-    with progress.shown("Looking", len(files), unit="files") as advance:
+    with progress.shown("Checking", len(files), unit="files") as advance:
         for number, (file, state) in enumerate(folder.states(files), 1):
             if state == "there":
                 there[file.name] = folder.bytes_of(file)

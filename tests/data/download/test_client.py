@@ -7,6 +7,7 @@ import pytest
 from tests.data.download.server import Fault, Server, md5
 from yt8m_exp.data.download.client import Client, StoppedError, TransferError, UnreachableError
 from yt8m_exp.data.download.partitions import File
+from yt8m_exp.spec import UserError
 
 CONTENT = hashlib.shake_128(b"a shard").digest(3_000_000)
 DIGEST = md5(CONTENT)
@@ -151,3 +152,20 @@ def test_sizes_are_asked_for_without_the_files(client):
         assert client.size(server.url + PATH) == len(CONTENT)
         assert client.size(server.url + "/nothing") is None
         assert [request.method for request in server.requests] == ["HEAD", "HEAD"]
+
+
+def test_a_small_file_that_cannot_be_read_is_fetched_again(client):
+    with serving(Fault(flip=True), Fault(cut=0.5)) as server:
+        assert client.read(server.url + PATH, require_content) == len(CONTENT)
+
+
+def test_a_small_file_that_can_never_be_read_is_named(client):
+    named = pytest.raises(TransferError, match=r"trainaa.tfrecord: not this \(3 attempts\)")
+    with serving(*[Fault(flip=True)] * 9) as server, named:
+        client.read(server.url + PATH, require_content)
+
+
+def require_content(data):
+    if data != CONTENT:
+        raise UserError("not this.")
+    return len(data)

@@ -73,17 +73,25 @@ class Client:
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
         self._session.headers.update(HEADERS)
 
-    def read(self, url: str) -> bytes:
-        """Returns a small file.
+    def read(self, url: str, parse: Callable[[bytes], T]) -> T:
+        """Returns what a small file says.
+
+        Args:
+            url: where it is.
+            parse: reads it; a UserError of it may be the fault of the transfer.
 
         Raises:
-            TransferError: it cannot be had.
+            TransferError: it cannot be had, or never be read.
         """
 
-        def action() -> bytes:
+        def action() -> T:
             with self._session.get(url, timeout=TIMEOUT_SECONDS) as response:
                 _require(response)
-                return response.content
+                _require_md5(hashlib.md5(response.content), _sent_md5(response.headers))
+            try:
+                return parse(response.content)
+            except UserError as error:
+                raise _AgainError(str(error).rstrip("."), 0.0) from None
 
         return self._persist(url, action)
 
@@ -176,11 +184,12 @@ class Client:
                     digest.update(block)
                     start += len(block)
                     report(start)
-            expected = file.md5 or _sent_md5(response.headers)
-        if expected not in (None, digest.hexdigest()):
+        try:
+            _require_md5(digest, file.md5 or _sent_md5(response.headers))
+        except _AgainError:
             part.unlink()
             report(0)
-            raise _AgainError(f"its MD5 should be {expected}, but is {digest.hexdigest()}", 0.0)
+            raise
 
 
 def _require(response: requests.Response) -> None:
@@ -190,6 +199,11 @@ def _require(response: requests.Response) -> None:
         raise _AgainError(status, _retry_after(response.headers))
     if response.status_code >= 400:
         raise TransferError(f"{response.url}: {status}.")
+
+
+def _require_md5(digest: "hashlib._Hash", expected: str | None) -> None:
+    if expected not in (None, digest.hexdigest()):
+        raise _AgainError(f"its MD5 should be {expected}, but is {digest.hexdigest()}", 0.0)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -76,7 +76,10 @@ class Folder:
         """
         if not self._plan.exists():
             return None
-        return partitions.read_plan(self._plan.read_text(encoding="utf-8"), str(self._plan))
+        try:
+            return partitions.read_plan(self._plan.read_bytes())
+        except UserError as error:
+            raise InputError(f"{self._plan}: {error} Remove it to take the server's.") from None
 
     def states(self, files: Sequence[File]) -> Iterator[tuple[File, State]]:
         """Yields whether each file is there, reading those that were not checked before."""

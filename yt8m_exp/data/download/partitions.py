@@ -69,7 +69,7 @@ def plan_url(server: str, partition: str) -> str:
     return f"{server}/{version}/download_plans/{kind}_{split}.json"
 
 
-def read_plan(text: str | bytes, source: str) -> dict[str, str]:
+def read_plan(text: str | bytes) -> dict[str, str]:
     """Reads a plan: the MD5 of each file by its name on the server.
 
     Raises:
@@ -81,7 +81,7 @@ def read_plan(text: str | bytes, source: str) -> dict[str, str]:
             return plan
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise UserError(f'{source} is no download plan: expected {{"files": {{name: MD5, ...}}}}.')
+    raise UserError('It is no download plan: expected {"files": {name: MD5, ...}}.')
 
 
 def shards(plan: Mapping[str, str], partition: str, server: str) -> list[File]:
