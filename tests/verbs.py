@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import resource
+import runpy
 import shutil
 import signal
 import sqlite3
@@ -24,6 +25,7 @@ from filelock import FileLock
 
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
+from yt8m_exp.config import schema
 from yt8m_exp.data import tfrecord
 from yt8m_exp.evaluation import metrics
 
@@ -40,8 +42,6 @@ SMALL = (
 """A small model on one shard, for what needs no good one."""
 LOADED = ["tests.loaded"]
 """What the process loads from which verbs are forked."""
-WITHOUT_RUNS = ("history", "export", "json_to_csv")
-WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv")
 DEADLINE_SECONDS = 120.0
 CURVES = ("train/loss", "learning_rate", *(metric.name for metric in metrics.curves()))
 
@@ -123,7 +123,7 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        if verb not in WITHOUT_RUNS:
+        if "tracking.runs" in schema.TYPES[verb]:
             words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 
@@ -207,8 +207,6 @@ def run_here(
     Options go to its `run`.
     """
 
-    from yt8m_exp import cli
-
     os.chdir(PROJECT)
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
@@ -221,7 +219,7 @@ def run_here(
     if options:
         job = importlib.import_module(f"yt8m_exp.jobs.{verb}")
         job.run = partial(job.run, **options)
-    cli.run(verb, tensorflow=verb not in WITHOUT_TENSORFLOW)
+    runpy.run_module(f"yt8m_exp.{verb}", run_name="__main__")
 
 
 @pytest.fixture(scope="session", autouse=True)
