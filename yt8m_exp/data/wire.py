@@ -181,9 +181,11 @@ def rewritten(
 
 def _plain(record: bytes, names: Sequence[str]) -> bytes:
     """Returns an Example of the named features alone; one without features if it is no Example."""
-    # Imported here: it loads TensorFlow, and only an irregular record needs it.
+    # Imported here: only an irregular record needs it.
     from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import Example
+
+    # The same.
+    from yt8m_exp.data.messages import Example
 
     try:
         found = Example.FromString(record).features.feature
