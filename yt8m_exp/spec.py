@@ -9,6 +9,7 @@ https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
 
 CLASSES = 3862
 CLASSES_2017 = 4716
+CLASSES_AUDIOSET = 527
 RGB = 1024
 AUDIO = 128
 MAX_FRAMES = 300
