@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.data.examples import example, floats, integers, lists, rows, text
 from tests.made_segments import frame_records, parsed
 from tests.verbs import PROJECT, sample_records, shard
+from yt8m_exp import spec
 from yt8m_exp.serving.predictions import read_predictions
 
 METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
@@ -294,3 +296,36 @@ def test_models_of_frames_are_promoted_on_frames(store):
     assert second["promoted"] is False
     assert "GAP must gain at least" in second["reason"]
     assert second["interval"] == [0.0, 0.0]
+
+
+@pytest.fixture
+def audioset(tmp_path):
+    """Shards and names as AudioSet has them: made up, but for their layout."""
+    sound = np.random.default_rng(0).integers(0, 256, (6, 10, spec.AUDIO), np.uint8)
+    records = [
+        example(
+            video_id=text(b"--audioset%d" % number),
+            start_time_seconds=floats([30.0]),
+            end_time_seconds=floats([40.0]),
+            labels=integers(number, 526),
+        )
+        + lists(audio_embedding=rows(second.tobytes() for second in seconds))
+        for number, seconds in enumerate(sound)
+    ]
+    names = "".join(f'{n},/m/{n},"Sound, {n}"\n' for n in range(527))
+    (tmp_path / "class_labels_indices.csv").write_text(f"index,mid,display_name\n{names}")
+    (tmp_path / "bal_train").mkdir()
+    return shard(tmp_path / "bal_train" / "aB.tfrecord", *records).parent
+
+
+def test_audioset_is_trained_on_and_predicted(store, audioset, tmp_path):
+    words = [f"data.train={audioset}", f"data.validate={audioset}", "batch_size=3", "epochs=2"]
+    words += [f"data.vocabulary={tmp_path}/class_labels_indices.csv", "register=audioset", QUICK]
+    trained = store.done("train", "data=audioset", *words)
+    assert trained["examples"] == 12
+    output = f"output={tmp_path}/out.csv"
+    words = ["model_uri=models:/audioset/1", f"shards={audioset}", output, "top_k=2", QUICK]
+    assert store.done("inference", *words)["videos"] == 6
+    model = mlflow.pyfunc.load_model(str(store.model(trained["model_uri"])))
+    answers = model.predict(pd.DataFrame({"audio_embedding": [bytes(10 * spec.AUDIO)]}))
+    assert answers["class_names"][0][0].startswith("Sound, ")

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
+from tests.verbs import SCORED
+from yt8m_exp import spec
 from yt8m_exp.training.starter_checkpoints import load
 
 QUICK = "tracking.system_metrics=false"
@@ -71,3 +73,30 @@ def test_a_checkpoint_that_does_not_fit_is_bad_input(store, checkpoint):
     outcome = store.run("import_checkpoint", "kind=moe", QUICK)
     assert outcome.status == 2
     assert "checkpoint must be given" in outcome.sentence
+
+
+@pytest.fixture(scope="module")
+def ordered(store, trained, tmp_path_factory):
+    """A checkpoint of the trained model's weights, with the rows of its sound first."""
+    import keras
+
+    model = keras.saving.load_model(next(store.model(trained["model_uri"]).rglob("*.keras")))
+    kernel, bias = (weight.numpy() for weight in model.get_layer("classifier").weights)
+    prefix = tmp_path_factory.mktemp("ordered") / "model.ckpt-1"
+    kernel = np.concatenate([kernel[spec.RGB :], kernel[: spec.RGB]])
+    names = ("tower/fully_connected/weights", "tower/fully_connected/biases")
+    write_checkpoint(prefix, dict(zip(names, (kernel, bias), strict=True)))
+    return prefix
+
+
+def test_shards_tell_a_wrong_order_of_features(store, trained, ordered):
+    words = (f"checkpoint={ordered}", "kind=logistic", f"shards={SCORED}", QUICK)
+    words += ("options={normalize: each}",)  # as the model was trained
+    outcome = store.run("import_checkpoint", *words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "mean_rgb (1024), mean_audio (128), assumed from their size" in outcome.err
+    assert "Give features={mean_audio: 128, mean_rgb: 1024}." in outcome.sentence
+    right = store.done("import_checkpoint", *words, "features={mean_audio: 128, mean_rgb: 1024}")
+    scored = store.done("eval", f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK)
+    assert right["gap"] == pytest.approx(scored["gap"], abs=1e-6)
+    assert store.get(right["run_id"]).data.metrics["val/gap"] == right["gap"]

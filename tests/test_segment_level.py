@@ -171,6 +171,24 @@ def test_a_list_is_cut_to_the_best(store, hearing, listed, tmp_path):
     assert best == {class_id: everything[class_id][:10] for class_id in (3, 7)}
 
 
+def test_the_bound_of_a_list_is_the_users(store, hearing, listed, tmp_path):
+    words = (f"model_uri={hearing}", "segments=true", f"output={tmp_path}/out.csv", QUICK)
+    store.done("inference", *words, "segments_per_class=2")
+    everything = dict(read_segments(listed["output"]))
+    lists = dict(read_segments(tmp_path / "out.csv"))
+    assert lists == {class_id: names[:2] for class_id, names in everything.items()}
+
+
+def test_a_video_whose_id_occurs_again_is_listed_once(store, hearing, tmp_path):
+    first = tmp_path / "first.tfrecord"
+    first.write_bytes(shards.find(SAMPLE)[0].read_bytes())
+    (tmp_path / "again.tfrecord").write_bytes(first.read_bytes())
+    words = (f"model_uri={hearing}", "segments=true", f"shards={tmp_path}", QUICK)
+    store.done("inference", *words, f"output={tmp_path}/out.csv")
+    for _, names in read_segments(tmp_path / "out.csv"):
+        assert len(set(names)) == len(names)
+
+
 BATCH_SIZE = 3
 TRAINED = (
     "data=segment",

@@ -132,6 +132,8 @@ def test_records_are_read_as_the_starter_code_reads_them(release):
     _, videos, problems = of_shard(GOLDEN / f"video.{release}.tfrecord", schema)
     assert problems == []
     assert videos.ids.tolist() == expected["video:video_ids"].tolist()
+    assert expected["video:num_frames"].tolist() == [1] * len(videos.ids)  # and none here
+    assert videos.frames is None
     matrix = np.concatenate(list(videos.features.values()), axis=1)
     np.testing.assert_array_equal(matrix, expected["video:video_matrix"])
     for row, dense in enumerate(expected["video:labels"]):

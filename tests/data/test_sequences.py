@@ -180,3 +180,5 @@ def test_the_readers_of_the_starter_code_agree(release):
     assert batch["id"].tolist() == expected["frame:video_ids"].tolist()
     assert batch["frames"].tolist() == expected["frame:num_frames"].tolist()
     np.testing.assert_allclose(values, expected["frame:video_matrix"], atol=1e-6)
+    for labels, dense in zip(batch["labels"], expected["frame:labels"], strict=True):
+        assert set(labels[labels >= 0].tolist()) == set(np.flatnonzero(dense).tolist())

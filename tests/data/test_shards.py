@@ -46,7 +46,7 @@ def test_patterns_reach_into_folders(tmp_path):
 def test_a_pattern_without_a_match_is_named_with_the_remedy(tmp_path):
     a = written(tmp_path / "a.tfrecord")
     with pytest.raises(FileNotFoundError, match=r"No shard matches '.*z\*'.*Set data\.train"):
-        shards.find([str(a), str(tmp_path / "z*")])
+        shards.find([str(a), str(tmp_path / "z*")], shards.Remedy("data.train"))
 
 
 def test_no_pattern_at_all_is_refused():
@@ -106,8 +106,9 @@ def test_the_digest_knows_contents_and_names_but_no_folders(tmp_path):
 
 def test_a_bad_record_stops_the_scan_with_its_place_and_value(tmp_path):
     written(tmp_path / "a.tfrecord", video(0), video(1, labels=integers(3, 20)), video(2, id=None))
+    remedy = shards.Remedy("data.train", "data.on_bad_record=skip")
     with pytest.raises(ValueError, match=r"a\.tfrecord, record 1: .* label 20") as refused:
-        shards.scan(str(tmp_path), SCHEMA)
+        shards.scan(str(tmp_path), SCHEMA, remedy=remedy)
     assert "data.on_bad_record=skip" in str(refused.value)
     assert "1 more bad record" in str(refused.value)
 

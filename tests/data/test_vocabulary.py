@@ -31,6 +31,35 @@ def test_the_data_sets_own_columns_are_understood(tmp_path):
     assert vocabulary.read(str(path), 2).names == ("Été", "Guitar, bass")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/05zppz,"Male speech, man speaking"\n',
+        'label_id,label_name\n0,Speech\n1,"Male speech, man speaking"\n',
+        '\ufeffIndex,TrainVideoCount,Name\n1,9,"Male speech, man speaking"\n0,9,Speech\n',
+        'index,name\r\n0,Speech\r\n1,"Male speech, man speaking"\r\n',
+    ],
+)
+def test_the_lists_in_circulation_are_understood(tmp_path, text):
+    path = tmp_path / "vocabulary.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert vocabulary.read(path, 2).names == ("Speech", "Male speech, man speaking")
+
+
+def test_another_encoding_is_named_with_file_and_line(tmp_path):
+    path = tmp_path / "vocabulary.csv"
+    path.write_bytes("index,name\n0,Game\n1,Été\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"vocabulary\.csv, line 3: expected a text in UTF-8"):
+        vocabulary.read(path, 2)
+
+
+def test_the_remedy_names_the_key_of_the_verb(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Set vocabulary, or"):
+        vocabulary.read(tmp_path / "none.csv", 3, key="vocabulary")
+    with pytest.raises(ValueError, match="Set vocabulary to that of the release"):
+        vocabulary.read(written(tmp_path, "index,name\n0,a\n"), 3, key="vocabulary")
+
+
 def test_names_may_be_empty_and_repeat(tmp_path):
     path = written(tmp_path, "index,name\n0,\n1,same\n2,same\n")
     assert vocabulary.read(path, 3).names == ("", "same", "same")

@@ -33,6 +33,8 @@ def test_golden_map(golden, n):
     metrics = evaluate_lists(lists.items(), ratings, n=int(n) or None)
     known = {class_id: ap for class_id, ap in metrics.ap.items() if not np.isnan(ap)}
     assert len(known) == expected["map"][n]["classes"]
+    assert len(known) == expected["classes_with_positives"]
+    assert sum(map(len, ratings.values())) == expected["segments_labelled"]
     assert metrics.map == pytest.approx(expected["map"][n]["mAP"], abs=1e-12)
     assert metrics.map_over(1000) == pytest.approx(sum(known.values()) / 1000, abs=1e-12)
     if n == "100000":

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp import spec
+from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
-from yt8m_exp.training.optimizers import clip
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FEATURES = {"x": 10}
@@ -35,7 +35,8 @@ class Golden:
             penalty = tf.add_n(model.losses)
             total = loss + penalty
         grads = tape.gradient(total, [variable.value for variable in model.trainable_variables])
-        return loss, penalty, grads, clip(grads, 0.05, "variable")
+        groups = step.clip_groups(model)
+        return loss, penalty, grads, step.clipped(grads, step.Clip(0.05), groups)
 
 
 def as_bytes(numbers):
@@ -45,6 +46,6 @@ def as_bytes(numbers):
 
 def behind(model, layer):
     """What a model makes of the output of a layer, and of the count of frames sampled."""
-    x, count = model.get_layer(layer).output, model.get_layer("sampled").output[1]
+    x, count = model.get_layer(layer).output, model.get_layer("sampled").output[-1]
     rest = keras.Model([x, count], model.output)
     return lambda x, count, training: rest([tf.constant(x), tf.constant(count)], training=training)

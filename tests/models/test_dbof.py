@@ -3,7 +3,7 @@ import pytest
 from hydra.errors import InstantiationException
 
 from tests.models import configured
-from tests.models.starter_code import CLASSES, FEATURES, Golden, behind
+from tests.models.starter_code import CLASSES, FEATURES, GOLDEN, Golden, behind
 from yt8m_exp.models import dbof
 
 NORMS = {
@@ -73,6 +73,17 @@ def test_moving_averages_are_those_of_the_starter_code():
     for variable in moving:
         expected = golden[f"after_one_update:tower/{NAMES[variable.path]}"]
         np.testing.assert_allclose(variable.numpy(), expected, atol=1e-6)
+
+
+def test_frames_are_pooled_as_by_the_starter_code():
+    golden = np.load(GOLDEN / "readers" / "functions.head.npz")
+    x, count = golden["sample_in"], np.full(5, 9, np.int32)
+    for pooling, below in (("max", 0.0), ("average", 10.0)):
+        bag = dbof.Bag(3, "relu", pooling, batch_norm=False, padded=False)
+        bag(x, count)
+        bag.set_weights([np.eye(3, dtype="f"), np.full(3, below, "f")])
+        expected = np.maximum(golden[f"pool_{pooling}"] + below, 0)
+        np.testing.assert_allclose(bag(x, count), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])

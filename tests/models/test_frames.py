@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from yt8m_exp.data.videos import Frames
 from yt8m_exp.models import frames, sampling
 from yt8m_exp.models.frames import Dequantize, MeanFrame
 from yt8m_exp.models.sampling import AllFrames, FrameSampler
@@ -48,7 +49,18 @@ def test_a_stride_takes_the_middle_of_equal_parts():
 def test_every_byte_becomes_the_number_of_the_starter_code():
     x = np.arange(256, dtype=np.uint8)[None, :, None]
     numbers = Dequantize("none")([x], np.array([256], "i4"))
-    np.testing.assert_allclose(numbers[0, :, 0], GOLDEN["dequantize_default"], atol=1e-6)
+    for key in ("dequantize_default", "dequantize_float32_graph"):
+        np.testing.assert_allclose(numbers[0, :, 0], GOLDEN[key], atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [2, 4, 7])
+def test_frames_are_cut_or_padded_as_those_of_the_starter_code(length):
+    """Of its `resize_axis`, frames need the first axis and zeros alone."""
+    rows = GOLDEN["resize_in"].astype(np.uint8)
+    frames = Frames(rows.reshape(-1), np.array([0]), np.array([6]), 6)
+    count = np.array([min(length, 4)])
+    resized = frames.take(np.array([0]), count, length)
+    assert np.array_equal(resized[0], GOLDEN[f"resize_axis0_to{length}_fill0"])
 
 
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])

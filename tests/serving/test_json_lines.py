@@ -28,6 +28,7 @@ def test_a_video_without_predictions_is_one_too(tmp_path):
     "bad",
     [
         b"{",
+        rb'{"video_id": "\ud800", "class_indexes": [], "predictions": []}',
         b"[]",
         b"null",
         b"\xff\xfe",
@@ -47,14 +48,3 @@ def test_a_video_without_predictions_is_one_too(tmp_path):
 def test_another_line_is_named(tmp_path, bad):
     with pytest.raises(ValueError, match="00001, line 2: expected a JSON object with video_id"):
         read(tmp_path, json.dumps(LINE).encode(), bad)
-
-
-def test_files_are_found_by_glob_folder_and_list(tmp_path):
-    for name in ("b", "a"):
-        (tmp_path / name).write_text("")
-    (tmp_path / "folder").mkdir()
-    both = [tmp_path / "a", tmp_path / "b"]
-    assert json_lines.find(str(tmp_path)) == both
-    assert json_lines.find([str(tmp_path / "b"), str(tmp_path / "*")]) == both[::-1]
-    with pytest.raises(FileNotFoundError, match="No file matches"):
-        json_lines.find(str(tmp_path / "c*"))

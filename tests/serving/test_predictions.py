@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter, read_predictions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "csv"
@@ -56,6 +57,44 @@ def test_the_older_format_of_fixed_decimals_is_read(tmp_path):
         assert ours[0] == theirs[0]
         np.testing.assert_array_equal(ours[1], theirs[1])
         np.testing.assert_allclose(ours[2], theirs[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [3, 20])
+def test_lines_are_those_of_2017_on_request(tmp_path, k):
+    golden = GOLDEN / f"top{k}.seed.csv"
+    with PredictionsWriter(tmp_path / "out.csv", score_format="f") as writer:
+        for video, class_ids, scores in read_predictions(golden):
+            writer.write([video], class_ids[None], scores[None])
+    assert (tmp_path / "out.csv").read_bytes() == golden.read_bytes()
+
+
+def test_predictions_of_listed_classes_give_the_golden_file(tmp_path):
+    arrays = np.load(GOLDEN / "predictions.npz")
+    listed = np.flatnonzero(arrays["whitelist_mask"])
+    masked = scoring.masked(arrays["predictions"], listed)
+    np.testing.assert_array_equal(masked, arrays["predictions_after_whitelist_call"])
+    best = scoring.best({}, masked, 20)
+    write(tmp_path / "out.csv", (arrays["ids"], best.class_ids, best.scores))
+    golden = read_predictions(GOLDEN / "top20_whitelisted.head.csv")
+    for ours, theirs in zip(read_predictions(tmp_path / "out.csv"), golden, strict=True):
+        assert (ours[0], len(ours[1])) == (theirs[0], 20)
+        np.testing.assert_array_equal(ours[2], theirs[2])
+        pairs = [
+            {(c, s) for c, s in zip(ids, scores, strict=True) if s > 0}
+            for _, ids, scores in (ours, theirs)
+        ]  # some tie
+        assert pairs[0] == pairs[1]
+
+
+def test_another_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`score_format` must be g or f, but got 'd'"):
+        PredictionsWriter(tmp_path / "out.csv", score_format="d")
+
+
+def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"VideoId,LabelConfidencePairs\na,1 0.5\n\xe9,1 0.5\n")
+    with pytest.raises(ValueError, match=r"in.csv, line 3: expected a text in UTF-8"):
+        list(read_predictions(tmp_path / "in.csv"))
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz"])

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import requests
 
-from tests.data.examples import frame_video
+from tests.data.examples import FRAME_SCHEMA, frame_video, text
 from tests.made_segments import frame_records
 from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import scan
+from yt8m_exp.serving.requests import batch
 
 SAMPLE = "sample/frame/validate/*.tfrecord"
 SIZES = {"rgb": spec.RGB, "audio": spec.AUDIO}
@@ -158,6 +159,12 @@ def test_a_video_without_frames_gets_finite_answers(tagger, videos, answers, emp
 def test_only_videos_without_frames_get_finite_answers_too(tagger):
     nothing = pd.DataFrame({name: [b"", b""] for name in SIZES})
     assert np.isfinite(scores(tagger.predict(nothing))).all()
+
+
+def test_a_record_whose_id_is_not_utf8_is_named_by_its_row():
+    rows = pd.DataFrame({"record": [frame_video(1), frame_video(2, id=text(b"\xff"))]})
+    with pytest.raises(ValueError, match="Row 1, column `record`: expected an id in UTF-8"):
+        batch(rows, FRAME_SCHEMA)
 
 
 def test_no_rows_get_no_answers(tagger, videos):

@@ -54,6 +54,20 @@ def test_ratings_are_read():
     assert not ratings[112]["Zhaaf0:85"]
 
 
+def test_other_encodings_are_named_with_their_line_and_a_byte_order_mark_is_none(tmp_path):
+    path = tmp_path / "in.csv"
+    for read, first in ((read_segments, b"Class,Segments\n"), (read_ratings, b"a:0,3,1\n")):
+        path.write_bytes(first + b"3,\xe9:0\n")
+        with pytest.raises(ValueError, match=r"in.csv, line 2: expected a text in UTF-8"):
+            list(read(path))
+    path.write_bytes(b"\xef\xbb\xbfIndex\r\n3\r\n")
+    assert read_class_ids(path, 8).tolist() == [3]
+    path.write_bytes(b"\xef\xbb\xbfClass,Segments\r\n3,a:0\r\n")
+    assert list(read_segments(path)) == [(3, ["a:0"])]
+    path.write_bytes(b"\xef\xbb\xbfa:0,3,1\r\n")
+    assert read_ratings(path) == {3: {"a:0": True}}
+
+
 @pytest.mark.parametrize(
     "text", ["Index\n7\n3\n7\n", "Index,KnowledgeGraphId,Name\n3,/m/0,x\n7,/m/1,y\n"]
 )

@@ -1,3 +1,4 @@
+import json
 import os
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
 from tests.models.starter_code import Golden, as_bytes, behind
+from yt8m_exp.training import starter_features
 from yt8m_exp.training.starter_checkpoints import load, read
 
 FEATURES = {"x": 10}
@@ -100,6 +102,81 @@ def test_features_are_known_by_their_size(size, names, prefix):
     model = load(prefix, "logistic")
     assert list(model.input) == names
     assert sum(tensor.shape[1] for tensor in model.input.values()) == size
+
+
+IN_OUR_ORDER = [*range(4, 10), *range(4)]
+"""The golden values of features of 4 and 6 numbers, with the latter first."""
+
+
+@pytest.mark.parametrize("kind", VIDEO)
+def test_the_order_of_video_features_is_the_one_given(kind, prefix):
+    golden = np.load(GOLDEN / f"{VIDEO[kind]}.head.npz")
+    write_checkpoint(prefix, golden_weights(VIDEO[kind]))
+    model = load(prefix, kind, features={"audio": 4, "rgb": 6})
+    assert list(model.input) == ["rgb", "audio"]
+    audio, rgb = np.split(golden["input_raw"], [4], axis=1)
+    predictions = model({"rgb": rgb, "audio": audio}, training=False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dbof_bn", "dbof_nobn", "lstm2", "frame_logistic"])
+def test_the_order_of_frame_features_is_the_one_given(name, prefix):
+    golden, kind = Golden(name), name.split("_b")[0].split("_n")[0].rstrip("2")
+    write_checkpoint(prefix, golden_weights(name))
+    options = {"samples": 5} if kind == "dbof" else {}
+    model = load(prefix, kind, features={"audio": 4, "rgb": 6}, options=options)
+    assert list(model.input) == ["rgb", "audio", "frames"]
+    count = np.full(6, 5, np.int32) if kind == "dbof" else golden["num_frames"]
+    if kind == "frame_logistic":
+        audio, rgb = np.split(as_bytes(golden["input_raw"]), [4], axis=2)
+        layer, x = "mean", model.get_layer("mean")([rgb, audio], count)
+    else:
+        layer = "features"
+        x = golden["sampled_frames" if kind == "dbof" else "input_l2_normalized"]
+        x = x[..., IN_OUR_ORDER]
+    predictions = behind(model, layer)(x, count, False)
+    np.testing.assert_allclose(predictions, golden["infer_predictions"], atol=1e-5)
+
+
+def wide(rows=1152):
+    """Weights of a model of three classes whose rows are numbered."""
+    numbers = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    return {
+        "tower/fully_connected/weights": numbers,
+        "tower/fully_connected/biases": np.zeros(3, "f"),
+    }
+
+
+def test_the_order_is_that_of_the_flags_beside_the_checkpoint(prefix):
+    write_checkpoint(prefix, wide())
+    flags = {"feature_names": "mean_audio, mean_rgb", "feature_sizes": "128,1024"}
+    (prefix.parent / "model_flags.json").write_text(json.dumps(flags))
+    kernel = load(prefix, "logistic").get_layer("classifier").kernel.numpy()
+    numbers = wide()["tower/fully_connected/weights"]
+    np.testing.assert_array_equal(kernel, np.concatenate([numbers[128:], numbers[:128]]))
+    features = {"mean_rgb": 1024, "mean_audio": 128}  # who gives an order knows better
+    kernel = load(prefix, "logistic", features=features).get_layer("classifier").kernel.numpy()
+    np.testing.assert_array_equal(kernel, numbers)
+
+
+def test_where_nothing_tells_rgb_is_taken_to_come_first_and_that_is_said(prefix, monkeypatch):
+    said = []
+    monkeypatch.setattr(starter_features.logger, "info", lambda text, *a: said.append(text % a))
+    write_checkpoint(prefix, wide())
+    kernel = load(prefix, "logistic").get_layer("classifier").kernel.numpy()
+    np.testing.assert_array_equal(kernel, wide()["tower/fully_connected/weights"])
+    assert "mean_rgb (1024), mean_audio (128), assumed from their size, and rgb first" in said[0]
+    assert "give features={...} in its order" in said[0]
+
+
+@pytest.mark.parametrize(
+    "flags", ["{", "[]", "{}", '{"feature_names": "a,b", "feature_sizes": "1024"}', "null"]
+)
+def test_flags_that_tell_nothing_are_refused(prefix, flags):
+    write_checkpoint(prefix, wide())
+    (prefix.parent / "model_flags.json").write_text(flags)
+    with pytest.raises(ValueError, match=r"model_flags.json: expected the starter code's flags"):
+        load(prefix, "logistic")
 
 
 def test_features_of_another_size_must_be_named(prefix):

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 
 from tests.models import configured
 from yt8m_exp.config import compose
+from yt8m_exp.models import lstm
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
 
@@ -73,14 +74,16 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
         jit_compile=jit_compile,
     )
 
-    losses, rates = [], []
+    losses, rates, penalties = [], [], []
     for number, rows in enumerate(trace["batches"]):
         batch = {"x": trace["inputs"][rows], "labels": ids(trace["labels"][rows])}
+        penalties.append(float(tf.add_n(model.losses)))
         losses.append(float(update(batch, schedule(number * config["batch_size"]))))
         rates.append(float(optimizer.learning_rate))
 
     np.testing.assert_allclose(losses, trace["label_loss"], rtol=1e-5)
     np.testing.assert_allclose(rates, trace["learning_rate"], rtol=1e-6)
+    np.testing.assert_allclose(penalties, trace["reg_loss_unweighted"], rtol=1e-5)
     slots = {variable.path: variable.numpy() for variable in optimizer.variables}
     for name, variable in zip(names, model.trainable_variables, strict=True):
         final = trace[f"final:{name}"]
@@ -88,7 +91,10 @@ def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
         for ending, slot in (("momentum", "Adam"), ("velocity", "Adam_1")):
             found = slots[f"{optimizer.name}/{variable.path.replace('/', '_')}_{ending}"]
             np.testing.assert_allclose(found, trace[f"slot:{name}/{slot}"], atol=1e-5)
-    assert int(optimizer.iterations) == int(trace["slot:global_step"])
+    steps = int(optimizer.iterations)
+    assert steps == int(trace["slot:global_step"])
+    for beta, power in ((optimizer.beta_1, "beta1_power"), (optimizer.beta_2, "beta2_power")):
+        assert beta ** (steps + 1) == pytest.approx(float(trace[f"slot:{power}"]), rel=1e-5)
 
 
 def test_the_loss_is_that_before_the_update_without_regularisation():
@@ -130,6 +136,24 @@ def test_clipping_bounds_the_step(by):
         np.testing.assert_allclose(lengths, [0.01, 0.01], rtol=1e-4)
     else:
         np.testing.assert_allclose(np.linalg.norm(lengths), 0.01, rtol=1e-4)
+
+
+def test_gradients_that_a_layer_joins_are_clipped_by_one_norm():
+    model = lstm.build({"x": 3}, 4, cells=2, layers=2)
+    rng = np.random.default_rng(0)
+    grads = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in model.trainable_variables]
+    groups = step.clip_groups(model)
+    assert sorted(groups) == [[0, 1], [2], [3, 4], [5], [6], [7], [8]]
+    short = step.clipped(grads, step.Clip(0.1), groups)
+    for group in groups:
+        norm = np.sqrt(sum(np.sum(np.square(grads[place])) for place in group))
+        for place in group:
+            np.testing.assert_allclose(short[place], grads[place] * 0.1 / norm, rtol=1e-5)
+    model.layers[-1].trainable = False
+    model.get_layer("layer_0").trainable = False
+    assert sorted(step.clip_groups(model))[:2] == [[0, 1], [2]]
+    for one, other in zip(grads, step.clipped(grads, step.Clip(None), groups), strict=True):
+        assert one is other
 
 
 def test_repeated_label_ids_and_padding_change_nothing():

@@ -68,6 +68,24 @@ def test_null_and_lists_are_choices():
     assert space.default() == {"clip.norm": None}
 
 
+def test_whole_numbers_are_choices_of_a_key_of_any_number():
+    rates = {"type": "categorical", "choices": [0, 0.5, 1]}
+    epochs = {"type": "categorical", "choices": [5.0, 10.0]}
+    space = parse(model__dropout=rates, epochs=epochs)
+    assert space.default() == {"model.dropout": 0, "epochs": 10}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial(space.default())
+    assert space.suggest(study.ask()) == space.default()
+    for params in [space.suggest(study.ask()) for _ in range(9)]:
+        settings = compose(params)
+        assert {key: settings[key] for key in params} == params
+
+
+def test_a_number_is_no_choice_of_a_switch():
+    with pytest.raises(ValueError, match="`jit_compile` is False by default"):
+        parse(jit_compile={"type": "categorical", "choices": [0, 1]}).default()
+
+
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [

@@ -195,6 +195,38 @@ def test_what_a_writer_left_of_a_line_is_cut_off(storage, tmp_path):
     assert len(study.trials) == 2
 
 
+@pytest.mark.parametrize("place", [0, 3, None])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"no json",
+        b"",
+        b"\xff\xfe",
+        b"{}",
+        b"[1]",
+        b"null",
+        b'{"op_code": 4}',
+        b'{"op_code": 99, "worker_id": "w"}',
+    ],
+)
+def test_a_bad_line_of_a_journal_is_named_with_the_way_out(storage, tmp_path, line, place):
+    opened(storage).ask()
+    journal = tmp_path / "studies.journal"
+    whole = journal.read_bytes().splitlines(keepends=True)
+    place = len(whole) if place is None else place
+    journal.write_bytes(b"".join([*whole[:place], line + b"\n", *whole[place:]]))
+    with pytest.raises(ValueError, match=rf"{journal}, line {place + 1} is no .*head -n {place} "):
+        open_storage(storage.url)
+
+
+def test_a_line_that_goes_bad_later_is_named_too(storage, tmp_path):
+    study = opened(storage)
+    with (tmp_path / "studies.journal").open("ab") as file:
+        file.write(b"no json\n")
+    with pytest.raises(ValueError, match=r"studies.journal, line \d+ is no JSON"):
+        study.ask()
+
+
 def test_the_lock_of_a_journal_ends_with_its_process(storage):
     process = multiprocessing.get_context("forkserver").Process(
         target=hold_and_die, args=(storage.url,)

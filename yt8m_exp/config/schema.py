@@ -79,6 +79,9 @@ TYPES: dict[str, dict[str, Any]] = {
         "batch_size": Count | None,
         "segments": bool,
         "segment_classes": Text,
+        "segments_per_class": Count,
+        "classes": Text | None,
+        "score_format": Literal["g", "f"],
     },
     "import_checkpoint": TRACKING
     | {
@@ -86,6 +89,8 @@ TYPES: dict[str, dict[str, Any]] = {
         "kind": Text,
         "options": dict[str, Any] | None,
         "features": dict[str, Count] | None,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
         "vocabulary": Text | None,
         "register": ModelName | None,
     },

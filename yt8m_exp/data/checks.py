@@ -4,6 +4,7 @@ What was found is kept under the file's path, size and time, so that a later run
 """
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -14,12 +15,12 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
-from yt8m_exp.data import records, tfrecord, wire
+from yt8m_exp.data import compression, ids, records, tfrecord, wire
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.tfrecord import Problem
 from yt8m_exp.data.videos import Frames, Videos
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class Shard:
     Args:
         path: where it lies.
         bytes: its size.
+        compression: see `compression.of`.
+        loaded_bytes: what it takes in memory: its size, or what it is decompressed to.
         modified: when it was written last, in nanoseconds.
         crc32c: its CRC-32C, 8 hexadecimal digits.
         records: how many rows its usable records give: videos, or rated segments.
         labelled: how many of those have the key `labels`.
         class_counts: videos of each class, by class id; only classes that occur.
+        ids: of its rows, see `ids.hashes`.
         bad: what is wrong with the records left out.
     """
 
@@ -44,6 +48,9 @@ class Shard:
     records: int
     labelled: int
     class_counts: Mapping[int, int] = field(repr=False)
+    ids: str = field(repr=False)
+    compression: str
+    loaded_bytes: int
     bad: tuple[Problem, ...] = ()
 
     @property
@@ -77,17 +84,25 @@ def checked(path: Path, schema: Schema) -> Shard:
 
 
 def _check(path: Path, schema: Schema) -> Shard:
-    data = path.read_bytes()
+    file = path.read_bytes()
+    kind = compression.of(file[: compression.HEAD_BYTES])
+    data, broken = _decompressed(file, kind) if kind else (file, None)
     spans, problems = tfrecord.index(data, checksums=True)
-    if not data:
-        problems = [Problem(0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")]
+    if broken or not file:
+        reason = broken or "the file is empty (0 bytes)"
+        problems = [problem for problem in problems if problem.record < len(spans.starts)]
+        problems.append(Problem(len(spans.starts), f"{reason}. {tfrecord.AGAIN}"))
+    elif foreign := compression.other(file):
+        text = f"the file is compressed by {foreign}, which TFRecord has no option for. Unpack it."
+        problems = [Problem(0, text)]
     padded = np.frombuffer(data + bytes(wire.PADDING), np.uint8)
     framed = [problem.record for problem in problems if problem.record < len(spans.starts)]
     whole = np.setdiff1d(np.arange(len(spans.starts)), framed)
     good = tfrecord.Spans(spans.starts[whole], spans.lengths[whole])
     videos, wrong = records.decode(padded, good, schema)
     problems += [Problem(int(whole[row]), text) for row, text in wrong]
-    bad_values = {int(videos.records[row]): text for row, text in _not_finite(videos).items()}
+    odd = _undecodable(videos) | _not_finite(videos)
+    bad_values = {int(videos.records[row]): text for row, text in odd.items()}
     problems += [Problem(int(whole[row]), text) for row, text in bad_values.items()]
     keep = ~np.isin(videos.records, list(bad_values))
     row_of = np.repeat(np.arange(len(keep)), np.diff(videos.splits))
@@ -97,14 +112,32 @@ def _check(path: Path, schema: Schema) -> Shard:
     present, counts = np.unique(labels, return_counts=True)
     return Shard(
         path=str(path),
-        bytes=len(data),
+        bytes=len(file),
         modified=path.stat().st_mtime_ns,
-        crc32c=f"{google_crc32c.value(data):08x}",
+        crc32c=f"{google_crc32c.value(file):08x}",
         records=int(keep.sum()),
         labelled=int(videos.labelled[keep].sum()),
         class_counts=dict(zip(present.tolist(), counts.tolist(), strict=True)),
+        ids=ids.hashes(videos.ids[keep].tolist()),
+        compression=kind,
+        loaded_bytes=len(data),
         bad=tuple(sorted(problems)),
     )
+
+
+def _decompressed(file: bytes, kind: str) -> tuple[bytes, str | None]:
+    """Returns what a compressed file holds, up to where it is broken, and what is broken."""
+    found: list[bytes] = []
+    try:
+        found.extend(compression.pieces(io.BytesIO(file), kind))
+    except compression.Broken as error:
+        return b"".join(found), str(error)
+    return b"".join(found), None
+
+
+def _undecodable(videos: Videos) -> dict[int, str]:
+    problems = map(ids.undecodable, videos.ids.tolist())
+    return {row: problem for row, problem in enumerate(problems) if problem}
 
 
 def _not_finite(videos: Videos) -> dict[int, str]:

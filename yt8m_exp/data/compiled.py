@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from yt8m_exp import spec
+from yt8m_exp.data.warming import Call
 
 _CENTER, _SCALE = np.float32(spec.BYTE_CENTER), np.float32(spec.BYTE_SCALE)
 _EPSILON = np.float32(1e-12)
@@ -85,3 +86,17 @@ def _square(row):  # type: ignore[no-untyped-def]
 def _add_row(mean, row, scale):  # type: ignore[no-untyped-def]
     for d in range(len(row)):
         mean[d] += scale * (np.float32(row[d]) - _CENTER)
+
+
+def calls(level: str) -> list[Call]:
+    """Returns calls of these loops as the reader of shards of a level makes them; see `warming`."""
+    if level == "video":
+        return []
+    one, row, table = np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros((1, 1), np.int64)
+    checked = np.frombuffer(bytes(1), np.uint8)  # a shard that is checked cannot be written to
+    frames = (row, table, table, one, np.zeros(1, np.int32), True, True)
+    return [
+        (even, (checked, one, one, one, one)),
+        (even, (row, one, one, one, one)),
+        (add_frames, (np.zeros((1, 1), np.float32), *frames)),
+    ]

@@ -93,11 +93,11 @@ def _groups(shards: tuple[Shard, ...] | list[Shard], group_bytes: int) -> list[l
     groups: list[list[Shard]] = []
     room = 0
     for shard in shards:
-        if shard.bytes > room or not groups:
+        if shard.loaded_bytes > room or not groups:
             groups.append([])
             room = group_bytes
         groups[-1].append(shard)
-        room -= shard.bytes
+        room -= shard.loaded_bytes
     return groups
 
 

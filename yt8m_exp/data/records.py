@@ -10,12 +10,11 @@ from typing import Literal
 import numpy as np
 
 from yt8m_exp import spec
-from yt8m_exp.data import segments, sequences, wire
+from yt8m_exp.data import ids, segments, sequences, wire
 from yt8m_exp.data.sequences import Rows
 from yt8m_exp.data.tfrecord import Problem, Spans
 from yt8m_exp.data.videos import Frames, Videos
 
-ID_KEYS = ("id", "video_id")  # since 2018, and before
 LEVELS = ("video", "frame", "segment")
 
 
@@ -67,7 +66,7 @@ def decode(buffer: np.ndarray, spans: Spans, schema: Schema) -> tuple[Videos, li
         buffer, lists = sequences.rows(buffer, spans, schema.features)
         _check_rows(lists, schema, found)
     labels, splits = _labels(buffer, fields["labels"], schema, found)
-    _check_ids(fields, found)
+    _check_ids(buffer, spans, fields, found)
     keep = np.ones(len(spans.starts), bool)
     keep[list(found)] = False
     videos = Videos(
@@ -89,7 +88,7 @@ def decode(buffer: np.ndarray, spans: Spans, schema: Schema) -> tuple[Videos, li
 
 def _names(schema: Schema) -> list[str]:
     extra = {"video": list(schema.features), "frame": [], "segment": list(segments.KEYS)}
-    return [*ID_KEYS, "labels", *extra[schema.level]]
+    return [*ids.ID_KEYS, "labels", *extra[schema.level]]
 
 
 def _floats(
@@ -120,14 +119,13 @@ def _counts(lists: Mapping[str, Rows], schema: Schema, keep: np.ndarray) -> np.n
 
 
 def _ids(buffer: np.ndarray, fields: Mapping[str, wire.Field], keep: np.ndarray) -> np.ndarray:
-    new, old = (fields[key] for key in ID_KEYS)
-    is_new = new.kinds == wire.BYTES
-    starts = np.where(is_new, new.starts, old.starts)[keep]
-    ends = starts + np.where(is_new, new.lengths, old.lengths)[keep]
+    field = _id_field(fields)
+    starts = field.starts[keep]
+    ends = starts + field.lengths[keep]
     view = buffer.data
-    ids = np.empty(len(starts), object)
-    ids[:] = [bytes(view[a:b]) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    return ids
+    videos = np.empty(len(starts), object)
+    videos[:] = [bytes(view[a:b]) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return videos
 
 
 def _labels(
@@ -138,16 +136,29 @@ def _labels(
         record = int(np.searchsorted(splits, position, side="right") - 1)
         found.setdefault(record, label_problem(int(labels[position]), schema.classes))
     for row in np.flatnonzero((field.kinds != wire.INTEGERS) & (field.kinds != 0)).tolist():
-        found.setdefault(row, "expected `labels` to be a list of integers.")
+        got = wire.KINDS[int(field.kinds[row])]
+        found.setdefault(row, f"expected `labels` to be a list of integers, but got {got}.")
     for row in cut.tolist():
         found.setdefault(row, "its `labels` end in the middle of a number.")
     return labels, splits
 
 
-def _check_ids(fields: Mapping[str, wire.Field], found: dict[int, str]) -> None:
-    without = np.logical_and(*(fields[key].kinds != wire.BYTES for key in ID_KEYS))
-    for row in np.flatnonzero(without).tolist():
-        found.setdefault(row, f"expected one of the keys {', '.join(ID_KEYS)}.")
+def _id_field(fields: Mapping[str, wire.Field]) -> wire.Field:
+    """Returns where each record has its id: under the new key, or else under the old one."""
+    new, old = (fields[key] for key in ids.ID_KEYS)
+    is_new = new.kinds == wire.BYTES
+    return wire.Field(*(np.where(is_new, a, b) for a, b in zip(new, old, strict=True)))
+
+
+def _check_ids(
+    buffer: np.ndarray, spans: Spans, fields: Mapping[str, wire.Field], found: dict[int, str]
+) -> None:
+    field = _id_field(fields)
+    for row in np.flatnonzero((field.kinds != wire.BYTES) | (field.lengths == 0)).tolist():
+        start = spans.starts[row]
+        problem = ids.missing(buffer[start : start + spans.lengths[row]].tobytes())
+        if problem:  # none where the id is an empty string
+            found.setdefault(row, problem)
 
 
 def _check_floats(fields: Mapping[str, wire.Field], schema: Schema, found: dict[int, str]) -> None:
@@ -193,4 +204,4 @@ def _check_rows(lists: Mapping[str, Rows], schema: Schema, found: dict[int, str]
 def label_problem(label: int, classes: int) -> str:
     """Says what is wrong with a class id."""
     value = "a label beyond 31 bits or negative" if label < 0 else f"label {label}"
-    return f"expected labels in [0, {classes}), but got {value}. Set data.classes to the release's."
+    return f"expected labels in [0, {classes}), but got {value}. Are they of another release?"

@@ -14,7 +14,8 @@ from yt8m_exp.data import wire
 from yt8m_exp.data.videos import Frames, Videos
 
 STARTS, CLASSES, SCORES = "segment_start_times", "segment_labels", "segment_scores"
-KEYS = (STARTS, CLASSES, SCORES)
+KINDS = {STARTS: wire.INTEGERS, CLASSES: wire.INTEGERS, SCORES: wire.FLOATS}
+KEYS = tuple(KINDS)
 
 
 def cut(
@@ -42,12 +43,19 @@ def cut(
     labels, label_splits, cut_labels = wire.varints(buffer, theirs[CLASSES])
     sizes = np.stack([np.diff(splits), np.diff(label_splits), theirs[SCORES].lengths // 4])
     wrong = (sizes != sizes[0]).any(axis=0)
-    wrong |= (theirs[SCORES].kinds != wire.FLOATS) & (sizes[0] > 0)
     wrong[[*cut_starts, *cut_labels]] = True
     for row in np.flatnonzero(wrong).tolist():
         found[int(videos.records[row])] = (
             f"expected as many of {', '.join(KEYS)}, but got {', '.join(map(str, sizes[:, row]))}."
         )
+    for key, kind in KINDS.items():
+        kinds = theirs[key].kinds
+        for row in np.flatnonzero((kinds != kind) & (kinds != 0)).tolist():
+            wrong[row] = True
+            found[int(videos.records[row])] = (
+                f"expected as many of {', '.join(KEYS)}, but `{key}` holds "
+                f"{wire.KINDS[int(kinds[row])]} for {wire.KINDS[kind]}."
+            )
     ratings = _Ratings(
         video=np.repeat(np.arange(len(wrong)), np.where(wrong, 0, sizes[0])),
         start=starts[np.repeat(~wrong, sizes[0])],

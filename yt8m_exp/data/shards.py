@@ -1,6 +1,5 @@
 """Shard patterns to a manifest: which files, what they hold, and the digest that names the data."""
 
-import glob
 import hashlib
 import os
 from collections.abc import Sequence
@@ -13,13 +12,28 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from yt8m_exp.data import checks, records, tfrecord, wire
+from yt8m_exp.data import checks, compression, ids, records, tfrecord, wire
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.means import Means
+from yt8m_exp.data.patterns import find_files
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
 
-REMEDY = "Or set data.on_bad_record=skip to leave such records out."
+FILES = ("*.tfrecord", "*.tfrecord.gz", "*.tfrecord.zlib")
+"""What a folder of shards stands for."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a verb's user sets, in the verb's own keys, where shards cannot be used.
+
+    Args:
+        shards: the key of the patterns.
+        skip: the override that leaves bad records out.
+    """
+
+    shards: str = "shards"
+    skip: str = "on_bad_record=skip"
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,11 @@ class Manifest:
     def skipped(self) -> int:
         """How many records are left out because they are bad."""
         return sum(len(shard.bad) for shard in self.shards)
+
+    @cached_property
+    def repeats(self) -> list[ids.Repeat]:
+        """The rows whose id a row before them has."""
+        return ids.repeats([shard.ids for shard in self.shards])
 
     @cached_property
     def digest(self) -> str:
@@ -78,6 +97,7 @@ class Manifest:
             "source": list(self.source),
             "records": self.records,
             "skipped": self.skipped,
+            "repeated": len(self.repeats),
             "features": dict(self.schema.features),
             "classes": self.schema.classes,
             "level": self.schema.level,
@@ -85,31 +105,31 @@ class Manifest:
         }
 
 
-def find(patterns: str | Sequence[str]) -> list[Path]:
-    """Finds the shards that patterns match.
-
-    Args:
-        patterns: a glob, a file, a folder (its `*.tfrecord`), or a list of these.
-
-    Returns:
-        The files in the order of the patterns, then of their names, each once.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-    """
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+def find(patterns: str | Sequence[str], remedy: Remedy = Remedy()) -> list[Path]:
+    """Finds the shards that patterns match, a folder's being its `FILES`; see `find_files`."""
     if not patterns:
         raise FileNotFoundError("At least one shard pattern must be given, but got an empty list.")
-    return list(dict.fromkeys(path for pattern in patterns for path in _matches(str(pattern))))
+    try:
+        return find_files(patterns, names=FILES)
+    except FileNotFoundError as error:
+        text = str(error).replace("No file", "No shard", 1)
+        raise FileNotFoundError(f"{text} Set {remedy.shards} to where yours lie.") from None
 
 
-def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = "stop") -> Manifest:
+def scan(
+    patterns: str | Sequence[str],
+    schema: Schema,
+    *,
+    on_bad_record: str = "stop",
+    remedy: Remedy = Remedy(),
+) -> Manifest:
     """Checks every record of the shards that patterns match, and describes them.
 
     Args:
-        patterns: see `find`.
+        patterns: the patterns, see `find`.
         schema: what each record must hold.
         on_bad_record: `stop` raises at the first bad record, `skip` leaves such records out.
+        remedy: see there.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
@@ -117,7 +137,7 @@ def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = 
     """
     if on_bad_record not in ("stop", "skip"):
         raise ValueError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
-    paths = find(patterns)
+    paths = find(patterns, remedy)
     with ThreadPoolExecutor(2) as pool:
         checked = pool.map(lambda path: checks.checked(path, schema), paths)
         shards = tuple(track(
@@ -127,7 +147,7 @@ def scan(patterns: str | Sequence[str], schema: Schema, *, on_bad_record: str = 
     if on_bad_record == "stop":
         for shard in shards:
             if shard.bad:
-                raise ValueError(_sentence(shard))
+                raise ValueError(_sentence(shard, remedy))
     source = (patterns,) if isinstance(patterns, str) else tuple(map(str, patterns))
     manifest = Manifest(source, shards, schema)
     if not manifest.records:
@@ -172,7 +192,7 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
     frames, end = [], 0
     for shard in shards:
         start, end = end, end + _aligned_bytes(shard)
-        view = buffer.data[start : start + shard.bytes]
+        view = buffer.data[start : start + shard.loaded_bytes]
         _read(shard, view)
         found, _ = tfrecord.index(view, checksums=False)
         bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
@@ -187,33 +207,35 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
 
 
 def _aligned_bytes(shard: Shard) -> int:
-    return shard.bytes + -shard.bytes % ALIGNMENT
+    return shard.loaded_bytes + -shard.loaded_bytes % ALIGNMENT
 
 
-def _matches(pattern: str) -> list[Path]:
-    if "://" in pattern:
-        raise ValueError(f"Shards must lie in a local file system, but got {pattern!r}.")
-    if Path(pattern).is_dir():
-        pattern = str(Path(pattern) / "*.tfrecord")
-    paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute patterns)
-    files = [path for path in paths if path.is_file()]
-    if not files:
-        raise FileNotFoundError(
-            f"No shard matches {pattern!r} (from {Path.cwd()}). Set data.train, data.validate or "
-            "shards to where yours lie."
-        )
-    return files
+def repeats_sentence(manifest: Manifest, examples: int = 3) -> str:
+    """Says how many rows have the id of one before them, and names some with their shards."""
+    found = manifest.repeats
+    named = []
+    for repeat in found[:examples]:
+        shard, first = manifest.shards[repeat.shard], manifest.shards[repeat.first_shard]
+        video = load([shard], manifest.schema).ids[repeat.row].decode()
+        named.append(f"{video!r} of {shard.path}" + (f" and {first.path}" * (first != shard)))
+    more = ", ..." if len(found) > examples else ""
+    return f"{len(found):,} ids occur again: {', '.join(named)}{more}"
 
 
-def _sentence(shard: Shard) -> str:
+def _sentence(shard: Shard, remedy: Remedy) -> str:
     first, more = shard.bad[0], len(shard.bad) - 1
+    skip = f"To leave such records out, set {remedy.skip}."
     tail = f" ({more} more bad records in this shard.)" if more else ""
-    return f"{shard.path}, record {first.record}: {first.text} {REMEDY}{tail}"
+    return f"{shard.path}, record {first.record}: {first.text} {skip}{tail}"
 
 
 def _read(shard: Shard, view: memoryview) -> None:
     with Path(shard.path).open("rb") as file:
         status = os.fstat(file.fileno())
         same = (status.st_size, status.st_mtime_ns) == (shard.bytes, shard.modified)
-        if not (same and file.readinto(view) == shard.bytes):
+        if shard.compression:
+            size = compression.read_into(view, file, shard.compression)
+        else:
+            size = file.readinto(view)
+        if not (same and size == shard.loaded_bytes):
             raise ValueError(f"{shard.path} changed while it was in use. Start again.")

@@ -1,11 +1,16 @@
 """The names of classes: the index is the key, since names repeat and some are empty."""
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from yt8m_exp.data import text
+
+INDEX = ("index", "label_id")
+NAME = ("name", "display_name", "label_name")
+"""What the columns are called: by us and the data set, by AudioSet, by Kaggle."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,14 @@ class Vocabulary:
     path: Path | None = None
 
 
-def read(path: str | Path | None, classes: int) -> Vocabulary:
+def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary") -> Vocabulary:
     """Reads a vocabulary, in whatever order its rows are.
 
     Args:
-        path: a CSV with the columns `index` and `name`, or the dataset's own (`Index`, `Name`);
+        path: a CSV with a column of each of `INDEX` and `NAME`, as the files in circulation have;
             None leaves the classes without names.
         classes: how many classes there must be.
+        key: the configuration key of the path, for what is said of it.
 
     Raises:
         ValueError: the file has other columns, or other classes.
@@ -38,25 +44,26 @@ def read(path: str | Path | None, classes: int) -> Vocabulary:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"No vocabulary at {str(path)!r}. Set data.vocabulary, or to null for numbers alone."
+            f"No vocabulary at {str(path)!r}. Set {key}, or to null for numbers alone."
         )
-    with path.open(newline="", encoding="utf-8") as file:
-        first, *rows = [row for row in csv.reader(file) if row] or [[]]
-    columns = [name.lower() for name in first]
-    if not rows or not {"index", "name"} <= set(columns):
-        raise ValueError(f"{path}: expected the columns `index` and `name` in the first line.")
-    index, name = columns.index("index"), columns.index("name")
+    first, *rows = [row for _, row in text.table(path)] or [[]]
+    index, name = text.column(first, INDEX), text.column(first, NAME)
+    if not rows or index is None or name is None:
+        raise ValueError(
+            f"{path}: expected the columns `index` and `name` in the first line (or "
+            f"{', '.join(INDEX[1:])} and {', '.join(NAME[1:])}), but got {first}."
+        )
     for number, row in enumerate(rows, 1):
-        if len(row) != len(columns) or not row[index].isdecimal():
+        if len(row) != len(first) or not row[index].isdecimal():
             raise ValueError(
-                f"{path}, row {number} below the first line: expected {len(columns)} values, a "
-                f"class id as `index` among them, but got {row}."
+                f"{path}, row {number} below the first line: expected {len(first)} values, a "
+                f"class id as `{first[index]}` among them, but got {row}."
             )
     names = {int(row[index]): row[name] for row in rows}
     if sorted(names) != list(range(classes)) or len(rows) != classes:
         raise ValueError(
             f"{path}: expected each class id in [0, {classes}) once, but got {len(rows)} rows with "
-            f"ids up to {max(names)}. Set data.vocabulary and data.classes of the same release."
+            f"ids up to {max(names)}. Set {key} to that of the release with these classes."
         )
     return Vocabulary(tuple(names[class_id] for class_id in range(classes)), path)
 

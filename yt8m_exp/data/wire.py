@@ -14,6 +14,7 @@ import numpy as np
 from yt8m_exp.data.tfrecord import Spans
 
 BYTES, FLOATS, INTEGERS = 0x0A, 0x12, 0x1A  # tags of the three kinds of Feature
+KINDS = {BYTES: "strings", FLOATS: "floats", INTEGERS: "integers"}
 LENGTH_DELIMITED = 0x0A  # tag of field 1
 VALUE = 0x12  # tag of field 2
 MOST_FIELDS = 16
@@ -22,7 +23,10 @@ PADDING = 16  # fields are read in words of eight bytes, also at the end
 
 
 class Field(NamedTuple):
-    """Where each record holds one feature's payload; kind 0 where it does not."""
+    """Where each record holds one feature's payload; kind 0 where it does not.
+
+    The payload of several strings is empty, as that of none.
+    """
 
     kinds: np.ndarray
     starts: np.ndarray
@@ -180,7 +184,10 @@ def rewritten(
 
 
 def _plain(record: bytes, names: Sequence[str]) -> bytes:
-    """Returns an Example of the named features alone; one without features if it is no Example."""
+    """Returns an Example of the named features alone; one without features if it is no Example.
+
+    Several strings, which no feature may hold, become a list of none.
+    """
     # Imported here: only an irregular record needs it.
     from google.protobuf.message import DecodeError
 
@@ -194,7 +201,9 @@ def _plain(record: bytes, names: Sequence[str]) -> bytes:
     kept = Example()
     for name in names:
         # Of several strings, or of no kind, a feature would make the record irregular again.
-        strings = len(found[name].bytes_list.value) if name in found else 0
-        if strings < 2 and name in found and found[name].WhichOneof("kind"):
-            kept.features.feature[name].CopyFrom(found[name])
+        if name in found and found[name].WhichOneof("kind"):
+            feature = kept.features.feature[name]
+            feature.CopyFrom(found[name])
+            if len(feature.bytes_list.value) > 1:
+                del feature.bytes_list.value[:]
     return kept.SerializeToString()

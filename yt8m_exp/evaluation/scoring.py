@@ -57,6 +57,17 @@ def best(batch: Batch, predictions: np.ndarray, k: int) -> Best:
     return Best(scores.numpy(), class_ids.numpy())
 
 
+def masked(predictions: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """Returns predictions (B, C) with a score of 0 for all but some classes, as the starter code.
+
+    Source: google/youtube-8m, `inference.py`, `whitelisted_cls_mask`.
+    """
+    kept = np.zeros_like(predictions)
+    kept[:, class_ids] = predictions[:, class_ids]
+    kept.flags.writeable = False  # as TensorFlow's, for which loops are compiled
+    return kept
+
+
 def scorer(model: keras.Model, class_ids: np.ndarray) -> Callable[[Batch], np.ndarray]:
     """Compiles a function from a batch to its probabilities of some classes, float32 (B, K)."""
 

@@ -7,6 +7,8 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yt8m_exp.data.warming import Call
+
 _BLOCK = 64  # scores that are compared with the least one kept at once
 _MOST = 256  # more are sorted, since each is put in its place by moving those behind it
 
@@ -60,3 +62,9 @@ def _fill(scores, best, class_ids):  # type: ignore[no-untyped-def]
                 best[row, place] = score
                 class_ids[row, place] = column
                 kept = min(kept + 1, k)
+
+
+def calls() -> list[Call]:
+    """Returns a call of the loop for TensorFlow's arrays, not to be written to; see `warming`."""
+    scores = np.frombuffer(bytes(4), np.float32).reshape(1, 1)
+    return [(_fill, (scores, np.empty((1, 1), np.float32), np.empty((1, 1), np.int32)))]

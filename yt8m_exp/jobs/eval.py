@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data import compiled, shards, vocabulary, warming
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.evaluation import scoring, segments
+from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.ranking import Metrics
@@ -27,7 +27,7 @@ from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, downloads, results, store
 from yt8m_exp.tracking.runs import Run
-from yt8m_exp.training.loss_values import value_of
+from yt8m_exp.training import loss_values
 from yt8m_exp.training.losses import cross_entropy
 
 logger = logging.getLogger(__name__)
@@ -106,10 +106,11 @@ def _scanned(cfg: DictConfig, tracked: Run, schema: Schema) -> Manifest:
 def _measured(
     cfg: DictConfig, model: keras.Model, manifest: Manifest, loss: Callable[..., Any]
 ) -> tuple[Metrics, dict[str, float]]:
+    warming.warm([*compiled.calls(manifest.schema.level), *top_k.calls(), *loss_values.calls()])
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
         metrics, mean_loss = scoring.evaluate(
             scoring.predictor(model),
-            value_of(loss),
+            loss_values.value_of(loss),
             ordered_batches(Entry(model).read(manifest), cfg.batch_size),
             manifest.schema.classes,
             advance=advance,

@@ -1,6 +1,9 @@
 """Makes a model of a checkpoint of Google's starter code, and logs it as training does."""
 
+import logging
 import tempfile
+from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -10,52 +13,116 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import vocabulary
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.shards import Manifest
 from yt8m_exp.data.vocabulary import Vocabulary
+from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import versions
-from yt8m_exp.serving import packaging
+from yt8m_exp.serving import packaging, tagger
 from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import starter_checkpoints
+from yt8m_exp.training.loss_values import value_of
+from yt8m_exp.training.losses import cross_entropy
+from yt8m_exp.training.starter_checkpoints import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 VOCABULARY = Path(__file__).parents[2] / "sample" / "vocabulary.csv"
+CLEARLY = 0.02
+"""Of GAP: what another order of features must gain to be taken for the right one."""
 
 
 def run(cfg: DictConfig) -> Summary:
     """Imports as a configuration of `conf/import_checkpoint.yaml` says.
 
     Returns:
-        The run's id, the model's URI, and its version where it was registered.
+        The run's id, the model's URI, its GAP where shards are given, and its version where it is
+        registered.
 
     Raises:
         FileNotFoundError: there is no checkpoint or vocabulary.
-        ValueError: the checkpoint does not fit the model, or the vocabulary its classes.
+        ValueError: the checkpoint does not fit the model, or the vocabulary its classes; or the
+            GAP is clearly better with features in another order.
     """
     plain = compose.plain(cfg)
-    model = starter_checkpoints.load(
-        cfg.checkpoint, cfg.kind, features=plain["features"], options=plain["options"] or {}
-    )
+    checkpoint = starter_checkpoints.opened(cfg.checkpoint, cfg.kind)
+    features, options = checkpoint.order(plain["features"]), plain["options"] or {}
+    model = checkpoint.model(features, options)
     names = _names(cfg, model.output.shape[-1])
     with opened("import_checkpoint", cfg, name=cfg.kind) as tracked:
-        model_uri = _logged(model, tracked, names, cfg.checkpoint)
-        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": model_uri}
+        gap = {}
+        if cfg.shards:
+            manifest = _scanned(cfg, tracked, model)
+            gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
+        info = _logged(model, tracked, names, cfg.checkpoint)
+        if gap:
+            points, data = {"val/gap": gap["gap"]}, ("yt8m-check", manifest.digest)
+            packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
+        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
         if cfg.register:
-            version = versions.register(tracked.client, model_uri, cfg.register)
+            version = versions.register(tracked.client, info.model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
-    predict = f"python -m yt8m_exp.inference model_uri={model_uri}"
+    predict = f"python -m yt8m_exp.inference model_uri={info.model_uri}"
     return Summary(f"{model.name} of {cfg.checkpoint}", result, hints={"Predict": predict})
 
 
 def _names(cfg: DictConfig, classes: int) -> Vocabulary:
     default = VOCABULARY if classes == spec.CLASSES else None
-    return vocabulary.read(cfg.vocabulary or default, classes)
+    return vocabulary.read(cfg.vocabulary or default, classes, key="vocabulary")
 
 
-def _logged(model: keras.Model, tracked: Run, names: Vocabulary, checkpoint: str) -> str:
-    """Logs the model; returns its URI."""
+def _scanned(cfg: DictConfig, tracked: Run, model: keras.Model) -> Manifest:
+    return datasets.scanned(
+        tracked,
+        compose.plain(cfg)["shards"],
+        tagger.schema(model),
+        context="check",
+        on_bad_record=cfg.on_bad_record,
+    )
+
+
+def _checked_gap(
+    checkpoint: Checkpoint,
+    features: Mapping[str, int],
+    options: Mapping[str, Any],
+    manifest: Manifest,
+) -> float:
+    """Returns the GAP of the import; refuses it where another order of features is better."""
+    gap = _gap(checkpoint.model(features, options), manifest)
+    for order in list(permutations(features))[1:]:
+        other = {name: features[name] for name in order}
+        _require_better(gap, _gap(checkpoint.model(other, options), manifest), other)
+    return gap
+
+
+def _gap(model: keras.Model, manifest: Manifest) -> float:
+    metrics, _ = scoring.evaluate(
+        scoring.predictor(model),
+        value_of(cross_entropy),
+        ordered_batches(Entry(model).read(manifest)),
+        manifest.schema.classes,
+    )
+    return metrics.gap
+
+
+def _require_better(gap: float, other: float, features: Mapping[str, int]) -> None:
+    given = ", ".join(f"{name}: {size}" for name, size in features.items())
+    logger.info("GAP %.4f; with features={%s} it would be %.4f", gap, given, other)
+    if other > gap + CLEARLY:
+        raise ValueError(
+            f"The checkpoint must be read in the order of its features, but its GAP is {gap:.4f}, "
+            f"and {other:.4f} in another order. Give features={{{given}}}."
+        )
+
+
+def _logged(model: keras.Model, tracked: Run, names: Vocabulary, checkpoint: str) -> Any:
+    """Logs the model; returns what MLflow knows of it."""
     about = {"run_id": tracked.id, "examples": 0, "checkpoint": checkpoint}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "imported.keras"
         model.save(path)
-        info = packaging.log_model(path, name="imported", step=0, words=names, about=about)
-    return info.model_uri
+        return packaging.log_model(path, name="imported", step=0, words=names, about=about)

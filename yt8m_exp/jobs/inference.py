@@ -1,22 +1,25 @@
 """Predicts shards with a model, into the competition's file of videos, or that of segments."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
+from yt8m_exp.data import compiled, ids, warming
 from yt8m_exp.data.pipeline import ahead, ordered_batches
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.evaluation import scoring, segments
+from yt8m_exp.data.videos import Batch
+from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.scoring import best
+from yt8m_exp.evaluation.scoring import best, masked
 from yt8m_exp.jobs.opened import opened
-from yt8m_exp.serving import loading, segment_files
+from yt8m_exp.serving import lines, loading, segment_files
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
@@ -26,6 +29,7 @@ from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
+MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]
 
 
@@ -40,34 +44,48 @@ def run(cfg: DictConfig) -> Summary:
         FileNotFoundError: a pattern matches no shard.
         OSError: the file cannot be written.
     """
-    writer = _writer(cfg)  # refuses a place where nothing can be written
+    listed = _listed(cfg)
+    writer = _writer(cfg, listed)  # refuses a place where nothing can be written
     store.connect()
     model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI leaves none
+    _require_known(cfg, listed, model.tagger.schema.classes)
     if cfg.segments:
         model.require_frames()
     with opened("inference", cfg) as tracked, writer as file:
         model.label(tracked.client, tracked.id)
         manifest = _scanned(cfg, tracked, model)
-        predict: Any = _predict_segments if cfg.segments else _predict_videos
-        began = time.perf_counter()
-        with progress.shown("Predicting", manifest.records, unit="videos") as advance:
-            predict(cfg, model.tagger, manifest, file, advance)
-        rate = manifest.records / (time.perf_counter() - began)
-        tracked.writer.log({"videos": manifest.records, "videos_per_second": rate}, 0)
+        seconds = _predict(cfg, model.tagger, manifest, file, listed)
+        videos = manifest.records - len(manifest.repeats)
+        tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
     result = {
         "run_id": tracked.id,
         "output": str(Path(cfg.output).absolute()),
-        "videos": manifest.records,
-        "videos_per_second": round(rate, 1),
+        "videos": videos,
+        "repeated": len(manifest.repeats),
+        "videos_per_second": round(videos / seconds, 1),
     }
     return Summary(f"Predictions of {model.uri}", result)
 
 
-def _writer(cfg: DictConfig) -> PredictionsWriter | SegmentsWriter:
-    if not cfg.segments:
-        return PredictionsWriter(cfg.output)
-    listed = segment_files.read_class_ids(cfg.segment_classes, spec.CLASSES)
-    return SegmentsWriter(cfg.output, listed)
+def _listed(cfg: DictConfig) -> NDArray | None:
+    """Returns the classes that are predicted, None for all."""
+    path = cfg.segment_classes if cfg.segments else cfg.classes
+    return None if path is None else segment_files.read_class_ids(path, MAX_CLASSES)
+
+
+def _writer(cfg: DictConfig, listed: NDArray | None) -> PredictionsWriter | SegmentsWriter:
+    if listed is None or not cfg.segments:
+        return PredictionsWriter(cfg.output, score_format=cfg.score_format)
+    return SegmentsWriter(cfg.output, listed, most=cfg.segments_per_class)
+
+
+def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> None:
+    if listed is not None and listed.max(initial=0) >= classes:
+        key = "segment_classes" if cfg.segments else "classes"
+        raise ValueError(
+            f"`{key}` must list classes of the model, in [0, {classes}), but {cfg[key]} lists "
+            f"{listed.max()}."
+        )
 
 
 def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
@@ -84,16 +102,39 @@ def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
     )
 
 
+def _predict(
+    cfg: DictConfig, tagger: Tagger, manifest: Manifest, file: Any, listed: NDArray | None
+) -> float:
+    """Predicts all videos; returns the seconds that it took, without those of compiling."""
+    warming.warm([*compiled.calls(tagger.schema.level), *top_k.calls(), *lines.calls()])
+    began = time.perf_counter()
+    with progress.shown("Predicting", manifest.records, unit="videos") as advance:
+        if cfg.segments:
+            _predict_segments(cfg, tagger, manifest, file, advance)
+        else:
+            _predict_videos(cfg, tagger, manifest, file, advance, listed)
+    return time.perf_counter() - began
+
+
+def _batches(manifest: Manifest, batch_size: int | None) -> Iterator[Batch]:
+    """Yields each video once, also where its id occurs again."""
+    batches = ordered_batches(manifest, batch_size)
+    return ids.once(batches) if manifest.repeats else batches
+
+
 def _predict_videos(
     cfg: DictConfig,
     tagger: Tagger,
     manifest: Manifest,
     file: PredictionsWriter,
     advance: Advance,
+    listed: NDArray | None,
 ) -> None:
-    batches = ordered_batches(Entry(tagger.model).read(manifest), cfg.batch_size)
+    batches = _batches(Entry(tagger.model).read(manifest), cfg.batch_size)
     videos = 0
     for batch, predictions in ahead((batch, tagger.predictor(batch)) for batch in batches):
+        if listed is not None:
+            predictions = masked(predictions, listed)
         found = best(batch, predictions, cfg.top_k)
         file.write([video.decode() for video in batch["id"]], found.class_ids, found.scores)
         videos += len(batch["id"])
@@ -101,20 +142,10 @@ def _predict_videos(
 
 
 def _predict_segments(
-    cfg: DictConfig,
-    tagger: Tagger,
-    manifest: Manifest,
-    file: SegmentsWriter,
-    advance: Advance,
+    cfg: DictConfig, tagger: Tagger, manifest: Manifest, file: SegmentsWriter, advance: Advance
 ) -> None:
-    if file.class_ids.max(initial=0) >= manifest.schema.classes:
-        raise ValueError(
-            f"`segment_classes` must list classes of the model, in [0, {manifest.schema.classes}), "
-            f"but {cfg.segment_classes} lists {file.class_ids.max()}."
-        )
     score = scoring.scorer(tagger.model, file.class_ids)
-    batches = ordered_batches(manifest, cfg.batch_size)
-    for videos, pieces in segments.cut_all(batches):
+    for videos, pieces in segments.cut_all(_batches(manifest, cfg.batch_size)):
         for piece in pieces:
             file.write(piece["id"].tolist(), file.class_ids, score(piece))
         advance(videos)

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
+from yt8m_exp.data.patterns import find_files
 from yt8m_exp.serving import json_lines
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.terminal.summary import Summary
@@ -21,7 +22,7 @@ def run(cfg: DictConfig) -> Summary:
         FileNotFoundError: a pattern matches nothing.
         OSError: the file cannot be written.
     """
-    paths = json_lines.find(compose.plain(cfg)["predictions"])
+    paths = find_files(compose.plain(cfg)["predictions"])
     seen: set[str] = set()
     repeated = 0
     with PredictionsWriter(cfg.output) as file:

@@ -92,9 +92,10 @@ def export(cfg: DictConfig) -> None:
 
 
 def import_checkpoint(cfg: DictConfig) -> None:
-    """Checks that a tracking store is there."""
+    """Checks that a tracking store is there, and the shards."""
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
+    _find(cfg)
 
 
 def _find(cfg: DictConfig) -> None:

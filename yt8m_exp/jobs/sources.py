@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Manifest, Remedy
 
 CONTEXTS = ("train", "validate")
 
@@ -26,6 +26,7 @@ def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
         "patterns": compose.plain(cfg.data)[context],
         "schema": schema(cfg),
         "on_bad_record": cfg.data.on_bad_record,
+        "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
     }
 
 

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data import shards
+from yt8m_exp.data.shards import Manifest, Remedy
 from yt8m_exp.jobs import sources
 from yt8m_exp.jobs import study as study_runs
 from yt8m_exp.terminal import board
@@ -133,7 +134,14 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
     """Checks the shards once; trials find them checked."""
     cfg = compose.compose("train", definition.overrides)
-    return sources.scanned(cfg)
+    train, validate = (
+        shards.scan(
+            **sources.arguments(cfg, context)
+            | {"remedy": Remedy(context, "fixed=[data.on_bad_record=skip]")}
+        )
+        for context in sources.CONTEXTS
+    )
+    return train, validate
 
 
 def _study(

@@ -11,9 +11,9 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from yt8m_exp.data import vocabulary
+from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation import scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs import finish, recipe, sources
 from yt8m_exp.jobs.opened import opened
@@ -26,12 +26,11 @@ from yt8m_exp.tracking import datasets, downloads, tensorboard
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.uploads import Uploader
-from yt8m_exp.training import cluster, interrupts, step
+from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
 from yt8m_exp.training.interrupts import Interrupt
 from yt8m_exp.training.learner import Learner
-from yt8m_exp.training.loss_values import value_of
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +123,7 @@ def _fit(work: Work, state: TrainState) -> float:
     """
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
+    warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
     loss = instantiate(cfg.loss)
     plan = recipe.plan(cfg, train.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
@@ -153,7 +153,7 @@ def _callbacks(
     """Returns what the loop calls: the evaluation, the checkpoints, the reports, the signals."""
     learner = work.manager.learner
     validate = Entry(learner.model).read(work.validate)
-    predict, loss_value = scoring.predictor(learner.model), value_of(loss)
+    predict, loss_value = scoring.predictor(learner.model), loss_values.value_of(loss)
     answers: set[bool] = set()
 
     def evaluate() -> dict[str, float]:

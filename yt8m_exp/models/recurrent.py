@@ -16,6 +16,11 @@ from yt8m_exp.models import devices
 class LSTM(keras.layers.LSTM):
     """Returns the hidden states (B, T, H) of an LSTM over x (B, T, D)."""
 
+    @property
+    def clipped_as_one(self):
+        """Both kernels: TensorFlow 1's cell has them in one variable, see `training.step`."""
+        return [[self.cell.kernel, self.cell.recurrent_kernel]]
+
     def call(self, sequences, initial_state=None, mask=None, training=False):
         if devices.has_gpu():
             return super().call(sequences, initial_state, mask, training)

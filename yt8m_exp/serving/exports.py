@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from yt8m_exp import spec
-from yt8m_exp.data.records import ID_KEYS, Schema
+from yt8m_exp.data.ids import ID_KEYS
+from yt8m_exp.data.records import Schema
 
 FORMS = ("starter_code", "mediapipe")
 

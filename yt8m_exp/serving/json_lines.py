@@ -5,32 +5,14 @@
 Source: google/youtube-8m, `convert_prediction_from_json_to_csv.py`.
 """
 
-import glob
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 KEYS = ("video_id", "class_indexes", "predictions")
-
-
-def find(patterns: str | Sequence[str]) -> list[Path]:
-    """Finds files: by a glob, a folder (all its files), a file, or a list of these.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-    """
-    found: list[Path] = []
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        inside = str(Path(pattern) / "*") if Path(pattern).is_dir() else str(pattern)
-        files = [Path(path) for path in sorted(glob.glob(inside))]  # noqa: PTH207 (absolute patterns)
-        files = [path for path in files if path.is_file()]
-        if not files:
-            raise FileNotFoundError(f"No file matches {pattern!r} (from {Path.cwd()}).")
-        found += files
-    return list(dict.fromkeys(found))
 
 
 def read(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
@@ -57,10 +39,11 @@ def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
         class_ids = np.asarray(ids) if len(ids) else np.empty(0, int)
         whole = np.issubdtype(class_ids.dtype, np.integer) and (class_ids >= 0).all()
         same = class_ids.ndim == 1 and class_ids.shape == scores.shape
-        if isinstance(video, str) and whole and same and np.isfinite(scores).all():
+        video.encode()  # which half of a surrogate pair has no bytes for
+        if whole and same and np.isfinite(scores).all():
             order = np.argsort(-scores, kind="stable")
             return video, class_ids[order], scores[order]
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         pass
     raise ValueError(
         f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of one length, "

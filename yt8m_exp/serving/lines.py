@@ -9,6 +9,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_exp.data.warming import Call
+
 LEAST = 1e-16
 """Scores from here to 1, and zero, are written exactly as `%g` writes them.
 
@@ -123,3 +125,10 @@ def _padded(out, at, number, digits):  # type: ignore[no-untyped-def]
         out[at + place] = ord("0") + number % 10
         number //= 10
     return at + digits
+
+
+def calls() -> list[Call]:
+    """Returns a call of the loop that writes lines; see `warming`."""
+    room, names = np.empty(2 + _ROOM, np.uint8), np.frombuffer(b"v", np.uint8)
+    pairs = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.float32)
+    return [(_write, (room, names, np.ones(1, np.int64), *pairs))]

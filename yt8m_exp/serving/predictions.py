@@ -4,18 +4,18 @@
     <id>,<class> <score> <class> <score> ...
 
 Source: google/youtube-8m, `inference.py`, whose lines these are character by character: classes as
-`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling.
+`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling. That of 2017 wrote
+scores as `%f`.
 """
 
-import csv
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yt8m_exp.data import text
 from yt8m_exp.serving.lines import lines
 from yt8m_exp.serving.whole_file import WholeFile
 
@@ -29,12 +29,17 @@ class PredictionsWriter:
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
+        score_format: `g`, or `f` for six decimals.
 
     Raises:
         OSError: There is no place to write it; see `WholeFile`.
+        ValueError: The format is another.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, score_format: Literal["g", "f"] = "g"):
+        if score_format not in ("g", "f"):
+            raise ValueError(f"`score_format` must be g or f, but got {score_format!r}.")
+        self._format = score_format
         self._whole = WholeFile(path, HEADER)
 
     def __enter__(self) -> Self:
@@ -55,14 +60,15 @@ class PredictionsWriter:
         class_ids, scores = np.asarray(class_ids), np.asarray(scores)
         _check_batch(ids, class_ids, scores)
         names = [name.encode() for name in _quoted(ids)]
-        self._lines.write(lines(names, class_ids, scores) or _formatted(names, class_ids, scores))
+        written = lines(names, class_ids, scores) if self._format == "g" else None
+        self._lines.write(written or _formatted(names, class_ids, scores, self._format))
 
     def __exit__(self, *ending) -> None:
         self._whole.__exit__(*ending)
 
 
 def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
-    """Reads a predictions file, compressed if its name ends in `.gz`, video by video.
+    """Reads a predictions file, compressed or not, video by video.
 
     Yields:
         A video's id, its class ids, int32 (K,), and its scores, float32 (K,).
@@ -70,14 +76,12 @@ def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]
     Raises:
         ValueError: The file does not have the format.
     """
-    path = Path(path)
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        if (header := next(rows, None)) != HEADER:
-            raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
-        for row in rows:
-            yield _parsed(row, where=f"{path}, line {rows.line_num}")
+    rows = text.table(path)
+    _, header = next(rows, (0, None))
+    if header != HEADER:
+        raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
+    for number, row in rows:
+        yield _parsed(row, where=f"{path}, line {number}")
 
 
 def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
@@ -110,13 +114,16 @@ def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> Non
         )
 
 
-def _formatted(names: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes:
+def _formatted(
+    names: Sequence[bytes], class_ids: NDArray, scores: NDArray, score_format: str
+) -> bytes:
     videos, k = scores.shape
     fields = np.empty((videos, 1 + 2 * k), object)
     fields[:, 0] = names
     fields[:, 1::2] = class_ids
     fields[:, 2::2] = scores.astype(np.float64)
-    return (b"%b," + b" ".join([b"%d %g"] * k) + b"\n") * videos % tuple(fields.ravel())
+    pair = b"%d %" + score_format.encode()
+    return (b"%b," + b" ".join([pair] * k) + b"\n") * videos % tuple(fields.ravel())
 
 
 def _quoted(ids: Sequence[str]) -> Sequence[str]:

@@ -12,7 +12,7 @@ import binascii
 import numpy as np
 import pandas as pd
 
-from yt8m_exp.data import records, tfrecord, wire
+from yt8m_exp.data import ids, records, tfrecord, wire
 from yt8m_exp.data.videos import FRAMES_STEP, LABEL_PADDING, Batch
 
 RECORD = "record"
@@ -29,11 +29,11 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
         ValueError: a row does not hold what the model needs; the row and column are named.
     """
     if RECORD in rows:
-        ids, features = _from_records(rows[RECORD].tolist(), schema)
+        names, features = _from_records(rows[RECORD].tolist(), schema)
     else:
-        ids = rows["id"].astype(str).tolist() if "id" in rows else [str(row) for row in rows.index]
+        names = rows.get("id", rows.index).astype(str).tolist()
         features = _from_columns(rows, schema)
-    return ids, features | {"labels": np.full((len(ids), 1), LABEL_PADDING, np.int32)}
+    return names, features | {"labels": np.full((len(names), 1), LABEL_PADDING, np.int32)}
 
 
 def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
@@ -85,8 +85,10 @@ def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list
                 f"Row {int(finite.argmin())}, column `{RECORD}`: expected `{name}` of finite "
                 "numbers, but it holds NaN or infinity."
             )
-    ids = [video.decode(errors="replace") for video in found.pop("id")]
-    return ids, found
+    for row, video in enumerate(found["id"]):
+        if problem := ids.undecodable(video):
+            raise ValueError(f"Row {row}, column `{RECORD}`: {problem}")
+    return [video.decode() for video in found.pop("id")], found
 
 
 def _matrix(column: pd.Series, size: int) -> np.ndarray:

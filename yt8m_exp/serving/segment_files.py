@@ -9,18 +9,18 @@ class is present in the segment.
 Source: google/youtube-8m, `inference.py` and `segment_eval_inference.py` (`label_cache`).
 """
 
-import csv
-import gzip
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.data import text
+from yt8m_exp.data.vocabulary import INDEX
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.segments import Ratings
 from yt8m_exp.serving.whole_file import WholeFile
@@ -81,7 +81,7 @@ class SegmentsWriter:
 
 
 def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
-    """Reads a file of segments, compressed if its name ends in `.gz`, class by class.
+    """Reads a file of segments, compressed or not, class by class.
 
     Yields:
         A class id and its segments, best first.
@@ -89,19 +89,19 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         ValueError: The file does not have the format.
     """
-    with _opened(path) as lines:
-        first = next(lines, "").rstrip("\n")
-        if first != ",".join(HEADER):
-            raise ValueError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
-        for number, line in enumerate(lines, 2):
-            class_id, comma, names = line.partition(",")
-            segments = names.split()
-            if not (class_id.isdecimal() and comma) or "," in names:
-                raise ValueError(
-                    f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
-                    f"{line[:80]!r}. Is the file of another kind?"
-                )
-            yield int(class_id), segments
+    lines = text.lines(path)
+    first = next(lines, "").rstrip("\r\n")
+    if first != ",".join(HEADER):
+        raise ValueError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
+    for number, line in enumerate(lines, 2):
+        class_id, comma, names = line.partition(",")
+        segments = names.split()
+        if not (class_id.isdecimal() and comma) or "," in names:
+            raise ValueError(
+                f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
+                f"{line[:80]!r}. Is the file of another kind?"
+            )
+        yield int(class_id), segments
 
 
 def read_ratings(path: str | Path) -> Ratings:
@@ -111,16 +111,15 @@ def read_ratings(path: str | Path) -> Ratings:
         ValueError: The file does not have the format.
     """
     ratings: dict[int, dict[str, bool]] = defaultdict(dict)
-    with _opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                segment, class_id, score = line.split(",")
-                ratings[int(class_id)][segment] = float(score) > 0
-            except ValueError:
-                raise ValueError(
-                    f"{path}, line {number}: expected `video:start,class,score`, but got "
-                    f"{line.rstrip()[:80]!r}."
-                ) from None
+    for number, line in enumerate(text.lines(path), 1):
+        try:
+            segment, class_id, score = line.split(",")
+            ratings[int(class_id)][segment] = float(score) > 0
+        except ValueError:
+            raise ValueError(
+                f"{path}, line {number}: expected `video:start,class,score`, but got "
+                f"{line.rstrip()[:80]!r}."
+            ) from None
     return ratings
 
 
@@ -128,17 +127,17 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
     """Reads which classes are listed: the column `Index` of a CSV, int32 (K,), rising.
 
     Args:
-        path: As the dataset's `segment_label_ids.csv` or `segment_vocabulary.csv`.
+        path: As the dataset's `segment_label_ids.csv` or `segment_vocabulary.csv`, or a vocabulary.
         classes: How many classes there are.
 
     Raises:
         ValueError: There is no such column, or it holds what is no class id.
     """
-    with _opened(path) as lines:
-        rows = csv.DictReader(lines)
-        if "Index" not in (rows.fieldnames or ()):
-            raise ValueError(f"{path}: expected a column `Index`, but got {rows.fieldnames}.")
-        values = [row["Index"] or "" for row in rows]
+    first, *rows = [row for _, row in text.table(path)] or [[]]
+    index = text.column(first, INDEX)
+    if index is None:
+        raise ValueError(f"{path}: expected a column `Index`, but got {first}.")
+    values = [(row[index : index + 1] or [""])[0] for row in rows]
     for number, value in enumerate(values, 1):
         if not (value.isdecimal() and int(value) < classes):
             raise ValueError(
@@ -146,8 +145,3 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
                 f"[0, {classes}), but got {value!r}."
             )
     return np.unique(np.array(values, np.int32))
-
-
-def _opened(path: str | Path) -> IO[str]:
-    opened = gzip.open if Path(path).suffix == ".gz" else open
-    return opened(path, "rt", encoding="utf-8")  # type: ignore[operator, return-value]

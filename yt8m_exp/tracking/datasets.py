@@ -10,7 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Manifest, Remedy, repeats_sentence
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run
 
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 DIGEST_CHARACTERS = 36
 SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
+FROM_SHARDS = Remedy()
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
@@ -29,6 +30,7 @@ def scanned(
     context: str,
     on_bad_record: str,
     labelled: bool = True,
+    remedy: Remedy = FROM_SHARDS,
 ) -> Manifest:
     """Checks the shards that patterns match, and logs what they are.
 
@@ -39,18 +41,23 @@ def scanned(
         context: what they are read for: train, validate, ...
         on_bad_record: stop or skip.
         labelled: whether each record must have labels.
+        remedy: what the user sets where shards cannot be used.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
         ValueError: a record is bad, or has no labels where it must.
     """
     patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
     if labelled:
         manifest.require_labels()
     log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
+    if manifest.repeats:
+        run.writer.log({f"data/{context}_repeated_ids": len(manifest.repeats)}, 0)
+        way = "Each of them counts." if labelled else "The first of each is predicted."
+        logger.warning("%s: %s. %s", context.capitalize(), repeats_sentence(manifest), way)
     logger.info(
         "%s: %s videos in %d shards, digest %s%s",
         context.capitalize(),

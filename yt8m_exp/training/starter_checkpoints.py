@@ -5,9 +5,9 @@ the weights under `tower/`, and training's own variables, which are not read. Wh
 weight shows, such as the activation of `dbof`, is taken from the flags' defaults of 2019.
 """
 
-import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,7 @@ from yt8m_exp import spec
 from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
 from yt8m_exp.models.heads import Head, Logistic, MixtureOfExperts
 from yt8m_exp.models.sampling import AllFrames, FrameSampler
-
-logger = logging.getLogger(__name__)
+from yt8m_exp.training import starter_features
 
 Weights = Mapping[str, NDArray]
 
@@ -49,6 +48,7 @@ NAMES = {
     for part in ("gamma", "beta", "moving_mean", "moving_variance")
 }
 """The starter code's name of each of our variables, but for the cells of an LSTM."""
+INPUT_NORM = tuple(name for name in NAMES.values() if name.startswith("input_bn/"))
 CELL = "rnn/multi_rnn_cell/cell_{}/basic_lstm_cell"
 L2, INITIAL_BIAS = 1e-8, 0.0
 
@@ -58,17 +58,72 @@ class Kind(NamedTuple):
 
     Attributes:
         build: makes the model.
-        first: the variable that has a row for each value of the joined features.
-        sizes: reads the builder's sizes, if it has any, from the weights.
+        rows: the variables that have a row for each value of the joined features, first one that
+            is always there.
         flags: the starter code's defaults of what no weight shows.
+        sizes: reads the builder's sizes, if it has any, from the weights.
         prefix: what the features' names begin with.
     """
 
     build: Callable[..., keras.Model]
-    first: str
+    rows: tuple[str, ...]
     flags: Mapping[str, Any]
     sizes: Callable[[Weights], dict[str, Any]] = lambda weights: {}
     prefix: str = ""
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read, to be built as a model of ours.
+
+    Attributes:
+        path: where it lies.
+        kind: our name of the model.
+        weights: by name; the kernel of an LSTM's cell as our two.
+    """
+
+    path: Path
+    kind: str
+    weights: Weights
+
+    def order(self, given: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Returns sizes of the features by name as they are joined; see `starter_features.order`.
+
+        Raises:
+            ValueError: the checkpoint is of another model, or its features are unknown.
+        """
+        found = _kinds()[self.kind]
+        with self._fitting():
+            size = len(self.weights[found.rows[0]])
+        return starter_features.order(self.path, size, found.prefix, given)
+
+    def model(self, features: Mapping[str, int], options: Mapping[str, Any] = {}) -> keras.Model:
+        """Builds the model; see `load`."""
+        kind = _kinds()[self.kind]
+        _require_known(options, kind.flags)
+        with self._fitting():
+            classes, head = _head(self.weights)
+            settings = _with_sampling({**kind.flags, **kind.sizes(self.weights), **options})
+        weights = starter_features.reordered(self.weights, kind.rows, features)
+        model = kind.build(features, classes, head=head, **settings)
+        if problems := _problems(model, weights):
+            raise ValueError(self._misfit("; ".join(problems)))
+        for variable in model.weights:
+            variable.assign(weights[_name(variable.path)])
+        return model
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyError as missing:
+            raise ValueError(self._misfit(f"{missing.args[0]} is missing")) from None
+
+    def _misfit(self, problem: str) -> str:
+        found = ", ".join(f"{name} {values.shape}" for name, values in self.weights.items())
+        return (
+            f"{self.path} does not fit `{self.kind}`: {problem}. Is it of another model? It holds "
+            f"{found}."
+        )
 
 
 def load(
@@ -83,7 +138,8 @@ def load(
     Args:
         path: the checkpoint's prefix, as `train/model.ckpt-1000`, or its folder for the last one.
         kind: our name of the model.
-        features: sizes of the features by name; None where their sum tells which they are.
+        features: sizes of the features by name, in the order in which the checkpoint joins them;
+            None where its flags or its size tell, see `starter_features.order`.
         options: values of the model's keys that differ from the starter code's default flags;
             see `_kinds`.
 
@@ -91,27 +147,16 @@ def load(
         FileNotFoundError: there is no checkpoint.
         ValueError: the checkpoint is damaged, or does not fit the model or the features.
     """
+    found = opened(path, kind)
+    return found.model(found.order(features), options)
+
+
+def opened(path: str | Path, kind: str) -> Checkpoint:
+    """Reads a checkpoint of a kind of model; see `load`."""
     kinds = _kinds()
     if kind not in kinds:
         raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
-    build, first, flags, sizes, prefix = kinds[kind]
-    _require_known(options, flags)
-    weights = _split_cells(read(path))
-    try:
-        classes, head = _head(weights)
-        settings = _with_sampling({**flags, **sizes(weights), **options})
-        rows = len(weights[first])
-    except KeyError as missing:
-        raise ValueError(_misfit(path, kind, weights, f"{missing.args[0]} is missing")) from None
-    features = features or _features(rows, prefix)
-    model = build(features, classes, head=head, **settings)
-    problems = _problems(model, weights)
-    if problems:
-        raise ValueError(_misfit(path, kind, weights, "; ".join(problems)))
-    for variable in model.weights:
-        variable.assign(weights[_name(variable.path)])
-    logger.info("%s of %s: %s parameters", kind, path, f"{model.count_params():,}")
-    return model
+    return Checkpoint(Path(path), kind, _split_cells(read(path)))
 
 
 def read(path: str | Path) -> Weights:
@@ -142,11 +187,11 @@ def _kinds() -> dict[str, Kind]:
     of_frames = shared | {"max_frames": spec.MAX_FRAMES}
     bag = {"method": "random", "samples": 30, "activation": "sigmoid", "pooling": "max"}
     return {
-        "logistic": Kind(logistic.build, "fully_connected/weights", shared, prefix="mean_"),
-        "moe": Kind(moe.build, "experts/weights", shared, prefix="mean_"),
-        "frame_logistic": Kind(frame_logistic.build, "fully_connected/weights", of_frames),
-        "dbof": Kind(dbof.build, "cluster_weights", of_frames | bag, _dbof),
-        "lstm": Kind(lstm.build, f"{CELL.format(0)}/kernel", of_frames, _lstm),
+        "logistic": Kind(logistic.build, ("fully_connected/weights",), shared, prefix="mean_"),
+        "moe": Kind(moe.build, ("experts/weights", "gates/weights"), shared, prefix="mean_"),
+        "frame_logistic": Kind(frame_logistic.build, ("fully_connected/weights",), of_frames),
+        "dbof": Kind(dbof.build, ("cluster_weights", *INPUT_NORM), of_frames | bag, _dbof),
+        "lstm": Kind(lstm.build, (f"{CELL.format(0)}/kernel",), of_frames, _lstm),
     }
 
 
@@ -201,17 +246,6 @@ def _name(path: str) -> str:
     return f"{CELL.format(cell[1])}/{cell[2]}" if cell else NAMES[path]
 
 
-def _features(size: int, prefix: str) -> dict[str, int]:
-    sizes = {"rgb": spec.RGB, "audio": spec.AUDIO}
-    for names in (["rgb", "audio"], ["rgb"], ["audio"]):
-        if sum(sizes[name] for name in names) == size:
-            return {prefix + name: sizes[name] for name in names}
-    raise ValueError(
-        f"Features of {spec.RGB}, {spec.AUDIO} or {spec.RGB + spec.AUDIO} values are known by "
-        f"their size, but the checkpoint has {size}. Name them: features={{{prefix}rgb: {size}}}."
-    )
-
-
 def _require_known(options: Mapping[str, Any], flags: Mapping[str, Any]) -> None:
     if not options.keys() <= flags.keys():
         raise ValueError(f"`options` must be among {', '.join(flags)}, but got {dict(options)}.")
@@ -228,8 +262,3 @@ def _problems(model: keras.Model, weights: Weights) -> list[str]:
         if name in weights and weights[name].shape != shape
     ]
     return sorted(missing + extra + other)
-
-
-def _misfit(path: str | Path, kind: str, weights: Weights, problem: str) -> str:
-    found = ", ".join(f"{name} {values.shape}" for name, values in weights.items())
-    return f"{path} does not fit `{kind}`: {problem}. Is it of another model? It holds {found}."

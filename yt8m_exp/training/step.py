@@ -1,6 +1,6 @@
 """One update of the weights, compiled, on as many replicas as the strategy has."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,7 @@ LABELS_STEP = 16
 
 @dataclass(frozen=True)
 class Clip:
-    """See `optimizers.clip`."""
+    """See `clipped` and `optimizers.clip`."""
 
     norm: float | None = None
     by: Literal["variable", "global"] = "variable"
@@ -55,6 +55,7 @@ def make(
     """
     count = strategy.num_replicas_in_sync
     entry = Entry(model)
+    groups = clip_groups(model)
     weights = [variable.value for variable in model.trainable_variables]
 
     def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
@@ -67,7 +68,7 @@ def make(
         if count > 1 and clip_to.norm is not None:
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
-        grads = clip(grads, clip_to.norm, clip_to.by)
+        grads = clipped(grads, clip_to, groups)
         # Keras adds gradients up over replicas: a share of each gives the mean.
         optimizer.apply([g / count for g in grads] if count > 1 else grads)
 
@@ -95,6 +96,37 @@ def make(
         return everywhere(features, known, tf.constant(learning_rate, tf.float32))
 
     return step
+
+
+def clip_groups(model: keras.Model) -> list[list[int]]:
+    """Returns the places of trainable variables whose gradients are clipped by one norm.
+
+    A variable is a group by itself, unless a layer says by `clipped_as_one` what belongs together.
+    """
+    places = {id(variable): n for n, variable in enumerate(model.trainable_variables)}
+    joined = [group for layer in model.layers for group in getattr(layer, "clipped_as_one", [])]
+    groups = [[places.pop(id(v)) for v in group if id(v) in places] for group in joined]
+    return [group for group in groups if group] + [[place] for place in places.values()]
+
+
+def clipped(
+    grads: Sequence[tf.Tensor], clip_to: Clip, groups: Sequence[Sequence[int]]
+) -> list[tf.Tensor]:
+    """Shortens gradients to a norm, by `variable` those of a group by their common norm."""
+    if clip_to.norm is None or clip_to.by != "variable":
+        return clip(grads, clip_to.norm, clip_to.by)
+    flat = [_flat([grads[place] for place in group]) for group in groups]
+    short = list(grads)
+    for group, joined in zip(groups, clip(flat, clip_to.norm, clip_to.by), strict=True):
+        sizes = [grads[place].shape.num_elements() for place in group]
+        parts = tf.split(joined, sizes) if len(group) > 1 else [joined]
+        for place, part in zip(group, parts, strict=True):
+            short[place] = tf.reshape(part, grads[place].shape)
+    return short
+
+
+def _flat(parts: list[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(p, [-1]) for p in parts], 0) if len(parts) > 1 else parts[0]
 
 
 def _widened(labels: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ class Parameter:
     def holds(self, value: Any, lookup: Lookup) -> bool:
         """Tells whether a value lies in its range or among its choices."""
         if self.type == "categorical":
-            return any(value == choice and type(value) is type(choice) for choice in self.choices)
+            return any(value == choice and _kind(value) == _kind(choice) for choice in self.choices)
         if not isinstance(value, int | float) or isinstance(value, bool):
             return False
         low, high = self.ends(lookup)
@@ -119,6 +119,11 @@ class Parameter:
             return self.choices
         low, high = self.ends(lookup)
         return (low, high) if low != high else (low,)
+
+
+def _kind(value: Any) -> type:
+    """Returns the type of a value, one for all numbers: 1 may stand for 1.0, but not for true."""
+    return float if type(value) is int else type(value)
 
 
 def _nothing(key: str) -> None:

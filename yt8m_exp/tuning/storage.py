@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +61,58 @@ def open_storage(url: str) -> Storage:
         )
     path = Path(url).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    backend = JournalFileBackend(str(path), _JournalLock(path))  # type: ignore[arg-type]
     claims = path.with_name(f"{path.name}.claims")
-    return Storage(str(path), JournalStorage(backend), lambda study: _file_lock(claims))
+    return Storage(str(path), _journal(path), lambda study: _file_lock(claims))
+
+
+def _journal(path: Path) -> JournalStorage:
+    """Opens a journal whose lines Optuna can all read.
+
+    It would go beyond a last line that it cannot read, and stop there once others follow.
+    """
+    backend, lock = _Journal(path), _JournalLock(path)
+    lock.acquire()
+    try:
+        storage = JournalStorage(backend)
+        with path.open("rb") as file:
+            if sum(1 for _ in file) > backend.line:
+                raise BadLine(path, backend.line + 1, "is no JSON")
+        return storage
+    except BadLine:
+        raise
+    except (LookupError, TypeError, AttributeError, AssertionError, ValueError) as error:
+        raise BadLine(path, backend.line, "is no entry of Optuna's") from error
+    finally:
+        lock.release()
+
+
+class BadLine(ValueError):
+    """A line of a journal that Optuna cannot go beyond."""
+
+    def __init__(self, path: Path, line: int, reason: str):
+        super().__init__(
+            f"{path}, line {line} {reason}, so that no study in it can be read. Put back a copy of "
+            f"the file, or cut it before that line (head -n {line - 1} {path} > new.journal; what "
+            "came later is lost), or begin anew with storage=another.journal."
+        )
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's file, which knows the line that it has read last."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _JournalLock(path))  # type: ignore[arg-type]
+        self._path, self.line = path, 0
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        self.line = log_number_from
+        try:
+            for entry in super().read_logs(log_number_from):
+                self.line += 1
+                yield entry
+        except ValueError as error:
+            reason = f"is no JSON ({error})"
+            raise BadLine(self._path, self.line + 1, reason) from error
 
 
 def _require_own(engine: Engine) -> None:

@@ -1,0 +1,64 @@
+import os
+
+import pytest
+
+from yt8m_exp.data.patterns import find_files
+
+
+def made(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    return list(paths)
+
+
+def test_files_are_found_by_glob_folder_and_list(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    both = [tmp_path / "a", tmp_path / "b"]
+    assert find_files(str(tmp_path)) == both
+    assert find_files([str(tmp_path / "b"), str(tmp_path / "*")]) == both[::-1]
+    with pytest.raises(FileNotFoundError, match="No file matches"):
+        find_files(str(tmp_path / "c*"))
+
+
+def test_a_file_is_taken_once_however_it_is_spelled(tmp_path, monkeypatch, said):
+    file, other = made(tmp_path / "x" / "a", tmp_path / "x" / "b")
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    (tmp_path / "x" / "c").symlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    spellings = ["x/a", str(file), f"{tmp_path}//x/./a", "x/../x/a", "link/a", "x/c", "x/[ac]"]
+    assert [path.name for path in find_files(spellings)] == ["a"]
+    assert find_files(spellings)[0].samefile(file)
+    assert said[0].startswith("7 files are matched again and taken once, as ")
+    assert find_files([str(file), str(tmp_path / "x")]) == [file, other]
+
+
+def test_files_named_once_are_not_spoken_of(tmp_path, said):
+    made(tmp_path / "a", tmp_path / "b")
+    find_files([str(tmp_path / "a"), str(tmp_path / "b")])
+    assert said == []
+
+
+@pytest.mark.parametrize("name", ["[v1]", "a*b", "what?", "[", "x[0-9]", "{a,b}", "~", "$HOME"])
+def test_what_exists_is_taken_by_its_very_words(tmp_path, name):
+    (file, beside) = made(tmp_path / name / "train0", tmp_path / name / "train1")
+    made(tmp_path / "v" / "train0", tmp_path / "aXb" / "train0", tmp_path / "x1" / "train0")
+    assert find_files(str(tmp_path / name)) == [file, beside]
+    assert find_files(str(file)) == [file]
+    assert find_files(str(tmp_path / name / "train*")) == [file, beside]
+    assert find_files(str(tmp_path / name / "train[0]")) == [file]
+
+
+@pytest.mark.parametrize("name", ["train[0].x", "a*b", "what?"])
+def test_a_file_with_the_signs_of_a_glob_is_taken_by_its_very_words(tmp_path, name):
+    (file, *_) = made(tmp_path / name, tmp_path / "train0.x", tmp_path / "aXb", tmp_path / "whats")
+    assert find_files(str(file)) == [file]
+
+
+def test_relative_patterns_stay_relative(tmp_path, monkeypatch):
+    made(tmp_path / "x" / "a")
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("x", "x/a", "x/*", "*/a", "**/a", "./x/a"):
+        assert [os.fspath(path) for path in find_files(pattern)] == ["x/a"]
