@@ -39,6 +39,7 @@ def undecodable(video: bytes) -> str | None:
 
 def missing(record: bytes) -> str | None:
     """Says why a serialized record has no id, in terms of what its keys hold instead."""
+    # Imported here: only a record without an id needs it.
     from google.protobuf.message import DecodeError
 
     # The same.
