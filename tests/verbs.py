@@ -42,7 +42,7 @@ LOADED = [
     "matplotlib.backends.backend_agg",
 ]
 WITHOUT_RUNS = ("history", "export", "json_to_csv")
-WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv")
+WITHOUT_TENSORFLOW = ("check", "history", "rollback", "sweep", "json_to_csv")
 DEADLINE_SECONDS = 120.0
 CURVES = (
     "train/loss",

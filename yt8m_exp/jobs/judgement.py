@@ -1,6 +1,5 @@
 """Judges a challenger: what is measured of it and of the champion, and what the gate says."""
 
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.plots import comparison as drawn
+from yt8m_exp.plots import document
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
@@ -122,7 +122,7 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
         numbers |= {"gain": verdict.comparison.gain, "gain/low": low, "gain/high": high}
     run.writer.log(numbers, 0)
     names = models["challenger"].tagger.names.tolist()
-    figures = {title: _png(figure) for title, figure in _figures(verdict, names).items()}
+    figures = {title: document.png(figure) for title, figure in _figures(verdict, names).items()}
     checks = sorted(verdict.checks, key=lambda check: check.passed)
     columns = {
         side: {key.replace("_", " "): _shown(value) for key, value in values.items()}
@@ -204,12 +204,6 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
                 [f"{names[i]} ({i})".strip() for i in found.classes],
             )
     return figures
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def _shown(value: Any) -> str:

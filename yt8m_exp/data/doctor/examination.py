@@ -156,8 +156,8 @@ def _decoded(
     padded: np.ndarray, spans: Spans, whole: np.ndarray, schema: Schema, found: Found
 ) -> tuple[Videos, Videos]:
     """Returns whole videos, and the rows that have labels: they, or their rated segments."""
-    level = "video" if schema.level == "video" else "frame"
-    videos, problems = records.decode(padded, spans, replace(schema, level=level))
+    whole_videos = replace(schema, level="frame") if schema.level == "segment" else schema
+    videos, problems = records.decode(padded, spans, whole_videos)
     labels = videos
     if schema.level == "segment":
         labels, problems = records.decode(padded, spans, schema)

@@ -81,7 +81,7 @@ class Finding:
         kind: one of `KINDS`.
         path: the shard.
         records: the numbers of the records that have it, rising.
-        text: what is wrong with the first of them.
+        text: what is wrong with the first of them, or with the file.
     """
 
     kind: str
@@ -117,12 +117,13 @@ class Found:
 
     def findings(self) -> tuple[Finding, ...]:
         """Returns what was found, in the order of `KINDS`."""
-        return tuple(
-            Finding(kind, self._path, np.array(sorted(self._found[kind])), first[1])
-            for kind in KINDS
-            if kind in self._found
-            for first in [min(self._found[kind].items())]
-        )
+        return tuple(self._finding(kind) for kind in KINDS if kind in self._found)
+
+    def _finding(self, kind: str) -> Finding:
+        records = np.array(sorted(self._found[kind]))
+        text = self._found[kind][int(records[0])]
+        place = "" if kind == "empty" else f"record {records[0]}: "
+        return Finding(kind, self._path, records, place + text)
 
 
 def odd_videos(

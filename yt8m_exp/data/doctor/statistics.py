@@ -12,6 +12,7 @@ import numpy as np
 from yt8m_exp import spec
 from yt8m_exp.data import wire
 from yt8m_exp.data.videos import Frames, Videos
+from yt8m_exp.data.warming import Call
 
 NORM_STEP = 0.1
 NORM_BINS = 700
@@ -201,3 +202,19 @@ def _hash(raw, words, start, size, state):  # type: ignore[no-untyped-def]
 def _mix(state, word):  # type: ignore[no-untyped-def]
     mixed = (state ^ np.uint64(word)) * _PRIME
     return (mixed << np.uint64(31)) | (mixed >> np.uint64(33))
+
+
+def calls() -> list[Call]:
+    """Returns calls of these loops as the check makes them; see `warming`."""
+    values, sums, hashes = np.zeros((1, 1), np.float32), np.zeros(1), np.zeros(1, np.uint64)
+    flags, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
+    read = np.frombuffer(bytes(wire.PADDING), np.uint8)  # a shard cannot be written to
+    frames = read, one, np.ones(1, np.int64), np.zeros(1, np.int32)
+    raw = values.view(np.uint8).reshape(-1)
+    return [
+        (_describe, (values, sums, flags, flags)),
+        (_add_rows, (values, flags, sums, sums)),
+        (_hash_rows, (raw, wire.as_words(raw), 4, hashes)),
+        (_add_frames, (*frames, np.zeros((1, 1), np.uint32))),
+        (_hash_frames, (wire.as_words(read), *frames, 1, hashes)),
+    ]
