@@ -17,7 +17,7 @@ from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary, warming
 from yt8m_exp.data.doctor import detection, examination, release, statistics, survey
 from yt8m_exp.data.doctor.examination import Examination, Labels
-from yt8m_exp.data.doctor.findings import FAKE_NORM, KINDS, RGB, Finding
+from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.plots import checkup, document
@@ -140,13 +140,10 @@ def _log(
 def _figures(cfg: DictConfig, found: Survey) -> dict[str, Figure]:
     """Returns figures by title."""
     figures: dict[str, Figure] = {}
-    for name, feature in found.features.items():
+    for name, feature in sorted(found.features.items(), reverse=True):  # rgb first
         known = release.FEATURES.get(name, release.Known())
         figures[f"Lengths of {name}"] = drawn.norms(
-            feature.norms,
-            statistics.NORM_STEP,
-            known=known.norms,
-            fake=FAKE_NORM if name in RGB else None,
+            feature.norms, feature.fake_norms, statistics.NORM_STEP, known=known.norms
         )
         figures[f"Deviations of {name}"] = drawn.deviations(feature.deviations(), known.deviations)
     if found.frames_per_video.any():
@@ -195,7 +192,10 @@ def _told(
         "report": f"runs:/{tracked.id}/report.html",
         "output": output and str(Path(output).absolute()),
     }
-    rows = {"run_id": tracked.id, **{name: _size(found) for name, found in sets.items()}}
+    rows: dict[str, Any] = {
+        "run_id": tracked.id,
+        **{name: _size(found) for name, found in sets.items()},
+    }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
     where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"

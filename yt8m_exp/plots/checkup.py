@@ -1,5 +1,6 @@
 """The page that tells what is wrong with shards, and what they hold."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -70,7 +71,7 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
     for kind, count in survey.counts(findings).items():
         if count:
             title, meaning = KINDS[kind]
-            yield f"{count:,}", f"<span class=no>{escape(title)}</span>", escape(meaning)
+            yield f"{count:,}", f"<span class=no>{escape(title)}</span>", _marked(meaning)
 
 
 def _comparison(found: Comparison) -> tuple[str, ...]:
@@ -82,3 +83,7 @@ def _shards(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
     for found in findings[:MOST_SHARDS]:
         name = f'<span title="{escape(found.path)}">{escape(Path(found.path).name)}</span>'
         yield name, escape(KINDS[found.kind].title), f"{found.count:,}", escape(found.text)
+
+
+def _marked(text: str) -> str:
+    return re.sub(r"`(.*?)`", r"<code>\1</code>", escape(text))

@@ -1,6 +1,7 @@
 """Figures of shards: lengths of features, frames, labels, and how both compare with the release."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,34 +20,36 @@ from yt8m_exp.plots.style import (
 )
 
 BAR = 0.4
-"""The width of a bar of norms; fakes end at one."""
+"""The width of a bar of norms; fakes end where a bar does."""
 
 
-def norms(counts: ArrayLike, step: float, *, known: Sequence[float], fake: float | None) -> Figure:
+def norms(real: ArrayLike, fake: ArrayLike, step: float, *, known: Sequence[float] = ()) -> Figure:
     """Draws the distribution of L2 norms.
 
     Args:
-        counts: videos in each interval, from zero on, (bins,).
+        real: videos in each interval, from zero on, (bins,).
+        fake: the same of fakes.
         step: the width of an interval.
-        known: quantiles of the release's norms to mark; may be empty.
-        fake: the norm below which a video is a fake; None where nothing is known of it.
+        known: the norms that 1 %, 50 % and 99 % of the release's videos do not exceed, if known.
     """
-    videos = np.asarray(counts)
     width = max(round(BAR / step), 1)
-    videos = np.add.reduceat(videos, np.arange(0, len(videos), width))
-    last = int(np.flatnonzero(videos).max(initial=0)) + 2
-    left = np.arange(last) * step * width
+    starts = np.arange(0, len(np.asarray(real)), width)
+    videos, fakes = (np.add.reduceat(np.asarray(counts), starts) for counts in (real, fake))
+    last = int(np.flatnonzero(videos + fakes).max(initial=0)) + 1
+    left = starts[:last] * step
     figure = new_figure(height=3.4)
     axes = style_axes(figure.subplots(), x="L2 norm", y="videos")
-    fakes = left + step * width <= (fake or 0) + step / 2
-    colors = np.where(fakes, RED, BLUE).tolist()
-    axes.bar(left, videos[:last], step * width, align="edge", color=colors, alpha=0.75)
-    axes.set_xlim(0, max(left[-1] + step * width, *[norm * 1.08 for norm in known], 1))
-    for norm, name in zip(known, ("1 %", "median", "99 %"), strict=False):
+    bar: dict[str, Any] = {"width": step * width, "align": "edge", "alpha": 0.75}
+    axes.bar(left, videos[:last], color=BLUE, **bar)
+    if fakes.any():
+        axes.bar(left, fakes[:last], color=RED, bottom=videos[:last], label="fakes", **bar)
+        axes.legend(loc="upper right", frameon=False, labelcolor=INK)
+    axes.set_xlim(0, max(left[-1] + step * width, *(1.1 * norm for norm in known), 1))
+    top = axes.get_ylim()[1]
+    for norm, name in zip(known, ("1 %", "median", "99 % of the release"), strict=False):
         axes.axvline(norm, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)))
-        annotate(axes, name, (norm, axes.get_ylim()[1]), offset=(3, -6), color=ORANGE, size=8)
-    if fake is not None and videos[:last][fakes].any():
-        annotate(axes, "fakes", (0, axes.get_ylim()[1]), offset=(6, -18), color=RED)
+        side = -3 if norm == known[-1] else 3
+        annotate(axes, name, (norm, top), offset=(side, -6), color=ORANGE, size=8)
     return figure
 
 
@@ -121,8 +124,8 @@ def frames(counts: ArrayLike) -> Figure:
 
 
 def labels(counts: ArrayLike) -> Figure:
-    """Draws how many labels videos have; `counts` are videos of 0, 1, 2, ... labels."""
-    videos = np.asarray(counts)
+    """Draws how many labels labelled videos have; `counts` are videos of 0, 1, 2, ... labels."""
+    videos = np.where(np.arange(len(np.asarray(counts))) > 0, counts, 0)
     mean = videos @ np.arange(len(videos)) / max(videos.sum(), 1)
     figure = new_figure(height=3.4)
     axes = style_axes(

@@ -107,7 +107,7 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
         fingerprints=described.fingerprints[keep],
         frames=None if videos.frames is None else videos.frames[keep],
         labels=_listed(labels, keep if schema.level != "segment" else None),
-        features=statistics.summarised(described, keep, keep & ~fake),
+        features=statistics.summarised(described, keep & ~fake, fake),
         findings=found.findings(),
     )
 

@@ -62,7 +62,7 @@ class Comparison(NamedTuple):
 
 def compare(features: Mapping[str, Feature], labels_per_row: np.ndarray) -> Iterator[Comparison]:
     """Yields what can be compared with the release, where there are enough videos."""
-    for name, feature in features.items():
+    for name, feature in sorted(features.items(), reverse=True):
         if name not in FEATURES or feature.count < FEWEST:
             continue
         known = FEATURES[name]
@@ -76,10 +76,10 @@ def compare(features: Mapping[str, Feature], labels_per_row: np.ndarray) -> Iter
         yield Comparison(
             f"deviation of {name}, last eighth", eighths[-1], known.deviations[-1], 0.15
         )
-    rows = labels_per_row.sum()
-    if rows >= FEWEST and labels_per_row[1:].any():
-        mean = float(labels_per_row @ np.arange(len(labels_per_row)) / rows)
-        yield Comparison("labels of a video", mean, LABELS_PER_VIDEO, 0.15)
+    labelled = labels_per_row[1:]
+    if labelled.sum() >= FEWEST:
+        mean = float(labelled @ np.arange(1, len(labels_per_row)) / labelled.sum())
+        yield Comparison("labels of a labelled video", mean, LABELS_PER_VIDEO, 0.15)
 
 
 def train_videos(path: str | Path | None) -> np.ndarray | None:

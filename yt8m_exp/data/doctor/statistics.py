@@ -27,16 +27,18 @@ class Feature:
     """One feature of many videos; may be added.
 
     Args:
-        count: how many videos.
-        sums: of each dimension, float64 (D,).
+        count: how many videos, without fakes.
+        sums: of each dimension of these, float64 (D,).
         squares: sums of squares, likewise.
-        norms: how many videos have an L2 norm in each interval of `NORM_STEP`, fakes also, (bins,).
+        norms: how many of these have an L2 norm in each interval of `NORM_STEP`, (bins,).
+        fake_norms: the same of fakes.
     """
 
     count: int
     sums: np.ndarray
     squares: np.ndarray
     norms: np.ndarray
+    fake_norms: np.ndarray
 
     def __add__(self, other: "Feature") -> "Feature":
         return Feature(
@@ -44,6 +46,7 @@ class Feature:
             self.sums + other.sums,
             self.squares + other.squares,
             self.norms + other.norms,
+            self.fake_norms + other.fake_norms,
         )
 
     def deviations(self) -> np.ndarray:
@@ -112,16 +115,20 @@ def _means(frames: Frames, counts: np.ndarray, fingerprints: np.ndarray) -> np.n
     return np.where(counts[:, None] > 0, means, 0).astype(np.float32)
 
 
-def summarised(found: Described, usable: np.ndarray, real: np.ndarray) -> dict[str, Feature]:
-    """Sums videos up: lengths of the usable ones, moments of those that are no fakes."""
+def summarised(found: Described, real: np.ndarray, fake: np.ndarray) -> dict[str, Feature]:
+    """Sums real and fake videos up, bool (N,) each."""
     features = {}
     for (name, values), norms in zip(found.values.items(), found.norms, strict=True):
-        bins = np.minimum(norms[usable] / NORM_STEP, NORM_BINS - 1).astype(np.int64)
         sums, squares = np.zeros((2, values.shape[1]))
         _add_rows(values, real, sums, squares)
-        lengths = np.bincount(bins, minlength=NORM_BINS)
-        features[name] = Feature(int(real.sum()), sums, squares, lengths)
+        lengths = _histogram(norms[real]), _histogram(norms[fake])
+        features[name] = Feature(int(real.sum()), sums, squares, *lengths)
     return features
+
+
+def _histogram(norms: np.ndarray) -> np.ndarray:
+    bins = np.minimum(norms / NORM_STEP, NORM_BINS - 1).astype(np.int64)
+    return np.bincount(bins, minlength=NORM_BINS)
 
 
 _compiled = numba.njit(nogil=True, cache=True)
