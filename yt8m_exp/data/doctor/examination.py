@@ -1,6 +1,7 @@
 """Reads one shard and tells all about it; nothing that the shard holds stops it."""
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from yt8m_exp.data.doctor.findings import Finding, Found, odd_videos
 from yt8m_exp.data.doctor.statistics import Feature
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.tfrecord import Spans
-from yt8m_exp.data.videos import Videos
+from yt8m_exp.data.videos import Videos, aligned
 
 THREADS = 2
+PIECE_BYTES = 1 << 16
 LOOKED_AT = 8
 """Records that tell the schema of a shard."""
 
@@ -85,10 +87,10 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
         path: the file.
         schema_of: tells from its first records what all must hold.
     """
-    file, found = path.read_bytes(), Found(str(path))
-    data, spans, whole = _framed(file, found)
-    schema = schema_of(_first(data, spans))
-    padded = np.frombuffer(data + bytes(wire.PADDING), np.uint8)
+    file, found = _read(path), Found(str(path))
+    padded = _unpacked(file, found)
+    spans, whole = _framed(padded, found)
+    schema = schema_of(_first(padded, spans))
     videos, labels = _decoded(padded, spans, whole, schema, found)
     described = statistics.described(videos)
     finite = np.isfinite(described.norms).all(axis=0)
@@ -99,8 +101,8 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
     _find_unlabelled(rows[keep], labels, whole, found)
     return Examination(
         path=str(path),
-        bytes=len(file),
-        crc32c=f"{google_crc32c.value(file):08x}",
+        bytes=len(file) - wire.PADDING,
+        crc32c=_crc32c(file),
         schema=schema,
         rows=rows[keep],
         ids=videos.ids[keep],
@@ -112,44 +114,61 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
     )
 
 
-def _framed(file: bytes, found: Found) -> tuple[bytes, Spans, np.ndarray]:
-    """Returns what a file holds, where its whole records lie, and their numbers."""
-    data, broken = _unpacked(file, found)
-    spans, problems = tfrecord.index(data, checksums=True)
+def _read(path: Path) -> np.ndarray:
+    """Returns the bytes of a file, uint8, and `wire.PADDING` behind them."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        padded = aligned((size + wire.PADDING,))
+        size = file.readinto(padded[:size].data)
+    return padded[: size + wire.PADDING]
+
+
+def _unpacked(file: np.ndarray, found: Found) -> np.ndarray:
+    """Returns the bytes of records, decompressed, padded again; none of a file that holds none."""
+    data, none = file[: -wire.PADDING].data, aligned((wire.PADDING,))
+    if not len(data):
+        found.add("empty", 0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")
+        return none
+    head = bytes(data[: compression.HEAD_BYTES])
+    if foreign := compression.other(head):
+        text = f"the file is compressed by {foreign}, which TFRecord has no option for. Unpack it."
+        found.add("malformed", 0, text)
+        return none
+    if not (kind := compression.of(head)):
+        return file
+    pieces: list[bytes] = []
+    try:
+        pieces.extend(compression.pieces(io.BytesIO(data), kind))
+    except compression.Broken as error:
+        name = "cut" if "ends early" in str(error) else "corrupt"
+        found.add(name, 0, f"{error}. {tfrecord.AGAIN}")
+    return np.frombuffer(b"".join([*pieces, bytes(wire.PADDING)]), np.uint8)
+
+
+def _framed(padded: np.ndarray, found: Found) -> tuple[Spans, np.ndarray]:
+    """Returns where the whole records lie, and their numbers."""
+    broken = bool(found.findings())
+    spans, problems = tfrecord.index(padded[: -wire.PADDING].data, checksums=True)
     framed = len(spans.starts)
     for record, text in problems:
         if record < framed:
             found.add("corrupt", record, text)
-        elif not broken:
+        elif not broken:  # else the end of the stream is known
             found.add("cut" if text.startswith(tfrecord.CUT) else "corrupt", record, text)
     whole = np.setdiff1d(np.arange(framed), [record for record, _ in problems])
-    return data, Spans(spans.starts[whole], spans.lengths[whole]), whole
+    return Spans(spans.starts[whole], spans.lengths[whole]), whole
 
 
-def _unpacked(file: bytes, found: Found) -> tuple[bytes, bool]:
-    """Returns the bytes of records, decompressed, and whether what ails the file is found."""
-    if not file:
-        found.add("empty", 0, f"the file is empty (0 bytes). {tfrecord.AGAIN}")
-        return file, True
-    if kind := compression.of(file[: compression.HEAD_BYTES]):
-        pieces: list[bytes] = []
-        try:
-            pieces.extend(compression.pieces(io.BytesIO(file), kind))
-        except compression.Broken as error:
-            name = "cut" if "ends early" in str(error) else "corrupt"
-            found.add(name, 0, f"{error}. {tfrecord.AGAIN}")
-            return b"".join(pieces), True
-        return b"".join(pieces), False
-    if foreign := compression.other(file):
-        text = f"the file is compressed by {foreign}, which TFRecord has no option for. Unpack it."
-        found.add("malformed", 0, text)
-        return file, True
-    return file, False
+def _crc32c(file: np.ndarray) -> str:
+    crc, data = 0, file[: -wire.PADDING].data
+    for start in range(0, len(data), PIECE_BYTES):
+        crc = google_crc32c.extend(crc, bytes(data[start : start + PIECE_BYTES]))
+    return f"{crc:08x}"
 
 
-def _first(data: bytes, spans: Spans) -> list[bytes]:
+def _first(data: np.ndarray, spans: Spans) -> list[bytes]:
     places = zip(*(column[:LOOKED_AT].tolist() for column in spans), strict=True)
-    return [data[start : start + length] for start, length in places]
+    return [data[start : start + length].tobytes() for start, length in places]
 
 
 def _decoded(

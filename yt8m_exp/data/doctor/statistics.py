@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from yt8m_exp import spec
-from yt8m_exp.data import wire
+from yt8m_exp.data import compiled, wire
 from yt8m_exp.data.videos import Frames, Videos
 from yt8m_exp.data.warming import Call
 
@@ -219,6 +219,7 @@ def calls() -> list[Call]:
     frames = read, one, np.ones(1, np.int64), np.zeros(1, np.int32)
     raw = values.view(np.uint8).reshape(-1)
     return [
+        *compiled.calls("frame"),
         (_describe, (values, sums, flags, flags)),
         (_add_rows, (values, flags, sums, sums)),
         (_hash_rows, (raw, wire.as_words(raw), 4, hashes)),
