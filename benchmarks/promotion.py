@@ -78,7 +78,7 @@ def measured(predictions: Predictions) -> Measured:
 def true_gain(more_skill: float, videos: int = MANY) -> float:
     """Returns the difference of GAP of two models on many videos."""
     pair = simulated(np.random.default_rng(1), videos, more_skill)
-    first, second = (measured(model).metrics.gap for model in pair)
+    first, second = (measured(model).ranked.gap for model in pair)
     return second - first
 
 
@@ -92,7 +92,7 @@ def repeated(
         champion, challenger = simulated(np.random.default_rng([2, seed]), videos, more_skill)
         first, second = measured(champion), measured(challenger)
         comparison = gate.compare(second, first, policy)
-        checks = gate.judge(second, comparison, policy, [""] * CLASSES)
+        checks = gate.check(second, comparison, policy, [""] * CLASSES)
         passed = all(check.passed for check in checks)
         found.append((comparison.gain, comparison.draws.interval(0.95), passed))
     return found

@@ -1,8 +1,12 @@
+import json
+
 import pytest
 
-from tests.verbs import SCORED, SHARD, SMALL, record, shard
+from tests.data.examples import integers
+from tests.verbs import PROJECT, SCORED, SHARD, SMALL, record, shard
+from yt8m_exp.evaluation import metrics
 
-METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+METRICS = tuple(metric.key for metric in metrics.curves())
 QUICK = "tracking.system_metrics=false"
 
 
@@ -48,6 +52,47 @@ def test_an_evaluation_is_logged_with_its_model_and_data(store, trained, scored)
     model = store.client.get_logged_model(model_id)
     assert ("val/gap", data.dataset.digest) in [(m.key, m.dataset_digest) for m in model.metrics]
     assert "figures/precision_recall.png" in store.files(scored["run_id"], "figures")
+
+
+@pytest.fixture(scope="module")
+def hinged(store):
+    return store.done("train", *SMALL, "epochs=2", "loss=hinge", "loss.margin=0.5", "figures=false")
+
+
+def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
+    uri = f"model_uri={hinged['model_uri']}"
+    scored = store.done("eval", uri, f"shards={SCORED}", QUICK)
+    assert scored["loss"] == pytest.approx(hinged["loss"], rel=1e-6)
+    assert store.get(scored["run_id"]).data.tags["loss"] == "hinge(margin=0.5)"
+    watched = store.done("eval", f"watch={hinged['run_id']}", f"shards={SCORED}", QUICK)
+    assert watched["loss"] == pytest.approx(hinged["loss"], rel=1e-6)
+    other = store.done("eval", uri, f"shards={SCORED}", "loss=cross_entropy", QUICK)
+    assert other["gap"] == scored["gap"]
+    assert other["loss"] < 0.1 * scored["loss"]
+    assert store.get(other["run_id"]).data.tags["loss"] == "cross_entropy(epsilon=1e-05)"
+
+
+def test_an_added_loss_is_one_function_and_its_parameters(store):
+    target = "loss._target_=tests.training.test_loss_values.smoothed"
+    words = target, "+loss.smoothing=0.1", "figures=false"
+    trained = store.done("train", *SMALL, "epochs=1", *words)
+    scored = store.done("eval", f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK)
+    assert scored["loss"] == pytest.approx(trained["loss"], rel=1e-6)
+    tag = store.get(scored["run_id"]).data.tags["loss"]
+    assert tag == "smoothed(epsilon=1e-05, smoothing=0.1)"
+
+
+def test_a_model_of_before_that_does_not_tell_its_loss_has_the_cross_entropy(store, hinged):
+    (path,) = store.model(hinged["model_uri"]).rglob("about.json")
+    before = path.read_text()
+    path.write_text(json.dumps({k: v for k, v in json.loads(before).items() if k != "loss"}))
+    words = f"model_uri={hinged['model_uri']}", f"shards={SCORED}", QUICK
+    outcome = store.run("eval", *words)
+    path.write_text(before)
+    assert "does not say which loss it was trained with: it is cross entropy" in outcome.err
+    assert outcome.result == pytest.approx(
+        store.done("eval", *words, "loss=cross_entropy") | {"run_id": outcome.result["run_id"]}
+    )
 
 
 def test_a_run_is_watched_while_it_trains_and_until_it_ends(store):
@@ -105,6 +150,97 @@ def test_shards_without_labels_cannot_be_scored(store, trained, tmp_path):
     outcome = store.run("eval", f"model_uri={trained['model_uri']}", f"shards={path}", QUICK)
     assert outcome.status == 2
     assert "can be predicted, but not trained or scored on" in outcome.sentence
+
+
+def test_shards_of_which_no_record_has_a_label_are_refused_before_a_run_is_opened(
+    store, trained, tmp_path
+):
+    path = shard(tmp_path / "bare.tfrecord", *(record(n, labels=integers()) for n in "ab"))
+    before = len(store.search())
+    outcome = store.run("eval", f"model_uri={trained['model_uri']}", f"shards={path}", QUICK)
+    assert outcome.status == 2
+    assert "none of the 2 videos in" in outcome.sentence
+    assert outcome.out == ""
+    assert len(store.search()) == before
+
+
+@pytest.fixture(scope="module")
+def predicted(store, trained, tmp_path_factory):
+    """The file of predictions of the trained model for a shard of the sample."""
+    output = tmp_path_factory.mktemp("predicted") / "predictions.csv.gz"
+    uri = f"model_uri={trained['model_uri']}"
+    store.done("inference", uri, f"shards={SCORED}", f"output={output}", QUICK)
+    return output
+
+
+def test_a_file_of_predictions_scores_as_the_model_that_wrote_it(store, trained, predicted):
+    words = f"shards={SCORED}", "top_n=[5,10]", QUICK
+    of_model = store.done("eval", f"model_uri={trained['model_uri']}", *words)
+    of_file = store.done("eval", f"predictions={predicted}", *words)
+    names = ("gap", "hit_at_1", "perr", "map", "map_2017", "map_at_5", "map_at_10")
+    for name in names:
+        assert of_file[name] == pytest.approx(of_model[name], abs=1e-4)
+    assert of_model["map_2017"] < of_model["map"]
+    assert len({of_model[name] for name in names}) == len(names)
+    assert (of_file["videos"], of_file["missing"], of_file["unknown"]) == (251, 0, 0)
+    assert "loss" not in of_file
+    run = store.get(of_file["run_id"])
+    assert run.data.metrics["val/map_at_10"] == of_file["map_at_10"]
+    assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_a_file_is_scored_against_labels_of_a_csv_and_what_does_not_match_is_counted(
+    store, predicted, tmp_path
+):
+    (tmp_path / "labels.csv").write_text("id,labels\nnobody,3 4\nwBbo,66 332\n")
+    words = f"predictions={predicted}", f"labels={tmp_path / 'labels.csv'}", QUICK
+    outcome = store.run("eval", *words)
+    assert outcome.status == 0, outcome.err
+    assert (outcome.result["videos"], outcome.result["missing"]) == (2, 1)
+    assert outcome.result["unknown"] == 250
+    assert "not in the file, so nothing of them counts as predicted: 1 videos" in outcome.err
+
+
+def test_fewer_predictions_of_a_video_can_count(store, trained):
+    words = f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK
+    five, twenty = store.done("eval", *words, "top_k=5"), store.done("eval", *words)
+    assert five["gap"] < twenty["gap"]
+    assert five["perr"] == twenty["perr"]
+    model = store.client.get_logged_model(trained["model_uri"].removeprefix("models:/"))
+    of_model = [metric.value for metric in model.metrics if metric.key == "val/gap"]
+    assert twenty["gap"] in of_model
+    assert five["gap"] not in of_model  # GAP@5 is another number
+
+
+@pytest.mark.parametrize("n", ["5", "20", "100000"])
+def test_a_file_of_segments_scores_as_the_starter_code_says(store, n):
+    folder = PROJECT / "tests" / "golden" / "csv"
+    expected = json.loads((folder / "segment_eval.head.json").read_text())["map"][n]
+    words = f"labels={folder / 'segment_labels.csv'}", f"segments_listed={n}", QUICK
+    result = store.done("eval", f"segment_predictions={folder / 'segment_submission.csv'}", *words)
+    assert result["segment_map"] == pytest.approx(expected["mAP"], abs=1e-12)
+    curve = store.curve(result["run_id"], "val/segment_map")
+    assert curve == [(0, result["segment_map"])]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("predictions=nowhere.csv",), "No such file or directory: 'nowhere.csv'"),
+        (("predictions=README.md",), "README.md: expected the header"),
+        (("predictions=x", "model_uri=y"), "but got ['model_uri', 'predictions']"),
+        (("predictions=x", "labels=y", "shards=z"), "Either shards or labels"),
+        (("segment_predictions=x",), "shards or labels must be given with segment_predictions"),
+        (("model_uri=x", "top_k=2.5"), "`top_k` must be whole and at least 1, but got 2.5"),
+        (("model_uri=x", "top_n=[5,0]"), "`top_n` must be whole and at least 1"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_refused_before_a_run_is_opened(store, words, sentence):
+    before = len(store.search())
+    outcome = store.run("eval", *words, QUICK)
+    assert outcome.status == 2
+    assert sentence in outcome.sentence
+    assert len(store.search()) == before
 
 
 def test_a_run_without_configuration_cannot_be_watched(store, trained):

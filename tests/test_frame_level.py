@@ -14,9 +14,10 @@ from tests.data.examples import example, floats, integers, lists, rows, text
 from tests.made_segments import frame_records, parsed
 from tests.verbs import PROJECT, sample_records, shard
 from yt8m_exp import spec
+from yt8m_exp.evaluation import metrics
 from yt8m_exp.serving.predictions import read_predictions
 
-METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+METRICS = tuple(metric.key for metric in metrics.curves())
 QUICK = "tracking.system_metrics=false"
 SHARD = "sample/frame/train/train0580.tfrecord"
 SMALL = (

@@ -108,6 +108,8 @@ def test_a_better_challenger_becomes_champion_with_all_evidence(client, store, r
     assert run.info.status == "FINISHED"
     assert (run.data.tags["verb"], run.data.tags["challenger.version"]) == ("promote", "2")
     assert run.data.metrics["gain/low"] == low
+    assert run.data.metrics["challenger/val/gap"] == result["challenger_gap"]
+    assert run.data.metrics["champion/val/gap"] == result["champion_gap"]
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith(f"**Version 2 of {registered} is promoted.** {result['reason']}")
     assert json.loads(store.text(result["run_id"], "record.json"))["id"] == record["id"]
@@ -139,7 +141,7 @@ def test_a_worse_challenger_is_refused_and_that_is_recorded(client, store, regis
 
 def test_by_default_the_best_version_that_was_not_judged_is(store, registered):
     for version, gap in (("1", "0.1"), ("2", "0.5")):
-        store.client.set_model_version_tag(registered, version, "gap", gap)
+        store.client.set_model_version_tag(registered, version, "val/gap", gap)
     assert promote(store, registered)["challenger"] == 2
     assert promote(store, registered)["challenger"] == 1
     left = promote(store, registered)

@@ -128,6 +128,16 @@ def listed(store, hearing, tmp_path_factory):
     return store.done("inference", *words)
 
 
+def test_a_file_of_segments_scores_as_the_model_that_wrote_it(store, hearing, ratings, listed):
+    words = f"shards={ratings}", QUICK
+    of_model = store.done("eval", f"model_uri={hearing}", "segments=true", *words)
+    of_file = store.done("eval", f"segment_predictions={listed['output']}", *words)
+    for name in ("segment_map", "segment_map_over_all_classes"):
+        assert of_file[name] == of_model[name]
+    assert "gap" not in of_file
+    assert (of_file["classes_listed"], of_file["classes_rated"]) == (1000, 2)  # 13 is not listed
+
+
 def test_each_class_lists_every_segment_of_every_video_once(listed):
     lists = dict(read_segments(listed["output"]))
     assert listed["videos"] == 7

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.verbs import CURVES, SMALL
+from tests.data.examples import floats
+from tests.verbs import CURVES, SMALL, record, shard
 from yt8m_exp.tuning.slots import slot_environments
 
 BIN = Path(sys.executable).parent
@@ -106,3 +107,14 @@ def test_an_entry_point_of_mlflow_holds_the_study_and_its_trials(store, tmp_path
     trial = store.get(result["best"]["run_id"])
     assert trial.info.status == "FINISHED"
     assert trial.data.tags["mlflow.parentRunId"] == result["run_id"]
+
+
+def test_the_remedies_for_shards_are_the_sweeps_own(store, tmp_path):
+    given = words(tmp_path / "study", "remedies", overrides=["tracking.system_metrics=false"])
+    outcome = store.run("sweep", *given, f"train={tmp_path}/none*.tfrecord")
+    assert outcome.status == 2
+    assert "Set train to where yours lie." in outcome.sentence
+    shard(tmp_path / "bad.tfrecord", record("bad", mean_audio=floats([1.0])))
+    outcome = store.run("sweep", *given, f"train={tmp_path}/bad.tfrecord")
+    assert outcome.status == 2
+    assert """set 'fixed=["data.on_bad_record=skip"]'.""" in outcome.sentence

@@ -148,6 +148,8 @@ def test_curves_are_drawn_against_examples_seen(store, trained):
     gaps = store.curve(run_id, "val/gap")
     assert [step for step, _ in gaps] == [512, 1024, 1536]
     assert max(value for _, value in gaps) == pytest.approx(trained["gap"], abs=1e-6)
+    ((best, gap),) = store.curve(run_id, "best/val/gap")
+    assert gap == trained["gap"] == dict(gaps)[best]
     assert store.curve(run_id, "train/examples_per_second")[-1][1] > 0
     assert store.files(run_id, "figures") == {
         f"figures/{name}.png"
@@ -164,11 +166,13 @@ def test_curves_are_drawn_against_examples_seen(store, trained):
 def test_models_are_found_by_the_metrics_on_their_data(store, run, trained):
     found = store.client.search_logged_models(
         [run.info.experiment_id],
-        filter_string=f"source_run_id = '{run.info.run_id}' AND metrics.gap > 0",
+        filter_string=f"source_run_id = '{run.info.run_id}' AND metrics.`best/val/gap` > 0",
         datasets=[{"dataset_name": "yt8m-validate"}],
     )
     assert [f"models:/{model.model_id}" for model in found] == [trained["model_uri"]]
-    assert {metric.key: metric.value for metric in found[0].metrics}["gap"] == trained["gap"]
+    assert {metric.key: metric.value for metric in found[0].metrics}["best/val/gap"] == trained[
+        "gap"
+    ]
     logged = store.client.search_logged_models(
         [run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'"
     )
@@ -199,7 +203,24 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     result = store.done("train", f"resume={run_id}", "epochs=2", "learning_rate=0.5")
     assert result["examples"] == 512
     assert store.curve(run_id, "learning_rate") == [(256, 0.02), (512, 0.5)]
+    params = store.get(run_id).data.params
+    assert (params["cfg.epochs"], params["cfg.epochs.resume-1"]) == ("1", "2")
+    note = store.get(run_id).data.tags["mlflow.note.content"]
+    assert "Changed when it was resumed: epochs: 1, now 2; learning_rate: 0.02, now 0.5" in note
     assert store.status(run_id) == "FINISHED"
+
+
+def test_a_norm_of_zero_clips_nothing(store):
+    words = (*SMALL, "epochs=1", "figures=false")
+    free, zero = (store.done("train", *words, f"clip.norm={norm}") for norm in ("null", "0"))
+    assert (zero["gap"], zero["loss"]) == (free["gap"], free["loss"])
+
+
+def test_validation_shards_without_a_label_are_refused(store, tmp_path):
+    path = shard(tmp_path / "bare.tfrecord", record("a", labels=integers()))
+    outcome = store.run("train", *SMALL, f"data.validate={path}")
+    assert outcome.status == 2
+    assert "none of the 1 videos in" in outcome.sentence
 
 
 def test_a_resume_can_set_a_value_back_to_its_default(store):
@@ -327,6 +348,9 @@ def test_a_vocabulary_of_another_size_is_refused(store, tmp_path):
 def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp_path):
     good = sample_records(SHARD)[:40]
     shard(tmp_path / "some.tfrecord", *good, record("bad", mean_audio=floats([1.0])))
+    refused = store.run("train", *SMALL, f"data.train={tmp_path}")
+    assert refused.status == 2
+    assert "To leave such records out, set data.on_bad_record=skip." in refused.sentence
     outcome = store.run(
         "train", *SMALL, f"data.train={tmp_path}", "data.on_bad_record=skip", "epochs=2"
     )

@@ -153,18 +153,9 @@ def _explained(raised: Exception) -> int:
     wrapped = isinstance(raised, InstantiationException) and raised.__cause__
     error = wrapped or raised  # of a `_target_`
     unknown_argument = wrapped and isinstance(error, TypeError)
-    passing = (ValueError, LookupError, OSError, ArithmeticError, RuntimeError)
-    bad = (
-        ValueError,
-        LookupError,
-        FileNotFoundError,
-        IsADirectoryError,
-        NotADirectoryError,
-        PermissionError,
-    )
-    if isinstance(error, (UserError, *passing)) or unknown_argument or _is_outside(error):
+    if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, (InputError, *bad)) or unknown_argument else 1
+        return 2 if isinstance(error, InputError) or unknown_argument else 1
     traceback.print_exception(raised)
     print(REPORT, file=sys.stderr)
     return 1

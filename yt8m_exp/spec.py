@@ -31,11 +31,23 @@ SEGMENTS_LISTED = 100_000
 
 
 class UserError(Exception):
-    """What a user can mend: shown as one sentence, without a traceback, with exit status 1.
+    """What a user can mend, or has to know: shown as one sentence, with exit status 1.
 
-    Raised for what lies outside the program, as another process that holds a run.
+    All other exceptions are faults of the program and show their traceback.
     """
 
 
 class InputError(UserError, ValueError):
     """What a user gave breaks a rule: exit status 2."""
+
+
+class MissingInputError(InputError, FileNotFoundError):
+    """What a user named is not there."""
+
+
+class OutsideError(UserError, OSError):
+    """A disk, a server or another process stands in the way."""
+
+
+class NotFiniteError(UserError, FloatingPointError):
+    """A loss or a weight is not finite."""

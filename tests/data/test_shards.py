@@ -68,6 +68,15 @@ def test_the_manifest_says_what_the_shards_hold(sample):
     sample.require_labels()
 
 
+def test_shards_without_a_single_label_are_told_apart(tmp_path):
+    written(tmp_path / "a.tfrecord", video(1, labels=integers()), video(2, labels=integers()))
+    manifest = shards.scan(str(tmp_path), SCHEMA)
+    with pytest.raises(ValueError, match=r"none of the 2 videos in .* has one"):
+        manifest.require_positives()
+    written(tmp_path / "b.tfrecord", video(3, labels=integers(7)))
+    shards.scan(str(tmp_path), SCHEMA).require_positives()
+
+
 def test_a_repeated_label_counts_its_video_once(tmp_path):
     written(tmp_path / "a.tfrecord", video(labels=integers(7, 7, 3)), video(labels=integers(7)))
     counts = shards.scan(str(tmp_path), SCHEMA).class_counts()
@@ -271,3 +280,8 @@ def test_irregular_shards_are_loaded_among_others(tmp_path):
     assert videos.ids.tolist() == numbered(5, 6, 7, 5)
     assert videos.labels.tolist() == [5, 6, 7, 5]
     assert videos.features["mean_audio"][:, 0].tolist() == [-5, -6, -7, -5]
+
+
+def test_a_name_that_is_not_utf8_has_a_digest(tmp_path):
+    path = written(tmp_path / os.fsdecode(b"caf\xe9.tfrecord"))
+    assert len(shards.scan(str(path), SCHEMA).digest) == 32

@@ -130,6 +130,18 @@ def test_golden_gap_at_k(case, k):
         np.testing.assert_allclose(metrics.ap, aps, atol=1e-12)
 
 
+@pytest.mark.parametrize("case", [case for case in UNTIED if "head" in case])
+def test_golden_average_precision_at_n(case):
+    arrays = np.load(GOLDEN / f"{case.split('.')[0]}.npz")
+    expected = json.loads((GOLDEN / f"{case}.json").read_text())["one_batch_top_n10"]
+    ranking = ranked(arrays["predictions"], arrays["labels"])
+    found = ranking.result(top_n=[10, 10_000])
+    np.testing.assert_allclose(found.ap_at[0], np.array(expected["ap_by_class"], float), atol=1e-12)
+    assert found.map_at(10) == pytest.approx(expected["mean_ap_reported"], abs=1e-12)
+    assert found.map_at(10_000) == pytest.approx(found.map, abs=1e-12)
+    assert found.gap == ranking.result().gap == pytest.approx(expected["gap"], abs=1e-12)
+
+
 def test_golden_average_precision_examples():
     for example in json.loads((GOLDEN / "ap_examples.json").read_text()):
         value = average_precision(
@@ -234,7 +246,9 @@ def test_tied_scores_count_by_the_average_of_their_orders():
         metrics, total = ranking.result(), max(hits.sum(), 1)
         values = metrics.gap, metrics.gap_low, metrics.gap_high
         assert values == pytest.approx(np.array([expected, low, high]) / total, abs=1e-12)
-        assert metrics.map == pytest.approx(expected / total, abs=1e-12)
+        assert metrics.map == pytest.approx(
+            expected / (hits.sum() or np.nan), abs=1e-12, nan_ok=True
+        )
         assert average_precision(scores, hits) == pytest.approx(expected / total, abs=1e-12)
 
 
@@ -254,11 +268,12 @@ def test_constant_predictions_give_the_share_of_hits():
     assert ranking.result().gap == pytest.approx(expected, abs=1e-12)
 
 
-def test_no_positive_at_all_gives_zero():
+def test_no_positive_at_all_gives_zero_and_no_map():
     ranking = Ranking(5)
     ranking.update(np.full((2, 5), 0.5), np.tile(np.arange(5), (2, 1)), np.full((2, 0), -1))
     metrics = ranking.result()
-    assert (metrics.gap, metrics.map, metrics.perr, metrics.hit_at_1) == (0, 0, 0, 0)
+    assert (metrics.gap, metrics.map_2017, metrics.perr, metrics.hit_at_1) == (0, 0, 0, 0)
+    assert np.isnan(metrics.map)
     assert np.isnan(metrics.ap).all()
 
 
@@ -356,7 +371,7 @@ def test_rated_segments_by_hand():
     assert metrics.perr == pytest.approx((1 / 2 + 0 + 0) / 3)
     np.testing.assert_allclose(metrics.ap, [np.nan, np.nan, 1, np.nan, 1])
     assert metrics.videos == 3
-    assert set(metrics.values()) == {"gap", "hit_at_1", "perr", "map"}
+    assert metrics.hits_at[:3].tolist() == [1, 0, 1]
 
 
 def test_order_split_and_merge_of_segments_change_no_bit():

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from tests.models import configured
+from yt8m_exp.evaluation.metrics import Evaluation, values
 from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.evaluation.scoring import best, evaluate, predictor
 from yt8m_exp.training.loss_values import value_of
@@ -53,24 +54,28 @@ def test_of_equal_scores_the_lower_class_comes_first():
 def test_a_pass_over_rated_segments_scores_rated_pairs(model):
     batch = segments()
     halves = [{key: rows[part] for key, rows in batch.items()} for part in (slice(8), slice(8, 20))]
-    metrics, loss = evaluate(predictor(model), value_of(cross_entropy), halves, CLASSES)
+    found_by_pass = evaluate(predictor(model), value_of(cross_entropy), halves, CLASSES)
     found = best(batch, predictor(model)(batch), 1)
     ranking = Ranking(CLASSES, top_k=None)
     ranking.update(found.scores, found.class_ids, batch["labels"])
-    assert metrics.values() == pytest.approx(ranking.result().values())
+    expected = Evaluation(ranking.result(), found_by_pass.loss)
+    assert values(found_by_pass) == pytest.approx(values(expected))
     predictions = np.asarray(model({"x": batch["x"]}))
     expected = cross_entropy(batch["labels"], predictions, rated=batch["rated"])
-    assert loss == pytest.approx(float(expected), rel=1e-6)
+    assert found_by_pass.loss == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_pass_over_videos_scores_all_classes(model):
     batch = {key: rows for key, rows in segments().items() if key != "rated"}
-    metrics, loss = evaluate(predictor(model), value_of(cross_entropy), [batch], CLASSES)
+    found_by_pass = evaluate(predictor(model), value_of(cross_entropy), [batch], CLASSES)
     predictions = np.asarray(model({"x": batch["x"]}))
-    assert loss == pytest.approx(float(cross_entropy(batch["labels"], predictions)), rel=1e-6)
+    assert found_by_pass.loss == pytest.approx(
+        float(cross_entropy(batch["labels"], predictions)), rel=1e-6
+    )
     found = best(batch, predictor(model)(batch), 3)
     assert found.scores.shape == (20, 3)
     ranking = Ranking(CLASSES)
     every = best(batch, predictor(model)(batch), CLASSES)
     ranking.update(every.scores, every.class_ids, batch["labels"])
-    assert metrics.values() == pytest.approx(ranking.result().values())
+    expected = Evaluation(ranking.result(), found_by_pass.loss)
+    assert values(found_by_pass) == pytest.approx(values(expected))

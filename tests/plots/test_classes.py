@@ -17,6 +17,8 @@ def classes(count=400, seed=0):
 DRAWN = {
     "frequency": lambda: ap_by_frequency(*classes()[:2]),
     "one class": lambda: ap_by_frequency([0.5], [3]),
+    "classes not trained": lambda: ap_by_frequency([0.5, 0.7, 0.1], [0, 300, 0]),
+    "no class trained": lambda: ap_by_frequency([0.5, 0.7, 0.1], [0, 0, 0]),
     "no positive at all": lambda: ap_by_frequency([np.nan, np.nan], [0, 0]),
     "classes": lambda: class_chart(class_table(*classes())),
     "few classes": lambda: class_chart(class_table(*classes(3))),
@@ -47,3 +49,36 @@ def test_classes_are_shown_by_name_and_index():
     figure = class_chart(class_table([0.9, 0.8], [99, 99], ["Game", ""]))
     assert "Game (0)" in texts(figure)
     assert "(1)" in texts(figure)
+
+
+def markers(figure):
+    """The places of the medians, and the limits of their axis."""
+    axes = figure.axes[1]
+    (line,) = (line for line in axes.lines if line.get_label() == "median and quartiles")
+    return line.get_xdata(), axes.get_xlim()
+
+
+def test_classes_without_a_training_video_are_drawn_and_counted():
+    ap, counts = [0.2, 0.4, 0.9, np.nan, 0.1], [0, 0, 120, 0, 3]
+    figure = ap_by_frequency(ap, counts)
+    shown = texts(figure)
+    assert f"4 classes, mean {np.nanmean(ap):.3f}" in shown
+    assert "no video" in shown
+    assert "training videos with the class" in shown
+    (points,) = (line for line in figure.axes[1].lines if line.get_marker() == ".")
+    x, (left, right) = points.get_xdata(), figure.axes[1].get_xlim()
+    assert (left < x).all()
+    assert (x < right).all()
+    assert (x[:2] < 1).all()  # left of the class of one video
+    assert x[2:].tolist() == [120, 3]
+    bars = [bar.get_height() for bar in figure.axes[0].patches]
+    assert (bars[0], sum(bars)) == (2, 4)
+
+
+def test_no_marker_lies_beyond_the_last_class():
+    places, (left, right) = markers(ap_by_frequency([0.5, 0.6, 0.7], [10, 31, 120]))
+    assert places[-1] == pytest.approx(120)
+    assert left < places[0]
+    assert places[-1] < right
+    assert "no video" not in texts(ap_by_frequency([0.5], [3], of="evaluation"))
+    assert "evaluation videos" in texts(ap_by_frequency([0.5], [3], of="evaluation"))

@@ -26,7 +26,7 @@ def rounded(predictions: Predictions, digits: int) -> Predictions:
 
 def test_each_video_once_gives_gap_and_average_precision(pair):
     for predictions in pair:
-        metrics, once = measured(predictions).metrics, np.ones(300, int)
+        metrics, once = measured(predictions).ranked, np.ones(300, int)
         assert bootstrap.gap(predictions, once) == pytest.approx(metrics.gap, abs=1e-12)
         sums = Ranked(predictions, np.arange(CLASSES)).precision_sums(once)
         np.testing.assert_allclose(sums / metrics.positives, metrics.ap, atol=1e-12)
@@ -44,7 +44,7 @@ def test_a_draw_counts_as_if_its_videos_were_repeated(pair):
 def test_ties_count_as_the_metrics_have_them(pair):
     tied = rounded(pair[0], 2)
     assert bootstrap.gap(tied, np.ones(300, int)) == pytest.approx(
-        measured(tied).metrics.gap, abs=5e-4
+        measured(tied).ranked.gap, abs=5e-4
     )
 
 

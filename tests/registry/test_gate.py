@@ -37,29 +37,29 @@ def failed(checks) -> list[str]:
 
 
 def test_a_better_challenger_passes(challenger, comparison, policy):
-    checks = gate.judge(challenger, comparison, policy, NAMES)
+    checks = gate.check(challenger, comparison, policy, NAMES)
     assert failed(checks) == []
     assert [check.name for check in checks] == ["floor", "latency", "gain", "interval", "classes"]
 
 
 def test_a_worse_challenger_fails_by_gain_and_interval(challenger, champion, policy):
     turned = gate.compare(champion, challenger, policy)
-    checks = gate.judge(champion, turned, policy, NAMES)
+    checks = gate.check(champion, turned, policy, NAMES)
     assert failed(checks)[:2] == ["gain", "interval"]
     assert "GAP must gain at least 0.001, and gains -0." in checks[2].sentence
 
 
 def test_a_model_that_is_the_champion_again_is_refused(champion, policy):
     same = gate.compare(champion, champion, policy)
-    assert failed(gate.judge(champion, same, policy, NAMES)) == ["gain", "interval"]
+    assert failed(gate.check(champion, same, policy, NAMES)) == ["gain", "interval"]
 
 
 def test_the_first_champion_needs_only_what_is_absolute(challenger, policy):
-    checks = gate.judge(challenger, None, policy, NAMES)
+    checks = gate.check(challenger, None, policy, NAMES)
     assert [check.name for check in checks] == ["floor", "latency"]
     assert failed(checks) == []
     low = replace(policy, minimum_gap=0.99)
-    assert failed(gate.judge(challenger, None, low, NAMES)) == ["floor"]
+    assert failed(gate.check(challenger, None, low, NAMES)) == ["floor"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_first_champion_needs_only_what_is_absolute(challenger, policy):
 def test_each_rule_refuses_by_itself_with_its_evidence(
     challenger, comparison, policy, change, name, part
 ):
-    checks = gate.judge(challenger, comparison, replace(policy, **change), NAMES)
+    checks = gate.check(challenger, comparison, replace(policy, **change), NAMES)
     assert failed(checks) == [name]
     (sentence,) = [check.sentence for check in checks if not check.passed]
     assert part in sentence
@@ -83,7 +83,7 @@ def test_each_rule_refuses_by_itself_with_its_evidence(
 
 @pytest.mark.parametrize("rule", ["latency_milliseconds", "calibration_error", "class_loss"])
 def test_a_rule_that_is_null_asks_for_nothing(challenger, comparison, policy, rule):
-    checks = gate.judge(challenger, comparison, replace(policy, **{rule: None}), NAMES)
+    checks = gate.check(challenger, comparison, replace(policy, **{rule: None}), NAMES)
     assert failed(checks) == []
     assert rule.partition("_")[0] not in " ".join(c.name for c in checks).replace("classes", "c")
 
@@ -100,7 +100,7 @@ def test_a_class_that_is_lost_is_named(challenger, champion, policy):
             class_ids=ids,
         )
     )
-    checks = gate.judge(blind, gate.compare(blind, champion, policy), policy, NAMES)
+    checks = gate.check(blind, gate.compare(blind, champion, policy), policy, NAMES)
     assert "classes" in failed(checks)
     assert "but so do class 7 (7) -0." in checks[-1].sentence
 
@@ -109,12 +109,12 @@ def test_a_class_without_weight_may_be_lost(challenger, champion, policy):
     rare = replace(policy, class_positives=10**6)
     comparison = gate.compare(challenger, champion, rare)
     assert comparison.classes.size == 0
-    assert failed(gate.judge(challenger, comparison, rare, NAMES)) == []
+    assert failed(gate.check(challenger, comparison, rare, NAMES)) == []
 
 
 def test_a_loss_that_chance_explains_does_not_refuse(challenger, comparison, policy):
     noisy = replace(comparison, ap_gain=comparison.ap_gain - 0.3, ap_bound=comparison.ap_bound + 9)
-    assert failed(gate.judge(challenger, noisy, policy, NAMES)) == []
+    assert failed(gate.check(challenger, noisy, policy, NAMES)) == []
 
 
 def test_the_bound_of_chance_rises_with_the_number_of_classes(challenger, champion, policy):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from yt8m_exp import spec
-from yt8m_exp.evaluation import ranking
+from yt8m_exp.evaluation import metrics, ranking
+from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.registry import measure
 from yt8m_exp.registry.bootstrap import Predictions
@@ -33,7 +34,8 @@ def test_metrics_are_those_of_a_ranking_and_predictions_are_kept_in_order():
     for batch in batches():
         found = best(batch, predict(batch), CLASSES)
         whole.update(found.scores, found.class_ids, batch["labels"])
-    assert measured.metrics.values() == whole.result().values()
+    expected = metrics.values(Evaluation(whole.result()))
+    assert metrics.values(Evaluation(measured.ranked)) == expected
     assert done == [7, 12, 13]
     assert measured.predictions.scores.shape == (13, spec.TOP_K)
     batch = next(batches())

@@ -10,16 +10,19 @@ CHECKS = [Check("gain", False, "GAP < 1 & falls."), Check("floor", True, "GAP is
 class Words(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.words, self.sources = [], []
+        self.words, self.sources, self.marked, self.within = [], [], [], False
 
     def handle_data(self, data):
         self.words.append(data)
+        if self.within and data.strip():
+            self.marked.append(data)
 
     def handle_starttag(self, tag, attributes):
+        self.within = tag == "td" and ("class", "yes") in attributes
         self.sources += [value for key, value in attributes if key in ("src", "href")]
 
 
-def page(kind="refuse", name="yt8m") -> Words:
+def page(kind="refuse", name="yt8m", **better) -> Words:
     words = Words()
     words.feed(
         report.render(
@@ -28,6 +31,7 @@ def page(kind="refuse", name="yt8m") -> Words:
             CHECKS,
             {"challenger": {"gap": "0.5", "perr": "0.4"}, "champion": {"gap": "0.6"}},
             {"Gain": b"\x89PNG"},
+            better=better,
         )
     )
     return words
@@ -47,3 +51,7 @@ def test_the_page_needs_no_other_file():
 
 def test_a_name_is_text_and_never_markup():
     assert "<script>alert(1)</script>" in " ".join(page(name="<script>alert(1)</script>").words)
+
+
+def test_the_better_model_of_a_metric_is_marked():
+    assert page(gap="champion", perr="challenger").marked == ["holds", "0.6", "0.4"]

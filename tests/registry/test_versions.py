@@ -35,8 +35,8 @@ def test_a_version_holds_what_a_decision_needs(client, trained, name):
     version = versions.register(client, trained["model_uri"], name)
     found = client.get_model_version(name, str(version))
     tags = found.tags
-    assert float(tags["gap"]) == trained["gap"]
-    assert float(tags["map"]) == trained["map"]
+    assert float(tags["val/gap"]) == trained["gap"]
+    assert float(tags["val/map"]) == trained["map"]
     assert len(tags["data.digest"]) == 32
     assert tags["data.name"] == "yt8m-validate"
     assert int(tags["parameters"]) == (1024 + 128) * 3862 + 3862
@@ -53,7 +53,7 @@ def test_a_version_keeps_what_it_holds_when_its_run_is_deleted(client, logged, t
     client.delete_run(trained["run_id"])
     try:
         tags = client.get_model_version(name, str(version)).tags
-        assert float(tags["gap"]) == trained["gap"]
+        assert float(tags["val/gap"]) == trained["gap"]
     finally:
         client.restore_run(trained["run_id"])
 
@@ -73,8 +73,9 @@ def test_a_run_that_logged_no_model_is_refused(client):
 
 
 def test_next_is_the_version_with_the_alias_or_else_of_the_highest_gap(client, model):
-    for version, gap in ((1, "0.5"), (3, "0.7"), (4, "0.6")):
-        client.set_model_version_tag(model, str(version), "gap", gap)
+    of_old = "gap"
+    for version, key, gap in ((1, "val/gap", "0.5"), (3, of_old, "0.7"), (4, "val/gap", "0.6")):
+        client.set_model_version_tag(model, str(version), key, gap)
     assert versions.challenger(client, model, exclude=()) == 3
     assert versions.challenger(client, model, exclude={3}) == 4
     assert versions.challenger(client, model, exclude={1, 3, 4}) == 2
@@ -84,17 +85,18 @@ def test_next_is_the_version_with_the_alias_or_else_of_the_highest_gap(client, m
     assert versions.challenger(client, model, exclude={1}) == 3
 
 
-def test_the_best_run_of_a_sweep_is_that_of_the_highest_gap(client):
+@pytest.mark.parametrize("key", ["best/val/gap", "gap"])  # the second in older stores
+def test_the_best_run_of_a_sweep_is_that_of_the_highest_gap(client, key):
     parent = client.create_run("0").info.run_id
     runs = []
     for gap, status in ((0.3, "FINISHED"), (0.6, "FINISHED"), (0.9, "FAILED")):
-        tags = {"mlflow.parentRunId": parent, "trial.study": "narrow"}
+        tags = {"mlflow.parentRunId": parent, "trial.study": f"narrow, {key}"}
         run_id = client.create_run("0", tags=tags).info.run_id
-        client.log_metric(run_id, "gap", gap)
+        client.log_metric(run_id, key, gap)
         client.set_terminated(run_id, status)
         runs.append(run_id)
     assert versions.best_run_of_sweep(client, parent) == runs[1]
-    assert versions.best_run_of_sweep(client, "narrow") == runs[1]
+    assert versions.best_run_of_sweep(client, f"narrow, {key}") == runs[1]
     with pytest.raises(ValueError, match="No finished run of a sweep 'wide'"):
         versions.best_run_of_sweep(client, "wide")
 

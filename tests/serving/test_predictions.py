@@ -8,6 +8,7 @@ import pytest
 
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter, read_predictions
+from yt8m_exp.spec import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "csv"
 
@@ -160,11 +161,11 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileNotFoundError, match="does not exist"):
         PredictionsWriter(tmp_path / "missing" / "out.csv")
-    with pytest.raises(NotADirectoryError, match="is not a folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         PredictionsWriter(tmp_path / "file" / "out.csv")
-    with pytest.raises(IsADirectoryError, match="is a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         PredictionsWriter(tmp_path)
-    with pytest.raises(FileExistsError, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         PredictionsWriter("/dev/null")
 
 
@@ -174,7 +175,7 @@ def test_a_folder_without_permission_is_refused_before_any_work():
         Path(folder).chmod(0o555)
         os.seteuid(user or 65534)  # root may write anywhere
         try:
-            with pytest.raises(PermissionError, match="cannot be written to"):
+            with pytest.raises(InputError, match="cannot be written to"):
                 PredictionsWriter(Path(folder) / "out.csv")
         finally:
             os.seteuid(user)

@@ -8,7 +8,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking import owners, runs, store
+from yt8m_exp.spec import OutsideError
+from yt8m_exp.tracking import configuration, owners, runs, store
 from yt8m_exp.tracking.configuration import flatten
 
 CONFIG = {
@@ -132,7 +133,7 @@ def test_a_live_run_is_neither_closed_nor_resumed_by_others_and_sigterm_kills_it
     assert owners.close_dead_runs(MlflowClient(), experiment_id) == []
     for root in (Path("runs"), Path("other")):
         held = f"Run {run_id} is held by process {process.pid}"
-        with pytest.raises(RuntimeError, match=held), open_run(resume=run_id, root=root):
+        with pytest.raises(OutsideError, match=held), open_run(resume=run_id, root=root):
             pass
     assert status(run_id) == "RUNNING"
     process.send_signal(signal.SIGTERM)
@@ -175,7 +176,7 @@ def test_a_run_of_another_host_is_refused_with_a_remedy_that_works(folder):
     foreign = finished()
     MlflowClient().update_run(foreign, status="RUNNING")
     MlflowClient().set_tag(foreign, "host", "gpu-7")
-    with pytest.raises(RuntimeError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
+    with pytest.raises(OutsideError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
         pass
     remedy = str(raised.value).partition('python -c "')[2].rstrip('"')
     exec(remedy)
@@ -196,12 +197,41 @@ def test_a_resumed_run_keeps_its_first_configuration_and_names_what_changed(fold
     finished(resume=run_id, config={"epochs": 1, "seed": 7})
     finished(resume=run_id, config={"epochs": 2, "seed": 7, "new": "x"})
     run = MlflowClient().get_run(run_id)
-    assert run.data.params == {"cfg.epochs": "1", "cfg.seed": "7", "cfg.new": "x"}
+    assert run.data.params == {
+        "cfg.epochs": "1",
+        "cfg.epochs.resume-2": "2",
+        "cfg.seed": "7",
+        "cfg.new": "x",
+    }
     assert run.data.tags["resumes"] == "2"
     assert run.data.tags["resume.2.changed"] == "epochs, new"
     assert "resume.1.changed" not in run.data.tags
     assert "epochs: 1" in artifact(run_id, "config.yaml")
     assert "epochs: 2" in artifact(run_id, "config.resume-2.yaml")
+
+
+def test_the_parameters_of_a_resumed_run_show_what_it_has_now(folder):
+    run_id = finished(config={"epochs": 1, "optimizer": {"beta": 0.9}})
+    finished(resume=run_id, config={"epochs": 3, "optimizer": {"momentum": 0.5}})
+    finished(resume=run_id, config={"epochs": 3, "optimizer": {"momentum": 0.5}})
+    finished(resume=run_id, config={"epochs": 1, "optimizer": {"beta": 0.9}})
+    params = MlflowClient().get_run(run_id).data.params
+    assert params == {
+        "cfg.epochs": "1",
+        "cfg.epochs.resume-1": "3",
+        "cfg.epochs.resume-3": "1",
+        "cfg.optimizer.beta": "0.9",
+        "cfg.optimizer.beta.resume-1": "(not set)",
+        "cfg.optimizer.beta.resume-3": "0.9",
+        "cfg.optimizer.momentum": "0.5",
+        "cfg.optimizer.momentum.resume-3": "(not set)",
+    }
+    assert configuration.current(params) == {
+        "cfg.epochs": "1",
+        "cfg.optimizer.beta": "0.9",
+        "cfg.optimizer.momentum": "(not set)",
+    }
+    assert configuration.changes(params) == ["optimizer.momentum: 0.5, now (not set)"]
 
 
 def test_a_server_that_does_not_answer_is_named_at_once(folder, monkeypatch):

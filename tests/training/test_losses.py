@@ -5,12 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
+from hydra.utils import instantiate
 
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy, hinge, softmax
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses"
 ARRAYS = np.load(GOLDEN / "losses.npz")
+CONFIGURED = {
+    path.stem: instantiate(yaml.safe_load(path.read_text()))
+    for path in sorted((Path(__file__).parents[2] / "conf" / "loss").glob("*.yaml"))
+}
 LOSSES = {
     "CrossEntropyLoss": cross_entropy,
     "HingeLoss": hinge,
@@ -28,6 +34,7 @@ RATED = {
     if "label_weights" in case
 }
 GRADIENTS = [name for name in ARRAYS if name.startswith("grad_")]
+each_configured = pytest.mark.parametrize("loss", CONFIGURED.values(), ids=CONFIGURED)
 each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
 
@@ -67,8 +74,8 @@ def test_gradients_are_the_starter_codes(case):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("loss", [cross_entropy, hinge])
-def test_the_gradient_is_what_a_small_step_changes(loss, jit_compile):
+@each_configured
+def test_the_gradient_of_each_loss_of_conf_is_what_a_small_step_changes(loss, jit_compile):
     labels, predictions = made_up()
     ids_of, direction = ids(labels), np.random.default_rng(2).normal(size=labels.shape)
 
@@ -85,6 +92,14 @@ def test_the_gradient_is_what_a_small_step_changes(loss, jit_compile):
     expected = (value(1e-4) - value(-1e-4)) / 2e-4
     found = np.sum(gradient(tf.constant(0.1 + 0.8 * predictions)) * direction)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@each_configured
+def test_the_value_in_an_evaluation_is_that_of_the_loss(loss):
+    labels, predictions = made_up(videos=20, classes=70)
+    predictions[:, :20] = predictions[:, :20] > 0.5  # certain, and often wrong
+    batch = {"labels": ids(labels), "predictions": predictions}
+    assert value_of(loss)(**batch) == pytest.approx(float(loss(**batch)), rel=1e-5)
 
 
 @each_loss

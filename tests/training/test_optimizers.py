@@ -90,5 +90,6 @@ def test_clipping_all_together_keeps_the_direction():
 
 def test_without_a_norm_gradients_stay():
     gradients = [np.array([1e9])]
-    assert clip(gradients, None, "variable") == gradients
-    assert clip(gradients, None, "global") == gradients
+    for off in (None, 0, 0.0, -1):  # 0 and below as in the starter code
+        assert clip(gradients, off, "variable") == gradients
+        assert clip(gradients, off, "global") == gradients

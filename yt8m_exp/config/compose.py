@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from yt8m_exp import spec
 from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
+from yt8m_exp.spec import InputError
 
 CONF = str(Path(__file__).parents[2] / "conf")
 VERSION_BASE = "1.3"
@@ -47,12 +48,12 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
     The choice of a group stands under the group's name: `model` beside `model.dropout`.
 
     Raises:
-        ValueError: an override is not of this configuration.
+        InputError: an override is not of this configuration.
     """
     try:
         cfg = compose(verb, overrides, choices=True)
     except HydraException as error:
-        raise ValueError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
+        raise InputError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
     choices = cfg.hydra.runtime.choices.items()
     chosen = {groups.from_hydra(key): value for key, value in choices if "/" not in key}
     keys = [str(key) for key in cfg if key != "hydra"]
@@ -65,10 +66,10 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def require_complete(cfg: DictConfig) -> None:
-    """Raises ValueError where a mandatory value is missing."""
+    """Raises InputError where a mandatory value is missing."""
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
-        raise ValueError(f"{missing[0]} must be given: {missing[0]}=...")
+        raise InputError(f"{missing[0]} must be given: {missing[0]}=...")
 
 
 def from_plain(values: Mapping[str, Any]) -> DictConfig:

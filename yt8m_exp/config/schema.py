@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from yt8m_exp.config import compose
+from yt8m_exp.spec import InputError
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -68,6 +69,14 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
+        "top_k": Count,
+        "top_n": list[Count],
+        "loss": dict[str, Any] | None,
+        "predictions": Text | None,
+        "segment_predictions": Text | None,
+        "labels": Text | None,
+        "classes": Count,
+        "segments_listed": Count,
     },
     "inference": TRACKING
     | {
@@ -171,7 +180,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
         values: its configuration as plain data.
 
     Raises:
-        ValueError: the first such value, with its key.
+        InputError: the first such value, with its key.
     """
     for key, kind in TYPES[verb].items():
         try:
@@ -181,7 +190,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
         try:
             TypeAdapter(kind, config=STRICT).validate_python(value)
         except ValidationError as error:
-            raise ValueError(_sentence(key, value, error)) from None
+            raise InputError(_sentence(key, value, error)) from None
 
 
 def keys_of_text(verb: str) -> set[str]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from yt8m_exp.data import tfrecord
+from yt8m_exp.spec import InputError
 
 HEAD_BYTES = 4096
 WINDOW = {"GZIP": 31, "ZLIB": 15}  # zlib's wbits
@@ -19,7 +20,7 @@ OTHERS = {
 _PIECE = 1 << 20
 
 
-class Broken(ValueError):
+class Broken(InputError):
     """A compressed file that ends early, or is corrupt."""
 
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from yt8m_exp.spec import InputError, MissingInputError
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +25,7 @@ def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) 
         patterns, spellings or links lead to has the first of its names.
 
     Raises:
-        FileNotFoundError: a pattern matches nothing.
+        MissingInputError: a pattern matches nothing.
     """
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     found: dict[Path, Path] = {}
@@ -43,14 +45,14 @@ def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) 
 
 def _matches(pattern: str, names: Sequence[str]) -> list[Path]:
     if "://" in pattern:
-        raise ValueError(f"Files must lie in a local file system, but got {pattern!r}.")
+        raise InputError(f"Files must lie in a local file system, but got {pattern!r}.")
     globs = [_escaped(pattern)]
     if Path(pattern).is_dir():
         globs = [os.path.join(globs[0], name) for name in names]  # noqa: PTH118 (a glob)
     matches = {match for one in globs for match in glob.glob(one, recursive=True)}  # noqa: PTH207 (absolute patterns)
     files = [path for path in map(Path, sorted(matches)) if path.is_file()]
     if not files:
-        raise FileNotFoundError(f"No file matches {pattern!r} (from {Path.cwd()}).")
+        raise MissingInputError(f"No file matches {pattern!r} (from {Path.cwd()}).")
     return files
 
 

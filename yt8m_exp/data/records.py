@@ -14,6 +14,7 @@ from yt8m_exp.data import ids, segments, sequences, wire
 from yt8m_exp.data.sequences import Rows
 from yt8m_exp.data.tfrecord import Problem, Spans
 from yt8m_exp.data.videos import Frames, Videos
+from yt8m_exp.spec import InputError
 
 LEVELS = ("video", "frame", "segment")
 
@@ -30,7 +31,7 @@ class Schema:
         max_frames: frames of a video behind so many are left out.
 
     Raises:
-        ValueError: the level is none of these.
+        InputError: the level is none of these.
     """
 
     features: Mapping[str, int]
@@ -40,9 +41,9 @@ class Schema:
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
-            raise ValueError(f"`level` must be video, frame or segment, but got {self.level!r}.")
+            raise InputError(f"`level` must be video, frame or segment, but got {self.level!r}.")
         if self.max_frames < 1:
-            raise ValueError(f"`max_frames >= 1` must hold, but got {self.max_frames}.")
+            raise InputError(f"`max_frames >= 1` must hold, but got {self.max_frames}.")
 
 
 def decode(buffer: np.ndarray, spans: Spans, schema: Schema) -> tuple[Videos, list[Problem]]:

@@ -18,6 +18,7 @@ from yt8m_exp.data.means import Means
 from yt8m_exp.data.patterns import find_files
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
+from yt8m_exp.spec import InputError, MissingInputError
 
 FILES = ("*.tfrecord", "*.tfrecord.gz", "*.tfrecord.zlib")
 """What a folder of shards stands for."""
@@ -65,7 +66,7 @@ class Manifest:
     def digest(self) -> str:
         """32 hexadecimal digits of a SHA-256 over names, sizes and checksums; not over folders."""
         rows = sorted(f"{shard.name} {shard.bytes} {shard.crc32c}" for shard in self.shards)
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+        return hashlib.sha256(os.fsencode("\n".join(rows))).hexdigest()[:32]
 
     def class_counts(self) -> np.ndarray:
         """Returns the videos of each class, int64 (C,)."""
@@ -76,14 +77,23 @@ class Manifest:
         return counts
 
     def require_labels(self) -> None:
-        """Raises ValueError where a record has no labels, as those of the test split."""
+        """Raises InputError where a record has no labels, as those of the test split."""
         for shard in self.shards:
             if shard.labelled < shard.records:
                 missing = shard.records - shard.labelled
-                raise ValueError(
+                raise InputError(
                     f"{shard.path}: {missing} of {shard.records} records have no `labels`. "
                     "Shards of the test split can be predicted, but not trained or scored on."
                 )
+
+    def require_positives(self) -> None:
+        """Raises InputError where no row has a label: no metric is defined on such shards."""
+        if not self.class_counts().any():
+            what = "rated segments" if self.schema.level == "segment" else "videos"
+            raise InputError(
+                f"At least one video must have a label, but none of the {self.records:,} {what} in "
+                f"{', '.join(self.source)} has one, so there is nothing to score."
+            )
 
     def as_dict(self) -> dict:
         """Returns the manifest as plain data, for a JSON file."""
@@ -108,12 +118,12 @@ class Manifest:
 def find(patterns: str | Sequence[str], remedy: Remedy = Remedy()) -> list[Path]:
     """Finds the shards that patterns match, a folder's being its `FILES`; see `find_files`."""
     if not patterns:
-        raise FileNotFoundError("At least one shard pattern must be given, but got an empty list.")
+        raise MissingInputError("At least one shard pattern must be given, but got an empty list.")
     try:
         return find_files(patterns, names=FILES)
     except FileNotFoundError as error:
         text = str(error).replace("No file", "No shard", 1)
-        raise FileNotFoundError(f"{text} Set {remedy.shards} to where yours lie.") from None
+        raise MissingInputError(f"{text} Set {remedy.shards} to where yours lie.") from None
 
 
 def scan(
@@ -132,11 +142,11 @@ def scan(
         remedy: see there.
 
     Raises:
-        FileNotFoundError: a pattern matches nothing.
-        ValueError: a record is bad and `on_bad_record` is `stop`, or no record is left.
+        MissingInputError: a pattern matches nothing.
+        InputError: a record is bad and `on_bad_record` is `stop`, or no record is left.
     """
     if on_bad_record not in ("stop", "skip"):
-        raise ValueError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
+        raise InputError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
     paths = find(patterns, remedy)
     with ThreadPoolExecutor(2) as pool:
         checked = pool.map(lambda path: checks.checked(path, schema), paths)
@@ -147,11 +157,11 @@ def scan(
     if on_bad_record == "stop":
         for shard in shards:
             if shard.bad:
-                raise ValueError(_sentence(shard, remedy))
+                raise InputError(_sentence(shard, remedy))
     source = (patterns,) if isinstance(patterns, str) else tuple(map(str, patterns))
     manifest = Manifest(source, shards, schema)
     if not manifest.records:
-        raise ValueError(f"No usable record is left in the {len(shards)} shards of {source}.")
+        raise InputError(f"No usable record is left in the {len(shards)} shards of {source}.")
     return manifest
 
 
@@ -186,7 +196,7 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
         buffer: `room(shards)` bytes to read them into, where the frames then are; None makes some.
 
     Raises:
-        ValueError: a shard is not what it was when it was scanned.
+        InputError: a shard is not what it was when it was scanned.
     """
     buffer = aligned((room(shards),)) if buffer is None else buffer
     frames, end = [], 0
@@ -202,7 +212,7 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
     videos, problems = records.decode(buffer, tfrecord.Spans(*table.T), schema)
     if problems or len(videos.ids) != sum(shard.records for shard in shards):
         names = ", ".join(shard.path for shard in shards)
-        raise ValueError(f"A shard changed while it was in use, one of: {names}. Start again.")
+        raise InputError(f"A shard changed while it was in use, one of: {names}. Start again.")
     return videos
 
 
@@ -238,4 +248,4 @@ def _read(shard: Shard, view: memoryview) -> None:
         else:
             size = file.readinto(view)
         if not (same and size == shard.loaded_bytes):
-            raise ValueError(f"{shard.path} changed while it was in use. Start again.")
+            raise InputError(f"{shard.path} changed while it was in use. Start again.")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from yt8m_exp.spec import InputError
+
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 REMEDY = "Save it as UTF-8."
 
@@ -16,7 +18,7 @@ def lines(path: str | Path) -> Iterator[str]:
     """Yields the lines of a file with their ends; of a GZIP file, those that it holds.
 
     Raises:
-        ValueError: the file is not UTF-8, or its GZIP stream is broken.
+        InputError: the file is not UTF-8, or its GZIP stream is broken.
     """
     path = Path(path)
     with path.open("rb") as file, _named(path):
@@ -30,7 +32,7 @@ def table(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the rows of a CSV file that are not empty, each with the number of its last line.
 
     Raises:
-        ValueError: the file is no CSV, or not UTF-8.
+        InputError: the file is no CSV, or not UTF-8.
     """
     rows = csv.reader(lines(path))
     with _named(path):
@@ -48,12 +50,12 @@ def column(names: Iterable[str], known: Iterable[str]) -> int | None:
 def _decoded(line: bytes, number: int, path: Path) -> str:
     if number == 1:
         if line.startswith(UTF16):
-            raise ValueError(f"{path}: expected a text in UTF-8, but it is UTF-16. {REMEDY}")
+            raise InputError(f"{path}: expected a text in UTF-8, but it is UTF-16. {REMEDY}")
         line = line.removeprefix(codecs.BOM_UTF8)
     try:
         return line.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {number}: expected a text in UTF-8, but got the byte "
             f"0x{line[error.start]:02x} behind {line[: error.start].decode()[-40:]!r}. {REMEDY}"
         ) from None
@@ -65,6 +67,6 @@ def _named(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path}: its GZIP stream is broken ({error}). Copy it anew.") from None
+        raise InputError(f"{path}: its GZIP stream is broken ({error}). Copy it anew.") from None
     except csv.Error as error:
-        raise ValueError(f"{path} is no CSV file: {error}.") from None
+        raise InputError(f"{path} is no CSV file: {error}.") from None

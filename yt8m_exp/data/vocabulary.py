@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yt8m_exp.data import text
+from yt8m_exp.spec import InputError, MissingInputError
 
 INDEX = ("index", "label_id")
 NAME = ("name", "display_name", "label_name")
@@ -36,32 +37,32 @@ def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary")
         key: the configuration key of the path, for what is said of it.
 
     Raises:
-        ValueError: the file has other columns, or other classes.
-        FileNotFoundError: there is no such file.
+        InputError: the file has other columns, or other classes.
+        MissingInputError: there is no such file.
     """
     if path is None:
         return Vocabulary(("",) * classes)
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingInputError(
             f"No vocabulary at {str(path)!r}. Set {key}, or to null for numbers alone."
         )
     first, *rows = [row for _, row in text.table(path)] or [[]]
     index, name = text.column(first, INDEX), text.column(first, NAME)
     if not rows or index is None or name is None:
-        raise ValueError(
+        raise InputError(
             f"{path}: expected the columns `index` and `name` in the first line (or "
             f"{', '.join(INDEX[1:])} and {', '.join(NAME[1:])}), but got {first}."
         )
     for number, row in enumerate(rows, 1):
         if len(row) != len(first) or not row[index].isdecimal():
-            raise ValueError(
+            raise InputError(
                 f"{path}, row {number} below the first line: expected {len(first)} values, a "
                 f"class id as `{first[index]}` among them, but got {row}."
             )
     names = {int(row[index]): row[name] for row in rows}
     if sorted(names) != list(range(classes)) or len(rows) != classes:
-        raise ValueError(
+        raise InputError(
             f"{path}: expected each class id in [0, {classes}) once, but got {len(rows)} rows with "
             f"ids up to {max(names)}. Set {key} to that of the release with these classes."
         )

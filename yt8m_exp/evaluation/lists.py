@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.spec import InputError
 
 _LOW = np.uint64(2**32 - 1)
 _LEAST_ROOM = 4096
@@ -27,7 +28,7 @@ class RankedLists:
     def __init__(self, class_ids: ArrayLike, *, most: int = spec.SEGMENTS_LISTED):
         self.class_ids, self.most = np.unique(np.asarray(class_ids)), most
         if most < 1 or not self.class_ids.size:
-            raise ValueError(
+            raise InputError(
                 "At least one class must be listed and `most >= 1` must hold, but got "
                 f"{self.class_ids.size} classes and {most=}."
             )
@@ -47,7 +48,7 @@ class RankedLists:
             scores: float32 (B, K), not negative.
 
         Raises:
-            ValueError: The shapes disagree, or a score is negative or NaN.
+            InputError: The shapes disagree, or a score is negative or NaN.
         """
         scores = np.asarray(scores, np.float32) + np.float32(0)  # + 0 makes a -0.0 positive
         rows = self._rows(np.asarray(class_ids))
@@ -125,10 +126,10 @@ def _by_name(keys: NDArray, place: NDArray) -> NDArray:
 
 def _check(names: Sequence[bytes], rows: NDArray, scores: NDArray) -> None:
     if scores.ndim != 2 or len(names) != len(scores) or rows.shape[-1:] != scores.shape[1:]:
-        raise ValueError(
+        raise InputError(
             "Names (B,), class ids (B, K) or (K,) and scores (B, K) must agree, but got "
             f"{len(names)} names and shapes {rows.shape}, {scores.shape}."
         )
     if not (scores >= 0).all():
         wrong = scores[~(scores >= 0)]
-        raise ValueError(f"Scores must be at least 0, but got {wrong[0]}.")
+        raise InputError(f"Scores must be at least 0, but got {wrong[0]}.")

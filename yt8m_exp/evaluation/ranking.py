@@ -7,6 +7,8 @@ Source of the definitions: google/youtube-8m, `eval_util.py` and `average_precis
 Unlike there, tied scores count by the expectation over their random order (see `precision.py`).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,21 +16,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.evaluation.precision import Curve, curve, pack, precision_sums
+from yt8m_exp.evaluation.precision import Curve, average_precision, curve, pack, precision_sums
+from yt8m_exp.spec import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Metrics:
-    """What a pass over labelled videos measured.
+class Ranked:
+    """How well the scores of a pass over labelled videos rank; `metrics.TABLE` lists the numbers.
 
     Attributes:
         gap: Global average precision of the pooled predictions, in [0, 1].
         gap_low, gap_high: GAP if tied scores had their hits last, and first.
         hit_at_1: Share of videos whose best class is right.
         perr: Mean over videos of the precision among as many classes as the video has labels.
-        map: Mean of `ap` over the classes with positives; 0 where no class has any.
         ap: Average precision of each class, float64 (C,), NaN where a class has no positive.
+        ap_at: The same over the first n predictions of the class, a row for each n, (N, C).
+        top_n: Each n.
         positives: Videos that have the label, of each class, int64 (C,).
+        hits_at: Videos whose prediction at each rank, the best first, is right, int64 (20,).
         videos: Number of videos.
         videos_without_labels: Those that count 0 in Hit@1 and PERR.
         curve: Precision and recall of the pooled predictions, by falling threshold.
@@ -39,21 +44,14 @@ class Metrics:
     gap_high: float
     hit_at_1: float
     perr: float
-    map: float
     ap: NDArray
+    ap_at: NDArray
+    top_n: tuple[int, ...]
     positives: NDArray
+    hits_at: NDArray
     videos: int
     videos_without_labels: int
     curve: Curve
-
-    def values(self) -> dict[str, float]:
-        """Returns the numbers that describe the whole, by name."""
-        return {
-            "gap": self.gap,
-            "hit_at_1": self.hit_at_1,
-            "perr": self.perr,
-            "map": self.map,
-        }
 
     @property
     def classes_with_positives(self) -> int:
@@ -61,9 +59,18 @@ class Metrics:
         return int(np.count_nonzero(self.positives))
 
     @property
+    def map(self) -> float:
+        """Mean of `ap` over the classes with positives; NaN where no class has any."""
+        return _mean(self.ap)
+
+    @property
     def map_2017(self) -> float:
         """MAP as the 2017 starter code had it: a class without positives counts as 0."""
         return float(np.nansum(self.ap) / self.ap.size)
+
+    def map_at(self, n: int) -> float:
+        """Mean of the average precision at `n`, one of `top_n`, over the classes with positives."""
+        return _mean(self.ap_at[self.top_n.index(n)])
 
 
 class Ranking:
@@ -80,18 +87,20 @@ class Ranking:
         classes: Number of classes.
         top_k: Predictions of a video that feed GAP and mAP; labels outside count as missed. None
             for rated segments: all that are given.
+        padded: Whether fewer predictions of a video may be given, padded with -1 and a score of 0.
     """
 
-    def __init__(self, classes: int, *, top_k: int | None = spec.TOP_K):
+    def __init__(self, classes: int, *, top_k: int | None = spec.TOP_K, padded: bool = False):
         if min(classes, 1 if top_k is None else top_k) < 1:
-            raise ValueError(
+            raise InputError(
                 f"`classes >= 1` and `top_k >= 1` must hold, but got {classes=}, {top_k=}."
             )
-        self.classes, self.top_k = classes, top_k
+        self.classes, self.top_k, self._padded = classes, top_k, padded or top_k is None
         self._keys = [np.empty(0, np.uint64)]  # packed predictions, a piece an update
         self._counts = {
             "positives": np.zeros(classes, np.int64),
             "perr_hits": np.zeros(classes + 1, np.int64),  # by the video's number of labels
+            "hits_at": np.zeros(spec.TOP_K, np.int64),  # by rank
             "videos": np.zeros(3, np.int64),  # all, without labels, with the best class right
         }
 
@@ -106,7 +115,7 @@ class Ranking:
             labels: Class ids, int32 (B, L), padded with -1; a repeated id counts once.
 
         Raises:
-            ValueError: The arrays break one of these rules.
+            InputError: The arrays break one of these rules.
         """
         scores = np.asarray(scores, np.float32) + np.float32(0)  # + 0 makes a -0.0 positive
         class_ids, labels = np.asarray(class_ids), np.sort(np.asarray(labels), axis=-1)
@@ -117,15 +126,18 @@ class Ranking:
         hits = np.zeros(class_ids.shape, bool)
         for column in labels.T[..., None]:  # (B, 1)
             hits |= class_ids == column
+        kept: tuple | NDArray = np.s_[:, : self.top_k]
+        if self._padded:
+            hits &= class_ids >= 0
+            kept = (class_ids >= 0) & (np.arange(class_ids.shape[1]) < (self.top_k or np.inf))
         if self.top_k is None:
-            kept: tuple | NDArray = class_ids >= 0
-            hits &= kept
             _check_rated(hits, counts)
         else:
-            kept = np.s_[:, : self.top_k]
             self._check_width(class_ids.shape[1], counts)
         within = hits & (np.arange(class_ids.shape[1]) < counts[:, None]) & (scores > 0)
         self._counts["perr_hits"] += _count(counts, self.classes + 1, within.sum(axis=1))
+        ranks = hits[:, : min(self.top_k or spec.TOP_K, spec.TOP_K)].sum(axis=0)
+        self._counts["hits_at"][: ranks.size] += ranks
         self._counts["positives"] += _count(labels[distinct], self.classes)
         self._counts["videos"] += [len(hits), np.sum(counts == 0), np.sum(hits[:, :1])]
         self._keys.append(pack(scores[kept], class_ids[kept], hits[kept]))
@@ -134,11 +146,11 @@ class Ranking:
         """Adds the videos of another pass over the same classes.
 
         Raises:
-            ValueError: The other pass has other classes or another `top_k`.
+            InputError: The other pass has other classes or another `top_k`.
         """
         mine, theirs = (self.classes, self.top_k), (other.classes, other.top_k)
         if mine != theirs:
-            raise ValueError(f"(classes, top_k) must be equal to merge, but {mine} != {theirs}.")
+            raise InputError(f"(classes, top_k) must be equal to merge, but {mine} != {theirs}.")
         self._add({**other._counts, "keys": np.concatenate(other._keys)})
 
     def state(self) -> dict[str, NDArray]:
@@ -155,15 +167,18 @@ class Ranking:
         ranking._add(state)
         return ranking
 
-    def result(self) -> Metrics:
-        """Computes the metrics of the videos gathered so far; more may follow.
+    def result(self, *, top_n: Sequence[int] = ()) -> Ranked:
+        """Computes how well the videos gathered so far are ranked; more may follow.
+
+        Args:
+            top_n: Lengths at which lists of classes are also cut, as AP@n of the starter code.
 
         Raises:
-            ValueError: No video was added.
+            InputError: No video was added.
         """
         videos, without_labels, right = self._counts["videos"].tolist()
         if not videos:
-            raise ValueError("Metrics need at least one video, but got none. Call `update` first.")
+            raise InputError("Metrics need at least one video, but got none. Call `update` first.")
         keys = np.concatenate(self._keys)
         self._keys = [keys]  # frees the pieces; the order of the state means nothing
         keys.sort()
@@ -178,15 +193,17 @@ class Ranking:
         total = max(int(positives.sum()), 1)
         sums = precision_sums(pooled, np.array([pooled.size]))
         gap, low, high = (sums[:, 0] / total).tolist()
-        return Metrics(
+        return Ranked(
             gap=gap,
             gap_low=low,
             gap_high=high,
             hit_at_1=right / videos,
             perr=float(np.sum(perr_hits / np.arange(1, self.classes + 1))) / videos,
-            map=float(np.mean(ap[positives > 0])) if positives.any() else 0.0,
             ap=ap,
+            ap_at=_ap_at(keys, ends, positives, top_n),
+            top_n=tuple(top_n),
             positives=positives,
+            hits_at=self._counts["hits_at"].copy(),
             videos=videos,
             videos_without_labels=without_labels,
             curve=curve(pooled, total),
@@ -195,21 +212,21 @@ class Ranking:
     def _check(self, scores: NDArray, class_ids: NDArray, labels: NDArray) -> None:
         agree = scores.shape == class_ids.shape and len(scores) == len(labels)
         if not (agree and scores.ndim == labels.ndim == 2):
-            raise ValueError(
+            raise InputError(
                 "Scores and class ids (B, K) and labels (B, L) must agree, but got shapes "
                 f"{scores.shape}, {class_ids.shape}, {labels.shape}."
             )
         if not (scores[:, 1:] <= scores[:, :-1]).all() or not (scores[:, -1:] >= 0).all():
             wrong = np.isnan(scores) | (scores < 0)
             example = f"{scores[wrong][0]}" if wrong.any() else "rising ones"
-            raise ValueError(
+            raise InputError(
                 f"Scores must be at least 0, falling in each video, but got {example}. Does the "
                 "model return probabilities, and do they go through `top_k`?"
             )
-        least = -1 if self.top_k is None else 0
+        least = -1 if self._padded else 0
         for name, ids, lowest in ("Class ids", class_ids, least), ("Labels", labels, -1):
             if ids.size and not (lowest <= ids.min() and ids.max() < self.classes):
-                raise ValueError(
+                raise InputError(
                     f"{name} must lie in [{lowest}, {self.classes}), but got values in "
                     f"[{ids.min()}, {ids.max()}]. Is the model for another release of the data?"
                 )
@@ -217,7 +234,7 @@ class Ranking:
     def _check_width(self, width: int, counts: NDArray) -> None:
         needed = min(self.classes, max(self.top_k or 0, counts.max(initial=0)))
         if counts.size and width < needed:
-            raise ValueError(
+            raise InputError(
                 f"A video's predictions must reach its labels' number and top_k, here {needed}, "
                 f"but got {width}. Pass the best {needed} of each video."
             )
@@ -228,11 +245,29 @@ class Ranking:
         self._keys.append(state["keys"])
 
 
+def _ap_at(keys: NDArray, ends: NDArray, positives: NDArray, top_n: Sequence[int]) -> NDArray:
+    """Average precision of the classes at each n, float64 (N, C)."""
+    found = np.full((len(top_n), positives.size), np.nan)
+    for class_id in np.flatnonzero(positives) if top_n else ():
+        mine = keys[ends[class_id - 1] if class_id else 0 : ends[class_id]]
+        scores, hits = mine & 0xFFFFFFFE, mine & 1  # the bits of a score rise as it does
+        for row, n in enumerate(top_n):
+            found[row, class_id] = average_precision(
+                scores.astype(np.int64), hits, n=n, positives=int(positives[class_id])
+            )
+    return found
+
+
+def _mean(ap: NDArray) -> float:
+    known = ap[~np.isnan(ap)]
+    return float(np.mean(known)) if known.size else math.nan
+
+
 def _check_rated(hits: NDArray, counts: NDArray) -> None:
     found = hits.sum(axis=1)
     if (found != counts).any():
         row = int((found != counts).argmax())
-        raise ValueError(
+        raise InputError(
             "The labels of a segment must be among its rated classes, each rated once, but row "
             f"{row} has {counts[row]} labels and {found[row]} of them rated."
         )

@@ -1,6 +1,6 @@
 """The pass of a model over batches: each video's best predictions, and the metrics over them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -10,7 +10,8 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.ranking import Metrics, Ranking
+from yt8m_exp.evaluation.metrics import Evaluation
+from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.evaluation.tensors import shared
 from yt8m_exp.evaluation.top_k import top_k
 
@@ -87,8 +88,10 @@ def evaluate(
     batches: Iterable[Batch],
     classes: int,
     *,
+    top_k: int = spec.TOP_K,
+    top_n: Sequence[int] = (),
     advance: Callable[[int], None] = lambda videos: None,
-) -> tuple[Metrics, float]:
+) -> Evaluation:
     """Scores a model on labelled batches.
 
     Args:
@@ -97,24 +100,23 @@ def evaluate(
         batches: batches with labels, each video once; or all with `rated` classes, each segment
             once, see `Ranking`.
         classes: C.
+        top_k: predictions of a video that count in GAP and mAP.
+        top_n: see `Ranking.result`.
         advance: is told how many videos are done.
-
-    Returns:
-        The metrics, and the mean loss over videos.
     """
-    ranking = Ranking(classes)
+    ranking = Ranking(classes, top_k=top_k)
     losses, videos = 0.0, 0
     for batch, predictions in ahead((batch, predict(batch)) for batch in batches):
         if "rated" in batch and not videos:
             ranking = Ranking(classes, top_k=None)
         labels = batch["labels"]
-        found = best(batch, predictions, max(spec.TOP_K, labels.shape[1]))
+        found = best(batch, predictions, max(top_k, labels.shape[1]))
         ranking.update(found.scores, found.class_ids, labels)
         known = {name: batch[name] for name in KNOWN if name in batch}
         losses += loss(predictions=predictions, **known) * len(labels)
         videos += len(labels)
         advance(videos)
-    return ranking.result(), losses / max(videos, 1)
+    return Evaluation(ranking.result(top_n=top_n), losses / max(videos, 1))
 
 
 @tf.function(reduce_retracing=True)

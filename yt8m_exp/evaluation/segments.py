@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.spec import InputError
 
 Ratings = Mapping[int, Mapping[str, bool]]
 """Whether a class is present in a segment, by class id, then by the segment's name."""
@@ -33,9 +34,9 @@ class SegmentMetrics:
 
     @property
     def map(self) -> float:
-        """Mean over the classes with a list and positives, as the starter code's; 0 without any."""
+        """Mean over the classes with a list and positives, as the starter code's; NaN without."""
         known = [value for value in self.ap.values() if not np.isnan(value)]
-        return float(np.mean(known)) if known else 0.0
+        return float(np.mean(known)) if known else float("nan")
 
     def map_over(self, classes: int = spec.SEGMENT_CLASSES) -> float:
         """Mean over so many classes, as the competition's: one without list or positives adds 0."""
@@ -61,12 +62,12 @@ def evaluate_lists(
         n: The cut; None leaves lists whole.
 
     Raises:
-        ValueError: A class has two lists.
+        InputError: A class has two lists.
     """
     ap: dict[int, float] = {}
     for class_id, segments in lists:
         if class_id in ap:
-            raise ValueError(f"A class must have one list, but class {class_id} has two.")
+            raise InputError(f"A class must have one list, but class {class_id} has two.")
         known = dict(ratings.get(class_id, {}))
         positives = sum(known.values())
         found = map(known.pop, islice(segments, n), repeat(None))

@@ -1,8 +1,9 @@
-"""Scores a model on labelled shards, once or at every checkpoint of a run in progress."""
+"""Scores a model, the checkpoints of a run as they appear, or a file of predictions."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,26 +12,28 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import compiled, shards, vocabulary, warming
+from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.evaluation import scoring, segments, top_k
+from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.lists import RankedLists
-from yt8m_exp.evaluation.ranking import Metrics
-from yt8m_exp.jobs import recipe, sources
+from yt8m_exp.evaluation.metrics import Evaluation
+from yt8m_exp.jobs import evaluate_files, rank_segments, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, downloads, results, store
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
-from yt8m_exp.training.losses import cross_entropy
 
 logger = logging.getLogger(__name__)
+
+Score = Callable[[Run], Summary]
+CROSS_ENTROPY = {"_target_": "yt8m_exp.training.losses.cross_entropy", "_partial_": True}
 
 
 def run(cfg: DictConfig) -> Summary:
@@ -40,114 +43,143 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, the metrics, and on how many videos and classes they were measured.
 
     Raises:
-        ValueError: there is no such model, or a record is bad or has no labels.
-        FileNotFoundError: a pattern matches no shard.
+        InputError: there is no such model, or a record is bad or has no labels.
+        MissingInputError: a pattern matches no shard.
     """
-    if cfg.watch:
-        with opened("eval", cfg) as tracked:
-            return _watch(cfg, tracked)
-    store.connect()
-    model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI leaves none
-    if cfg.segments:
-        model.require_frames()
+    prepare = _watch if cfg.watch else _model if cfg.model_uri else _file
+    score = prepare(cfg)  # what is wrong with the input is refused before a run is opened
     with opened("eval", cfg) as tracked:
-        return _score(cfg, tracked, model)
+        return score(tracked)
 
 
-def _score(cfg: DictConfig, tracked: Run, model: Loaded) -> Summary:
-    model.label(tracked.client, tracked.id)
+def _model(cfg: DictConfig) -> Score:
+    """Prepares to score a logged model."""
+    store.connect()
+    model = loading.load(cfg.model_uri)
     schema = model.tagger.schema
     if cfg.segments:
+        model.require_frames()
         schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
-    manifest = _scanned(cfg, tracked, schema)
-    metrics, values = _measured(cfg, model.tagger.model, manifest, cross_entropy)
+    return partial(_score, cfg, model, _checked(cfg, schema))
+
+
+def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> Summary:
+    datasets.log_read(tracked, manifest, context="eval")
+    model.label(tracked.client, tracked.id)
+    loss = _loss(cfg, tracked, model.tagger.about)
+    found = _measured(cfg, model.tagger.model, manifest, loss)
     if cfg.segments:
-        values |= _ranked(cfg, model.tagger.model, manifest)
+        bounds = {"listed": cfg.segments_listed, "on_bad_record": cfg.on_bad_record}
+        ranked = rank_segments.rank(model.tagger.model, manifest, **bounds)
+        found = replace(found, segments=ranked)
     packaging.log_metrics(
         tracked.id,
-        model.model_id,
-        {f"val/{name}": value for name, value in values.items()},
+        model.model_id if _comparable(cfg) else None,
+        metrics.logged(_values(cfg, found)),
         step=model.tagger.about["examples"],
         data=("yt8m-eval", manifest.digest),
     )
-    return _shown(tracked, model.uri, metrics, values, model.tagger.names.tolist())
+    return _shown(cfg, tracked, model.uri, found, model.tagger.names.tolist())
 
 
-def _watch(cfg: DictConfig, tracked: Run) -> Summary:
-    """Scores each checkpoint that a training run uploads, until the run has ended."""
+def _comparable(cfg: DictConfig) -> bool:
+    """Whether the model may have these scores: it is given those of the default bounds and loss."""
+    bounds = cfg.top_k, cfg.segments_listed
+    return cfg.loss is None and bounds == (spec.TOP_K, spec.SEGMENTS_LISTED)
+
+
+def _watch(cfg: DictConfig) -> Score:
+    """Prepares to score each checkpoint that a training run uploads, until the run has ended."""
     theirs = compose.from_plain(configuration.read_config(cfg.watch))
-    learner = recipe.learner(theirs, recipe.strategy(theirs))
-    schema = sources.schema(theirs)
-    manifest = _scanned(cfg, tracked, schema)
+    return partial(_watched, cfg, theirs, _checked(cfg, sources.schema(theirs)))
+
+
+def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: Run) -> Summary:
+    datasets.log_read(tracked, manifest, context="eval")
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
-    result = None
+    learner = recipe.learner(theirs, recipe.strategy(theirs))
+    loss = _loss(cfg, tracked, theirs)
+    found = None
     for examples, path in downloads.checkpoints_as_they_arrive(
         tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
     ):
         learner.restore(path)
         with learner.averaged():
-            metrics, values = _measured(cfg, learner.model, manifest, instantiate(theirs.loss))
-        tracked.writer.log({f"val/{name}": value for name, value in values.items()}, examples)
-        logger.info("%s examples: GAP %.4f", f"{examples:,}", metrics.gap)
-        result = metrics, values
-    if result is None:
-        raise ValueError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
-    words = vocabulary.read(theirs.data.vocabulary, schema.classes)
-    return _shown(tracked, f"runs:/{cfg.watch}", *result, words.names)
+            found = _measured(cfg, learner.model, manifest, loss)
+        tracked.writer.log(metrics.logged(_values(cfg, found)), examples)
+        logger.info("%s examples: GAP %.4f", f"{examples:,}", _values(cfg, found)["gap"])
+    if found is None:
+        raise InputError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
+    words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
+    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words.names)
 
 
-def _scanned(cfg: DictConfig, tracked: Run, schema: Schema) -> Manifest:
+def _file(cfg: DictConfig) -> Score:
+    """Scores a file of predictions; what remains to be done is to log the result."""
+    scored = evaluate_files.score(compose.plain(cfg))
+
+    def log(tracked: Run) -> Summary:
+        if scored.manifest:
+            datasets.log_read(tracked, scored.manifest, context="eval")
+        tracked.writer.log({**metrics.logged(_values(cfg, scored.found)), **scored.counts}, 0)
+        what = cfg.predictions or cfg.segment_predictions
+        return _shown(cfg, tracked, what, scored.found, scored.names, counts=scored.counts)
+
+    return log
+
+
+def _loss(cfg: DictConfig, tracked: Run, about: Mapping[Any, Any]) -> Callable[..., Any]:
+    """Returns the loss that the configuration chooses, or that the model was trained with."""
+    chosen: Any = cfg.loss or about.get("loss")
+    if chosen is None:
+        logger.info("The model does not say which loss it was trained with: it is cross entropy.")
+        chosen = CROSS_ENTROPY
+    parameters = [f"{key}={value}" for key, value in chosen.items() if key[0] != "_"]
+    name = chosen["_target_"].rpartition(".")[2]
+    tracked.client.set_tag(tracked.id, "loss", f"{name}({', '.join(parameters)})")
+    return instantiate(chosen)
+
+
+def _checked(cfg: DictConfig, schema: Schema) -> Manifest:
     patterns = compose.plain(cfg)["shards"]
-    return datasets.scanned(
-        tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record
-    )
+    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record)
 
 
 def _measured(
     cfg: DictConfig, model: keras.Model, manifest: Manifest, loss: Callable[..., Any]
-) -> tuple[Metrics, dict[str, float]]:
+) -> Evaluation:
     warming.warm([*compiled.calls(manifest.schema.level), *top_k.calls(), *loss_values.calls()])
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
-        metrics, mean_loss = scoring.evaluate(
+        return scoring.evaluate(
             scoring.predictor(model),
             loss_values.value_of(loss),
             ordered_batches(Entry(model).read(manifest), cfg.batch_size),
             manifest.schema.classes,
+            top_k=cfg.top_k,
+            top_n=cfg.top_n,
             advance=advance,
         )
-    return metrics, metrics.values() | {"loss": mean_loss}
 
 
-def _ranked(cfg: DictConfig, model: keras.Model, rated: Manifest) -> dict[str, float]:
-    """Ranks every segment of the videos, rated or not, as the competition does."""
-    schema = replace(rated.schema, level="frame")
-    whole = shards.scan(rated.source, schema, on_bad_record=cfg.on_bad_record)
-    ratings = segments.gather_ratings(ordered_batches(rated))
-    lists = RankedLists(sorted(ratings))
-    score = scoring.scorer(model, lists.class_ids)
-    with progress.shown("Ranking segments", whole.records, unit="videos") as advance:
-        for videos, pieces in segments.cut_all(ordered_batches(whole)):
-            for piece in pieces:
-                lists.add(piece["id"].tolist(), lists.class_ids, score(piece))
-            advance(videos)
-    ranked = ((class_id, names.astype(str).tolist()) for class_id, names in lists.lists())
-    found = segments.evaluate_lists(ranked, ratings)
-    return {"segment_map": found.map, "segment_map_over_all_classes": found.map_over()}
+def _values(cfg: DictConfig, found: Evaluation) -> dict[str, float | None]:
+    return metrics.values(found, [*metrics.TABLE, *map(metrics.map_at, cfg.top_n)])
 
 
 def _shown(
+    cfg: DictConfig,
     tracked: Run,
     what: str,
-    metrics: Metrics,
-    values: Mapping[str, float],
+    found: Evaluation,
     names: Sequence[str],
+    *,
+    counts: Mapping[str, int] = {},
 ) -> Summary:
-    results.log_evaluation(tracked.client, tracked.id, metrics, names)
-    result = {
-        "run_id": tracked.id,
-        **values,
-        "videos": metrics.videos,
-        "classes_with_positives": metrics.classes_with_positives,
-    }
+    values = _values(cfg, found)
+    result = {"run_id": tracked.id, **values, **counts}
+    if ranked := found.ranked:
+        results.log_evaluation(tracked.client, tracked.id, ranked, names)
+        result["videos"] = ranked.videos
+        result["classes_with_positives"] = ranked.classes_with_positives
     where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
-    return Summary(f"Evaluation of {what}", result, hints={"Figures": where})
+    rows = {**result, **metrics.shown(values)}
+    return Summary(f"Evaluation of {what}", result, rows, {"Figures": where})

@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 import keras
 from hydra.utils import instantiate
 
+from yt8m_exp.config import compose
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.ranking import Metrics
+from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.jobs.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import results
+from yt8m_exp.tracking import configuration, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -27,8 +28,8 @@ class Scored(NamedTuple):
     """A model, and what it scores: all that was measured, where that is known, and the values."""
 
     model: keras.Model
-    metrics: Metrics | None
-    values: dict[str, float]
+    ranked: Ranked | None
+    values: dict[str, float | None]
 
 
 def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate: float) -> Summary:
@@ -45,13 +46,15 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
     tracked.writer.flush()
     best = _best(work, state)
     model_uri = _log_models(work, tracked, state, names, best)
-    if best.metrics and cfg.figures:
+    if best.ranked and cfg.figures:
         results.log_evaluation(
-            tracked.client, tracked.id, best.metrics, names.names, frequency=train.class_counts()
+            tracked.client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
         )
         results.log_curves(tracked.client, tracked.id, best=state.best_examples)
     name = best.model.name
     note = results.note(name, best.values, train.records, validate.records, model_uri)
+    if changes := configuration.changes(tracked.client.get_run(tracked.id).data.params):
+        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     result = {
         "run_id": tracked.id,
@@ -72,7 +75,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
     }
     measured = f"measured on {validate.records:,} others"
-    return Summary(f"{name}, trained on {train.records:,} videos, {measured}", result, hints=hints)
+    title = f"{name}, trained on {train.records:,} videos, {measured}"
+    return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
 
 def _best(work: Work, state: TrainState) -> Scored:
@@ -84,13 +88,13 @@ def _best(work: Work, state: TrainState) -> Scored:
         return Scored(manager.learner.model, None, state.best_metrics)
     logger.info("Logging the best model, scored as it was saved")
     model = keras.saving.load_model(manager.best, compile=False)
-    metrics, mean_loss = scoring.evaluate(
+    found = scoring.evaluate(
         scoring.predictor(model),
         value_of(instantiate(cfg.loss)),
         ordered_batches(Entry(model).read(work.validate)),
         cfg.data.classes,
     )
-    return Scored(model, metrics, metrics.values() | {"loss": mean_loss})
+    return Scored(model, found.ranked, metrics.values(found, metrics.curves()))
 
 
 def _log_models(
@@ -103,6 +107,7 @@ def _log_models(
         "examples": state.best_examples,
         "train": work.train.as_dict(),
         "validate": validate.as_dict(),
+        "loss": compose.plain(work.cfg.loss),
     }
     if work.cfg.figures:
         last = manager.folder / "last.keras"
@@ -114,5 +119,6 @@ def _log_models(
         manager.best, name="best", step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
-    packaging.log_metrics(tracked.id, info.model_id, best.values, step=step, data=data_set)
+    scores = metrics.logged(best.values, whose=metrics.BEST)
+    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
     return info.model_uri

@@ -20,7 +20,7 @@ def run(cfg: DictConfig) -> Summary:
         The champion by the records and by its alias, whether all is in order, and every decision.
 
     Raises:
-        ValueError: there is no such registered model, or a record cannot be read.
+        InputError: there is no such registered model, or a record cannot be read.
     """
     client = store.connect()
     chain = audit.read(client, cfg.name)

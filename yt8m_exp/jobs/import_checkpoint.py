@@ -16,11 +16,12 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Manifest
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.evaluation import scoring
+from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging, tagger
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
@@ -44,8 +45,8 @@ def run(cfg: DictConfig) -> Summary:
         registered.
 
     Raises:
-        FileNotFoundError: there is no checkpoint or vocabulary.
-        ValueError: the checkpoint does not fit the model, or the vocabulary its classes; or the
+        MissingInputError: there is no checkpoint or vocabulary.
+        InputError: the checkpoint does not fit the model, or the vocabulary its classes; or the
             GAP is clearly better with features in another order.
     """
     plain = compose.plain(cfg)
@@ -60,7 +61,7 @@ def run(cfg: DictConfig) -> Summary:
             gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
         info = _logged(model, tracked, names, cfg.checkpoint)
         if gap:
-            points, data = {"val/gap": gap["gap"]}, ("yt8m-check", manifest.digest)
+            points, data = metrics.logged(gap), ("yt8m-check", manifest.digest)
             packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
         result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
         if cfg.register:
@@ -100,20 +101,20 @@ def _checked_gap(
 
 
 def _gap(model: keras.Model, manifest: Manifest) -> float:
-    metrics, _ = scoring.evaluate(
+    found = scoring.evaluate(
         scoring.predictor(model),
         value_of(cross_entropy),
         ordered_batches(Entry(model).read(manifest)),
         manifest.schema.classes,
     )
-    return metrics.gap
+    return metrics.values(found, [metrics.GAP])["gap"] or 0.0
 
 
 def _require_better(gap: float, other: float, features: Mapping[str, int]) -> None:
     given = ", ".join(f"{name}: {size}" for name, size in features.items())
     logger.info("GAP %.4f; with features={%s} it would be %.4f", gap, given, other)
     if other > gap + CLEARLY:
-        raise ValueError(
+        raise InputError(
             f"The checkpoint must be read in the order of its features, but its GAP is {gap:.4f}, "
             f"and {other:.4f} in another order. Give features={{{given}}}."
         )

@@ -24,6 +24,7 @@ from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
 from yt8m_exp.serving.tagger import Tagger
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
@@ -40,8 +41,8 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, the file, and how many videos it holds.
 
     Raises:
-        ValueError: there is no such model, or a record is bad.
-        FileNotFoundError: a pattern matches no shard.
+        InputError: there is no such model, or a record is bad.
+        MissingInputError: a pattern matches no shard.
         OSError: the file cannot be written.
     """
     listed = _listed(cfg)
@@ -82,7 +83,7 @@ def _writer(cfg: DictConfig, listed: NDArray | None) -> PredictionsWriter | Segm
 def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> None:
     if listed is not None and listed.max(initial=0) >= classes:
         key = "segment_classes" if cfg.segments else "classes"
-        raise ValueError(
+        raise InputError(
             f"`{key}` must list classes of the model, in [0, {classes}), but {cfg[key]} lists "
             f"{listed.max()}."
         )

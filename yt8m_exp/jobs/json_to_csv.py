@@ -18,8 +18,8 @@ def run(cfg: DictConfig) -> Summary:
         The file, how many videos it holds, and how many more lines named one of them again.
 
     Raises:
-        ValueError: a line is of another kind.
-        FileNotFoundError: a pattern matches nothing.
+        InputError: a line is of another kind.
+        MissingInputError: a pattern matches nothing.
         OSError: the file cannot be written.
     """
     paths = find_files(compose.plain(cfg)["predictions"])

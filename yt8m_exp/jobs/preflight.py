@@ -16,8 +16,11 @@ from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, store
 
+SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
+"""What `eval` can score."""
 logger = logging.getLogger(__name__)
 
 
@@ -43,16 +46,19 @@ def eval(cfg: DictConfig) -> None:
     """Checks the model or the run to watch, and the shards."""
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
-    if not (cfg.model_uri or cfg.watch):
-        raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
+    given = [source for source in SOURCES if cfg[source]]
+    if not given:
+        raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
+    if len(given) > 1:
+        raise InputError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
     if cfg.segments and not cfg.shards:
-        raise ValueError(
+        raise InputError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
             "The sample has none."
         )
     if cfg.watch:
         configuration.read_config(cfg.watch)
-    else:
+    if cfg.model_uri:
         uris.require(cfg.model_uri)
     _find(cfg)
 
@@ -72,7 +78,7 @@ def promote(cfg: DictConfig) -> None:
     _require_folder(Path(cfg.tracking.runs))
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
     if len(given) > 1:
-        raise ValueError(f"One of version, run_id and sweep may be given, but got {given}.")
+        raise InputError(f"One of version, run_id and sweep may be given, but got {given}.")
     if cfg.version is not None:
         versions.require(client, cfg.name, cfg.version)
     if cfg.run_id or cfg.sweep:
@@ -123,6 +129,6 @@ def _require_folder(path: Path) -> None:
         folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
     )
     if not there.is_dir():
-        raise ValueError(f"{there} is not a folder, so {path} cannot be one. Set tracking.runs.")
+        raise InputError(f"{there} is not a folder, so {path} cannot be one. Set tracking.runs.")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"The folder {there} cannot be written to. Set tracking.runs.")
+        raise InputError(f"The folder {there} cannot be written to. Set tracking.runs.")

@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.shards import Manifest
-from yt8m_exp.jobs import judgement
-from yt8m_exp.jobs.judgement import Models, Verdict
+from yt8m_exp.jobs import contest
+from yt8m_exp.jobs.contest import Models, Verdict
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain, Record
@@ -29,9 +29,9 @@ def run(cfg: DictConfig) -> Summary:
         run and its report.
 
     Raises:
-        ValueError: there is no such model or version, a record is bad, or the champion's alias is
+        InputError: there is no such model or version, a record is bad, or the champion's alias is
             not where the records say.
-        FileNotFoundError: a pattern matches no shard.
+        MissingInputError: a pattern matches no shard.
         ConnectionError: the tracking server went away.
     """
     policy = Policy(**cfg.policy)
@@ -52,9 +52,9 @@ def run(cfg: DictConfig) -> Summary:
             context="promote",
             on_bad_record=cfg.on_bad_record,
         )
-        verdict = judgement.judge(models, manifest, policy, batch_size=cfg.batch_size)
+        verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
         decision = _decision(cfg, tracked, chain, models, manifest, verdict)
-        judgement.log(tracked, cfg.name, decision, verdict, models)
+        contest.log(tracked, cfg.name, decision, verdict, models)
         promoted, reason = decide(tracked.client, cfg.name, decision)
         return _told(cfg, tracked, decision, verdict, promoted=promoted, reason=reason)
 
@@ -75,7 +75,7 @@ def _decision(
         champion=int(models["champion"].version or 0) if "champion" in models else None,
         reason=verdict.reason,
         run_id=tracked.id,
-        evidence=judgement.evidence(models, manifest, verdict) | {"report": _report(tracked)},
+        evidence=contest.evidence(models, manifest, verdict) | {"report": _report(tracked)},
         policy=compose.plain(cfg.policy),
     )
 
@@ -100,7 +100,7 @@ def _told(
         "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
     )
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-    gaps = {side: measured.metrics.gap for side, measured in verdict.measured.items()}
+    gaps = {side: measured.ranked.gap for side, measured in verdict.measured.items()}
     result = {
         "promoted": promoted,
         "reason": reason,

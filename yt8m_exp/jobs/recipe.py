@@ -10,6 +10,7 @@ import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.training import replicas
 from yt8m_exp.training.fit import Plan
 from yt8m_exp.training.learner import Learner
@@ -72,7 +73,7 @@ def _require_level(model: Any, level: str) -> None:
     if ("frames" in model.input) != (level != "video"):
         takes = "frames" if "frames" in model.input else "video-level features"
         others = "lstm, dbof, frame_logistic ..." if level != "video" else "moe, logistic ..."
-        raise ValueError(
+        raise InputError(
             f"The model must fit the data, but {model.name} takes {takes} and the data's level is "
             f"{level}. Set model={others} (the files of conf/model), or other data."
         )
@@ -80,7 +81,7 @@ def _require_level(model: Any, level: str) -> None:
 
 def _require_frames(cfg: DictConfig) -> None:
     if cfg.data.level == "frame" and cfg.data.max_frames < cfg.model.sampling.max_frames:
-        raise ValueError(
+        raise InputError(
             "`data.max_frames >= model.sampling.max_frames` must hold, as a model is served all "
             f"frames that it takes, but got data.max_frames={cfg.data.max_frames}, "
             f"model.sampling.max_frames={cfg.model.sampling.max_frames}. Set "

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.jobs import sources
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, datasets
 
 ORDER = ("seed", "data.shuffle_bytes")  # what the order of the videos follows from
@@ -15,9 +16,9 @@ def resumed(cfg: DictConfig) -> DictConfig:
     """Returns the configuration of the run to resume, with what this command line changes of it.
 
     Raises:
-        ValueError: the keys of the model have changed since, the command line asks for another
+        InputError: the keys of the model have changed since, the command line asks for another
             model, group or order of the videos, or the data are others.
-        FileNotFoundError: a pattern matches no shard.
+        MissingInputError: a pattern matches no shard.
     """
     before = compose.from_plain(configuration.read_config(cfg.resume))
     require_known_keys(cfg.resume, before.model)
@@ -26,14 +27,14 @@ def resumed(cfg: DictConfig) -> DictConfig:
     for key, value in compose.changes("train", cfg).items():
         compose.update(resumed, key, value)
     if resumed.model != before.model:
-        raise ValueError(
+        raise InputError(
             f"A run must go on with the model it began with, {before.model}, but the command line "
             f"asks for {resumed.model}. Start a new run for another model."
         )
     for key in ORDER:
         now, then = OmegaConf.select(resumed, key), OmegaConf.select(before, key)
         if now != then:
-            raise ValueError(
+            raise InputError(
                 f"A run must go on in the order of videos it began with ({key}={then}), but the "
                 f"command line asks for {key}={now}: some would be seen twice in an epoch and "
                 f"others not at all. Leave {key} out, or start a new run."
@@ -48,7 +49,7 @@ def require_known_keys(run_id: str, model: DictConfig) -> None:
     name = model._target_.split(".")[-2]
     known = compose.compose("train", [f"model={name}"]).model
     if set(model) != set(known):
-        raise ValueError(
+        raise InputError(
             f"The run {run_id} cannot be resumed, as the keys of model={name} have changed since "
             f"({', '.join(model)} then, {', '.join(known)} now); start_from={run_id} starts a new "
             "run from its weights."
@@ -60,7 +61,7 @@ def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
         now: Any = OmegaConf.select(cfg, key)
         then: Any = OmegaConf.select(before, key)
         if group in compose.given() and now != then:
-            raise ValueError(
+            raise InputError(
                 f"A run must go on with the {group} it began with ({then}), but the command line "
                 f"asks for {now}. Leave {group} out, or start a new run."
             )

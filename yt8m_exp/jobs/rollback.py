@@ -8,6 +8,7 @@ from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking.runs import Run
 
@@ -19,7 +20,7 @@ def run(cfg: DictConfig) -> Summary:
         The champion now, the one before, and whether anything was changed.
 
     Raises:
-        ValueError: there is no such version, or none to go back to.
+        InputError: there is no such version, or none to go back to.
         ConnectionError: the tracking server went away.
     """
     with opened("rollback", cfg) as tracked, champion_lock(cfg.name):
@@ -38,13 +39,13 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
     """Returns the version to go back to."""
     target = cfg.version if cfg.version is not None else chain.previous
     if target is None:
-        raise ValueError(
+        raise InputError(
             f"{cfg.name} has no champion before {f'version {now}' if now else 'the first'}. "
             "Name the version to go to: version=..."
         )
     if not versions.exists(client, cfg.name, target):
         others = ", ".join(map(str, chain.line[:-1])) or "of which there is none"
-        raise ValueError(
+        raise InputError(
             f"Version {target} of {cfg.name} does not exist, or is deleted. Name another that "
             f"was champion, {others}: version=..."
         )
@@ -66,7 +67,7 @@ def _switch(cfg: DictConfig, tracked: Run, chain: Chain, target: int, now: int |
     client.log_text(tracked.id, decision.to_json(), "record.json")
     chain = audit.settle(client, name)
     if decision.id not in {record.id for record in chain.switches}:
-        raise ValueError(
+        raise InputError(
             f"Version {chain.champion} became champion of {name} at the same moment. "
             "Look at the history, and decide again."
         )

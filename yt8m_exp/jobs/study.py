@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp.jobs.opened import opened as opened_run
 from yt8m_exp.registry import versions
+from yt8m_exp.spec import OutsideError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import results, store
 from yt8m_exp.tracking.runs import Run
@@ -37,7 +38,7 @@ def opened(
             try:
                 tracked: Run | None = (run := stack.enter_context(opening))
                 study.set_user_attr("run_id", run.id)
-            except RuntimeError as error:
+            except OutsideError as error:
                 if run_id is None:
                     raise
                 tracked = None

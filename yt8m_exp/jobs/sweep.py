@@ -17,6 +17,7 @@ from yt8m_exp.data import shards
 from yt8m_exp.data.shards import Manifest, Remedy
 from yt8m_exp.jobs import sources
 from yt8m_exp.jobs import study as study_runs
+from yt8m_exp.spec import InputError, MissingInputError, OutsideError
 from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking.trials import TrialRun
@@ -30,6 +31,7 @@ from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
 FOLDER = Path(__file__).parents[2] / "sweeps"
+SKIP = """'fixed=["data.on_bad_record=skip"]'"""
 TRIAL = "yt8m_exp.jobs.trial:run"
 HOUR_SECONDS = 3600.0
 
@@ -45,9 +47,9 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         The study's run, its name, its best trial, and how many trials it has by state.
 
     Raises:
-        ValueError: the study's file is wrong, or the study that is there is another.
-        FileNotFoundError: there is no such file, or a pattern matches no shard.
-        RuntimeError: too many trials failed.
+        InputError: the study's file is wrong, or the study that is there is another.
+        MissingInputError: there is no such file, or a pattern matches no shard.
+        OutsideError: too many trials failed.
         SystemExit: a signal stopped it; trials have their checkpoints, and the study goes on from
             there.
     """
@@ -89,7 +91,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         if interrupt:
             raise SystemExit(128 + (interrupt.signal or 0))
         if len(driver.failures) >= definition.max_failures:
-            raise RuntimeError(driver.why)
+            raise OutsideError(driver.why)
         return summary
 
 
@@ -98,10 +100,10 @@ def _definition(cfg: DictConfig) -> Definition:
     path = Path(cfg.sweep) if Path(cfg.sweep).suffix else FOLDER / f"{cfg.sweep}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise FileNotFoundError(f"There is no study '{cfg.sweep}'. Take {names}, or a file.")
+        raise MissingInputError(f"There is no study '{cfg.sweep}'. Take {names}, or a file.")
     entries: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     if not isinstance(entries, dict):
-        raise ValueError(f"{path} must hold the fields of a study by name.")
+        raise InputError(f"{path} must hold the fields of a study by name.")
     given = compose.plain(cfg)
     added = [
         override(f"data.{name}", given[name])
@@ -135,10 +137,7 @@ def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
     """Checks the shards once; trials find them checked."""
     cfg = compose.compose("train", definition.overrides)
     train, validate = (
-        shards.scan(
-            **sources.arguments(cfg, context)
-            | {"remedy": Remedy(context, "fixed=[data.on_bad_record=skip]")}
-        )
+        shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
         for context in sources.CONTEXTS
     )
     return train, validate

@@ -13,13 +13,14 @@ from omegaconf import DictConfig
 
 from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.evaluation import scoring, top_k
+from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs import finish, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.jobs.resume import resumed
 from yt8m_exp.jobs.work import Report, Reported, Work
 from yt8m_exp.serving import loading
+from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, downloads, tensorboard
@@ -47,15 +48,15 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         The run's id, the URI of the best model, and its metrics on the validation shards.
 
     Raises:
-        ValueError: a value of the configuration or a record is bad.
-        FileNotFoundError: a pattern matches no shard.
-        FloatingPointError: the loss or a weight is not finite.
+        InputError: a value of the configuration or a record is bad.
+        MissingInputError: a pattern matches no shard.
+        NotFiniteError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
         Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
     """
     number, workers = cluster.place()
     if cfg.resume and workers > 1:
-        raise ValueError(
+        raise InputError(
             f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
             "with the first of them. Unset TF_CONFIG to go on."
         )
@@ -156,17 +157,17 @@ def _callbacks(
     predict, loss_value = scoring.predictor(learner.model), loss_values.value_of(loss)
     answers: set[bool] = set()
 
-    def evaluate() -> dict[str, float]:
+    def evaluate() -> dict[str, float | None]:
         learner.require_finite()
         with learner.averaged():
-            metrics, mean_loss = scoring.evaluate(
+            found = scoring.evaluate(
                 predict, loss_value, ordered_batches(validate), work.cfg.data.classes
             )
-        return metrics.values() | {"loss": mean_loss}
+        return metrics.values(found, metrics.curves())
 
-    def report(metrics: Mapping[str, float], examples: int) -> None:
-        work.report(metrics, examples)
-        answers.add(work.reported(metrics, examples))
+    def report(values: Mapping[str, float], examples: int) -> None:
+        work.report(values, examples)
+        answers.add(work.reported(values, examples))
 
     def show(state: TrainState, last_loss: float | None) -> None:
         gap = state.best_gap if math.isfinite(state.best_gap) else None

@@ -15,6 +15,7 @@ from yt8m_exp.models.batch_norm import BatchNorm, Moments, moments
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.sampling import FrameSampler, Sampling
+from yt8m_exp.spec import InputError
 
 Activation = Literal["sigmoid", "relu6", "relu"]
 Pooling = Literal["max", "average"]
@@ -88,7 +89,7 @@ class Bag(keras.layers.Layer):
         padded: whether a video may have fewer than T frames; if not, it has T or none.
 
     Raises:
-        ValueError: an argument is out of its range.
+        InputError: an argument is out of its range.
     """
 
     def __init__(
@@ -103,13 +104,13 @@ class Bag(keras.layers.Layer):
     ) -> None:
         super().__init__(**layer)
         if activation not in get_args(Activation):
-            raise ValueError(
+            raise InputError(
                 f"`activation` must be sigmoid, relu6 or relu, but got {activation!r}."
             )
         if pooling not in get_args(Pooling):
-            raise ValueError(f"`pooling` must be max or average, but got {pooling!r}.")
+            raise InputError(f"`pooling` must be max or average, but got {pooling!r}.")
         if clusters < 1:
-            raise ValueError(f"`clusters >= 1` must hold, but got clusters={clusters}.")
+            raise InputError(f"`clusters >= 1` must hold, but got clusters={clusters}.")
         self.clusters = clusters
         self.activation = activation
         self.pooling = pooling

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
+from yt8m_exp.spec import InputError
+
 Head = Callable[[keras.KerasTensor, int], keras.KerasTensor]
 GateInitializer = Literal["zeros", "glorot_uniform"]
 
@@ -25,7 +27,7 @@ class Logistic:
             all start at one half, and the first epochs only bring them down.
 
     Raises:
-        ValueError: `l2` is negative.
+        InputError: `l2` is negative.
     """
 
     l2: float
@@ -53,7 +55,7 @@ class MixtureOfExperts:
         gate_initializer: of the gates' kernel. `zeros` gives all experts the same share at first.
 
     Raises:
-        ValueError: an argument is out of its range.
+        InputError: an argument is out of its range.
     """
 
     experts: int
@@ -64,9 +66,9 @@ class MixtureOfExperts:
     def __post_init__(self) -> None:
         _require_l2(self.l2)
         if self.experts < 1:
-            raise ValueError(f"`experts >= 1` must hold, but got experts={self.experts}.")
+            raise InputError(f"`experts >= 1` must hold, but got experts={self.experts}.")
         if self.gate_initializer not in get_args(GateInitializer):
-            raise ValueError(
+            raise InputError(
                 "`gate_initializer` must be zeros or glorot_uniform, but got "
                 f"{self.gate_initializer!r}."
             )
@@ -111,7 +113,7 @@ class Mixture(keras.layers.Layer):
 
 def _require_l2(l2: float) -> None:
     if l2 < 0:
-        raise ValueError(f"`l2 >= 0` must hold, but got l2={l2}.")
+        raise InputError(f"`l2 >= 0` must hold, but got l2={l2}.")
 
 
 def _dense(head: Logistic | MixtureOfExperts, units: int, name: str) -> keras.layers.Dense:

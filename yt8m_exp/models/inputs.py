@@ -6,6 +6,8 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
+from yt8m_exp.spec import InputError
+
 Normalize = Literal["each", "joint", "none"]
 
 
@@ -48,7 +50,7 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
             code's way, in which rgb outweighs audio), `none` leaves the values as they are.
 
     Raises:
-        ValueError: `normalize` is none of these.
+        InputError: `normalize` is none of these.
     """
     parts = list(inputs.values())
     if require_normalize(normalize) == "each":
@@ -62,7 +64,7 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
 def require_normalize(normalize: Normalize) -> Normalize:
     """Returns `normalize`, or raises ValueError where it is no value of `Normalize`."""
     if normalize not in get_args(Normalize):
-        raise ValueError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
+        raise InputError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
     return normalize
 
 

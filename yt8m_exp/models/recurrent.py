@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from yt8m_exp.models import devices
+from yt8m_exp.spec import InputError
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
@@ -161,10 +162,10 @@ def last_state(
         layers: the number of stacked layers.
 
     Raises:
-        ValueError: there are no layers, or no units in them.
+        InputError: there are no layers, or no units in them.
     """
     if units < 1 or layers < 1:
-        raise ValueError(
+        raise InputError(
             f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
         )
     for number in range(layers):

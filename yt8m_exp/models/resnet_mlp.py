@@ -6,6 +6,7 @@ import keras
 
 from yt8m_exp.models import inputs
 from yt8m_exp.models.heads import Head
+from yt8m_exp.spec import InputError
 
 
 def build(
@@ -39,10 +40,10 @@ def build(
         A model from the named features, float32 (B, D), to probabilities, float32 (B, C).
 
     Raises:
-        ValueError: there are no layers, or no units in them.
+        InputError: there are no layers, or no units in them.
     """
     if units < 1 or layers < 1:
-        raise ValueError(
+        raise InputError(
             f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
         )
     named = inputs.named(features)

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
+from yt8m_exp.spec import InputError
+
 Sampling = Callable[
     [list[keras.KerasTensor], keras.KerasTensor],
     tuple[list[keras.KerasTensor], keras.KerasTensor],
@@ -26,7 +28,7 @@ class AllFrames(keras.layers.Layer):
         max_frames: frames after this one are cut off.
 
     Raises:
-        ValueError: `max_frames` is below 1.
+        InputError: `max_frames` is below 1.
     """
 
     def __init__(self, max_frames: int, *, name: str = "sampled", **layer) -> None:
@@ -57,7 +59,7 @@ class FrameSampler(keras.layers.Layer):
         max_frames: frames after this one are never sampled.
 
     Raises:
-        ValueError: an argument is out of its range.
+        InputError: an argument is out of its range.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class FrameSampler(keras.layers.Layer):
     ) -> None:
         super().__init__(name=name, **layer)
         if method not in get_args(Method):
-            raise ValueError(f"`method` must be random, run or stride, but got {method!r}.")
+            raise InputError(f"`method` must be random, run or stride, but got {method!r}.")
         self.method = method
         self.samples = _require_positive("samples", samples)
         self.max_frames = _require_positive("max_frames", max_frames)
@@ -154,7 +156,7 @@ def stride_indices(frames: keras.KerasTensor, samples: int) -> keras.KerasTensor
 
 def _require_positive(name: str, value: int) -> int:
     if value < 1:
-        raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
+        raise InputError(f"`{name} >= 1` must hold, but got {name}={value}.")
     return value
 
 

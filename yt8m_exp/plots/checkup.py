@@ -71,11 +71,11 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
     for kind, count in survey.counts(findings).items():
         if count:
             title, meaning = KINDS[kind]
-            yield f"{count:,}", f"<span class=no>{escape(title)}</span>", _marked(meaning)
+            yield f"{count:,}", document.bad(title), _marked(meaning)
 
 
 def _comparison(found: Comparison) -> tuple[str, ...]:
-    word = "<span class=no>differs</span>" if found.differs else "<span class=yes>alike</span>"
+    word = document.bad("differs") if found.differs else document.good("alike")
     return escape(found.name), f"{found.measured:.3g}", f"{found.known:.3g}", word
 
 

@@ -23,18 +23,25 @@ from yt8m_exp.plots.style import (
 )
 
 
-def ap_by_frequency(ap: ArrayLike, counts: ArrayLike) -> Figure:
+def ap_by_frequency(ap: ArrayLike, counts: ArrayLike, *, of: str = "training") -> Figure:
     """Draws each class' average precision against its frequency, and how many classes are where.
+
+    Classes without a video are drawn in a strip at the left.
 
     Args:
         ap: Average precision of each class, NaN where unknown, (C,).
-        counts: Videos that have the class, in training or in the evaluation, (C,).
+        counts: Videos that have the class, (C,).
+        of: What the videos are of: training, evaluation.
     """
-    values, videos = np.asarray(ap, float), np.asarray(counts)
-    known = ~np.isnan(values) & (videos > 0)
+    values, videos = np.asarray(ap, float), np.asarray(counts, float)
+    known = ~np.isnan(values)
     values, videos = values[known], videos[known]
-    edges = _half_decades(videos)
-    middles, (low, median, high) = _quartiles(values, np.digitize(videos, edges), edges)
+    edges = _half_decades(videos[videos > 0])
+    unseen = edges[0] / 10**0.25  # the middle of a bin of its own
+    if (videos == 0).any():
+        edges = np.append(edges[0] / 10**0.5, edges)
+        videos = np.where(videos > 0, videos, unseen)
+    middles, (low, median, high) = _quartiles(values, videos, np.digitize(videos, edges))
     figure = new_figure()
     above, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 5])
     result = f"{values.size:,} classes, mean {values.sum() / max(values.size, 1):.3f}"
@@ -42,7 +49,10 @@ def ap_by_frequency(ap: ArrayLike, counts: ArrayLike) -> Figure:
         above, title="Average precision by frequency of the class", result=result, y="classes"
     )
     above.hist(videos, bins=edges, color=FAINT, edgecolor="white")
-    style_axes(axes, x="videos with the class", y="average precision")
+    style_axes(axes, x=f"{of} videos with the class", y="average precision")
+    if (videos == unseen).any():
+        axes.axvspan(*edges[:2], color=FAINT, alpha=0.5, linewidth=0)
+        annotate(axes, "no video", (edges[0], 1.02), offset=(0, 6), size=7.5)
     axes.plot(videos, values, ".", color=BLUE, alpha=0.25, markersize=4, markeredgewidth=0)
     axes.fill_between(middles, low, high, color=ORANGE, alpha=0.2, linewidth=0)
     axes.plot(middles, median, "o-", color=ORANGE, markersize=5, label="median and quartiles")
@@ -120,8 +130,9 @@ def _half_decades(counts: NDArray) -> NDArray:
     return 10 ** (np.arange(first, last + 2) / 2)
 
 
-def _quartiles(ap: NDArray, bins: NDArray, edges: NDArray) -> tuple[NDArray, NDArray]:
-    """Middles of the bins that hold a class, and the three quartiles there, (3, bins)."""
-    filled = np.unique(bins)
-    quartiles = [np.quantile(ap[bins == i], [0.25, 0.5, 0.75]) for i in filled]
-    return np.sqrt(edges[filled - 1] * edges[filled]), np.reshape(quartiles, (-1, 3)).T
+def _quartiles(ap: NDArray, videos: NDArray, bins: NDArray) -> tuple[NDArray, NDArray]:
+    """Geometric mean of the videos in each bin that holds a class, and quartiles, (3, bins)."""
+    filled = [bins == place for place in np.unique(bins)]
+    quartiles = [np.quantile(ap[rows], [0.25, 0.5, 0.75]) for rows in filled]
+    middles = [np.exp(np.mean(np.log(videos[rows]))) for rows in filled]
+    return np.array(middles), np.reshape(quartiles, (-1, 3)).T

@@ -19,30 +19,32 @@ from yt8m_exp.plots.style import (
     style_axes,
     use_si_prefixes,
 )
+from yt8m_exp.spec import InputError
 
 Points = Sequence[tuple[int, float]]
 
 
-def gap_curve(points: Points, *, best: int | None = None) -> Figure:
+def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") -> Figure:
     """Draws GAP on the validation videos against the examples seen.
 
     Args:
         points: (examples seen, GAP) of each evaluation, at least one, by rising examples.
         best: Examples seen at the evaluation to mark; by default that of the highest GAP.
+        label: Of the axis of GAP.
 
     Raises:
-        ValueError: `best` is no evaluation.
+        InputError: `best` is no evaluation.
     """
     seen, gaps = np.array(points, float).T
     at = int(np.argmax(gaps)) if best is None else int(np.argmin(np.abs(seen - best)))
     if best is not None and seen[at] != best:
-        raise ValueError(
+        raise InputError(
             f"`best` must be an evaluation, but got {best}; the nearest is at {seen[at]:.0f}."
         )
     figure = new_figure()
     result = f"best {gaps[at]:.4f} at {si_prefixed(seen[at])} examples"
     axes = style_axes(figure.subplots(), title="GAP on the validation videos", result=result)
-    axes.set(xlabel="examples seen", ylabel="GAP@20")
+    axes.set(xlabel="examples seen", ylabel=label)
     axes.axhline(gaps[at], color=ORANGE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axes.plot(seen, gaps, color=BLUE, marker="o", markersize=4 if seen.size <= 40 else 0)
     axes.plot(seen[at], gaps[at], "o", color=ORANGE, markersize=8)

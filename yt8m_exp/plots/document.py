@@ -54,6 +54,16 @@ def table(
     return "\n".join(["<table>", *lines, "</table>"])
 
 
+def good(text: str) -> str:
+    """Returns a word that says that something is as it should be, or better."""
+    return f"<span class=yes>{html.escape(text)}</span>"
+
+
+def bad(text: str) -> str:
+    """Returns a word that says that something is wrong."""
+    return f"<span class=no>{html.escape(text)}</span>"
+
+
 def image(title: str, png: bytes) -> str:
     """Returns an image with its heading."""
     data, name = base64.b64encode(png).decode(), html.escape(title)

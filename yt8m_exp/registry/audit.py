@@ -27,6 +27,7 @@ from mlflow.exceptions import MlflowException
 
 from yt8m_exp.registry import versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
+from yt8m_exp.spec import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def read(client: MlflowClient, name: str) -> Chain:
     """Reads the decisions on a registered model.
 
     Raises:
-        ValueError: a record cannot be read.
+        InputError: a record cannot be read.
     """
     return Chain.of(_parsed(version) for version in versions.find(client, decisions_of(name)))
 
@@ -134,7 +135,7 @@ def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
     The caller holds `lock.champion_lock`.
 
     Raises:
-        ValueError: the alias is on another version than the records say, or there is no such
+        InputError: the alias is on another version than the records say, or there is no such
             registered model.
     """
     while True:
@@ -145,7 +146,7 @@ def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
         if (
             read(client, name).last_number == chain.last_number
         ):  # otherwise a further switch has just been made
-            raise ValueError(_misplaced(client, name, chain, alias))
+            raise InputError(_misplaced(client, name, chain, alias))
 
 
 def me() -> str:
@@ -161,7 +162,7 @@ def _parsed(version: ModelVersion) -> Record:
             completed=COMPLETED in version.tags,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"Version {version.version} of {version.name} must hold a record of a decision, but it "
             f"cannot be read ({type(error).__name__}: {error}). Did another program write it?"
         ) from error

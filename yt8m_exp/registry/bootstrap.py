@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yt8m_exp.spec import InputError
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -133,12 +135,12 @@ def draw(
         seed: of the draws.
 
     Raises:
-        ValueError: the two are not of the same labelled videos.
+        InputError: the two are not of the same labelled videos.
     """
     if champion.labels.shape != challenger.labels.shape or (
         (champion.labels != challenger.labels).any()
     ):
-        raise ValueError(
+        raise InputError(
             "Two models must predict the same labelled videos to be compared, but their labels "
             "differ. Read the same shards for both."
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from yt8m_exp.registry import bootstrap
 from yt8m_exp.registry.bootstrap import Draws, Interval
 from yt8m_exp.registry.measure import Measured, calibration_error
+from yt8m_exp.spec import InputError
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
-            raise ValueError(
+            raise InputError(
                 f"`0 < confidence < 1` must hold, but got confidence={self.confidence}."
             )
         if self.resamples < 100:
-            raise ValueError(
+            raise InputError(
                 f"`resamples >= 100` must hold, but got resamples={self.resamples}: an interval "
                 "needs draws beyond its ends."
             )
@@ -93,9 +94,9 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     The bound of a class is that of chance over all classes of weight together (Bonferroni).
 
     Raises:
-        ValueError: they did not predict the same labelled videos.
+        InputError: they did not predict the same labelled videos.
     """
-    classes = np.flatnonzero(champion.metrics.positives >= policy.class_positives)
+    classes = np.flatnonzero(champion.ranked.positives >= policy.class_positives)
     draws = bootstrap.draw(
         champion.predictions,
         challenger.predictions,
@@ -105,16 +106,16 @@ def compare(challenger: Measured, champion: Measured, policy: Policy) -> Compari
     )
     tail = (1 - policy.confidence) / 2 / max(classes.size, 1)
     return Comparison(
-        gain=challenger.metrics.gap - champion.metrics.gap,
+        gain=challenger.ranked.gap - champion.ranked.gap,
         interval=draws.interval(policy.confidence),
         draws=draws,
         classes=classes,
-        ap_gain=(challenger.metrics.ap - champion.metrics.ap)[classes],
+        ap_gain=(challenger.ranked.ap - champion.ranked.ap)[classes],
         ap_bound=-NormalDist().inv_cdf(tail) * draws.ap_error,
     )
 
 
-def judge(
+def check(
     challenger: Measured, comparison: Comparison | None, policy: Policy, names: Sequence[str]
 ) -> list[Check]:
     """Checks what was measured.
@@ -128,8 +129,8 @@ def judge(
     checks = [
         Check(
             "floor",
-            challenger.metrics.gap >= policy.minimum_gap,
-            f"GAP must reach {policy.minimum_gap:g}, and is {challenger.metrics.gap:.4f}.",
+            challenger.ranked.gap >= policy.minimum_gap,
+            f"GAP must reach {policy.minimum_gap:g}, and is {challenger.ranked.gap:.4f}.",
         ),
         *_absolute(challenger, policy),
     ]

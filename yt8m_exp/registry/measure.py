@@ -1,4 +1,4 @@
-"""What a gate needs to know of a model: its predictions of each video, its metrics, its latency."""
+"""What a gate needs to know of a model: its predictions, how they rank, its latency."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from yt8m_exp import spec
 from yt8m_exp.data.pipeline import ahead
 from yt8m_exp.data.videos import LABEL_PADDING
-from yt8m_exp.evaluation.ranking import Metrics, Ranking
+from yt8m_exp.evaluation.ranking import Ranked, Ranking
 from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.registry.bootstrap import Predictions
 
@@ -28,12 +28,12 @@ class Measured:
 
     Attributes:
         predictions: its predictions, video by video.
-        metrics: over all videos.
+        ranked: how well they rank, over all videos.
         latency_milliseconds: of a request of one video, 99th percentile.
     """
 
     predictions: Predictions
-    metrics: Metrics
+    ranked: Ranked
     latency_milliseconds: float
 
 

@@ -13,10 +13,14 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
+from yt8m_exp.evaluation import metrics
+from yt8m_exp.spec import InputError
+
 logger = logging.getLogger(__name__)
 
 CHALLENGER = "challenger"
-METRICS = ("gap", "hit_at_1", "perr", "map", "loss")
+BEST_GAP = (metrics.BEST + metrics.GAP.name, metrics.GAP.key)
+"""The metric of a training run that tells the GAP of its best model, today and in older stores."""
 FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
 ORIGIN = ("git.commit", "git.dirty", "trial.study", "trial.number", "mlflow.parentRunId")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -36,7 +40,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
         The version.
 
     Raises:
-        ValueError: there is no such model.
+        InputError: there is no such model.
     """
     model = _logged(client, model_uri)
     source = f"models:/{model.model_id}"
@@ -80,23 +84,23 @@ def exists(client: MlflowClient, name: str, version: int | None) -> bool:
 
 
 def require(client: MlflowClient, name: str, version: int) -> None:
-    """Raises ValueError where there is no such version, or it is deleted."""
+    """Raises InputError where there is no such version, or it is deleted."""
     if not exists(client, name, version):
-        raise ValueError(f"No version {version} of {name} in {client.tracking_uri}.")
+        raise InputError(f"No version {version} of {name} in {client.tracking_uri}.")
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, int]:
     """Returns the version of each alias of a registered model.
 
     Raises:
-        ValueError: there is no such registered model.
+        InputError: there is no such registered model.
     """
     try:
         found = client.get_registered_model(name).aliases
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise ValueError(
+        raise InputError(
             f"No registered model '{name}' in {client.tracking_uri}. Train and register one: "
             f"python -m yt8m_exp.train register={name}"
         ) from error
@@ -112,34 +116,39 @@ def challenger(client: MlflowClient, name: str, *, exclude: Collection[int | Non
         exclude: versions that are left out.
 
     Returns:
-        The version, None where none is left. The newest of those of equal GAP; a version without
-        the tag `gap` ranks last.
+        The version, None where none is left. Of equals and of those that do not tell their GAP in
+        a tag it is the newest.
     """
     named = aliases(client, name).get(CHALLENGER)
     if named is not None and named not in exclude:
         return named
     left = [found for found in find(client, name) if int(found.version) not in exclude]
-    ranked = sorted(left, key=lambda v: (float(v.tags.get("gap", "-inf")), int(v.version)))
+    ranked = sorted(left, key=lambda v: (_gap(v), int(v.version)))
     return int(ranked[-1].version) if ranked else None
+
+
+def _gap(version: ModelVersion) -> float:
+    names = metrics.GAP.name, metrics.GAP.key  # the second is that of older stores
+    return float(next((version.tags[name] for name in names if name in version.tags), "-inf"))
 
 
 def model_of_run(client: MlflowClient, run_id: str) -> str:
     """Returns the URI of the best model of a training run.
 
     Raises:
-        ValueError: there is no such run, or it logged no model.
+        InputError: there is no such run, or it logged no model.
     """
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise
-        raise ValueError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
+        raise InputError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
     models = client.search_logged_models(
         [run.info.experiment_id], f"source_run_id = '{run_id}' AND name = 'best'"
     )
     if not models:
-        raise ValueError(
+        raise InputError(
             f"A run must have logged a model named 'best' to be promoted, but run {run_id} "
             f"({run.info.status}) has none. Did it end?"
         )
@@ -154,22 +163,22 @@ def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
         sweep: the sweep's run id, or the name of its study.
 
     Raises:
-        ValueError: there is no such sweep, or none of its runs has finished.
+        InputError: there is no such sweep, or none of its runs has finished.
     """
     experiments = [found.experiment_id for found in client.search_experiments()]
-    finished = f"= '{sweep}' and attributes.status = 'FINISHED' and metrics.gap > 0"
     found = [
         run
+        for gap in BEST_GAP
         for key in ("mlflow.parentRunId", "trial.study")
         for run in client.search_runs(
             experiments,
-            f"tags.`{key}` {finished}",
-            order_by=["metrics.gap DESC"],
+            f"tags.`{key}` = '{sweep}' and attributes.status = 'FINISHED' and metrics.`{gap}` > 0",
+            order_by=[f"metrics.`{gap}` DESC"],
             max_results=1,
         )
     ]
     if not found:
-        raise ValueError(
+        raise InputError(
             f"No finished run of a sweep '{sweep}' in {client.tracking_uri}. Give the id of the "
             "sweep's run, or the name of its study."
         )
@@ -185,7 +194,7 @@ def _logged(client: MlflowClient, model_uri: str) -> LoggedModel:
     except MlflowException as error:
         if error.error_code not in MISSING:
             raise
-        raise ValueError(f"No logged model at '{model_uri}' in {client.tracking_uri}.") from error
+        raise InputError(f"No logged model at '{model_uri}' in {client.tracking_uri}.") from error
 
 
 def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
@@ -198,13 +207,11 @@ def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
     tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     newest: dict[str, Any] = {}
     for metric in sorted(model.metrics or [], key=lambda m: m.timestamp):
-        newest[metric.key.removeprefix("val/")] = metric
-    for key in METRICS:
-        if key in newest:
-            tags[key] = repr(newest[key].value)
-    if "gap" in newest:
-        tags["data.name"] = newest["gap"].dataset_name
-        tags["data.digest"] = newest["gap"].dataset_digest
+        newest[metrics.key_of(metric.key)] = metric
+    known = [metric for metric in metrics.on_versions() if metric.key in newest]
+    tags |= {metric.name: repr(newest[metric.key].value) for metric in known}
+    if gap := newest.get(metrics.GAP.key):
+        tags["data.name"], tags["data.digest"] = gap.dataset_name, gap.dataset_digest
     if model.source_run_id:
         run_tags = client.get_run(model.source_run_id).data.tags
         tags |= {key: run_tags[key] for key in ORIGIN if key in run_tags}

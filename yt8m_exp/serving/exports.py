@@ -12,6 +12,7 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
 from yt8m_exp.data.records import Schema
+from yt8m_exp.spec import InputError
 
 FORMS = ("starter_code", "mediapipe")
 
@@ -34,16 +35,16 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
         form: one of `FORMS`.
 
     Raises:
-        ValueError: there is no such form, the folder holds something, or a video-level model is to
+        InputError: there is no such form, the folder holds something, or a video-level model is to
             take frames.
     """
     folder = Path(folder)
     if form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
+        raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ValueError(f"A model is written into an empty folder, but {folder} holds something.")
+        raise InputError(f"A model is written into an empty folder, but {folder} holds something.")
     if form == "mediapipe" and schema.level == "video":
-        raise ValueError(
+        raise InputError(
             "MediaPipe gives frames, but this is a video-level model: it takes "
             f"{', '.join(schema.features)}. Export a frame-level model."
         )

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_exp.spec import InputError
+
 KEYS = ("video_id", "class_indexes", "predictions")
 
 
@@ -22,7 +24,7 @@ def read(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
         A video's id, its class ids, int64 (K,), and its scores, float64 (K,), falling.
 
     Raises:
-        ValueError: a line is not of this kind; the file and line are named.
+        InputError: a line is not of this kind; the file and line are named.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -45,7 +47,7 @@ def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
             return video, class_ids[order], scores[order]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         pass
-    raise ValueError(
+    raise InputError(
         f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of one length, "
         f"but got {line[:80].decode(errors='replace').strip()!r}. Is the file cut, or of another "
         "kind, as a job's `errors_stats`?"

@@ -9,6 +9,7 @@ from mlflow.models import ModelSignature
 
 from yt8m_exp.serving import uris
 from yt8m_exp.serving.tagger import Tagger
+from yt8m_exp.spec import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,9 @@ class Loaded:
             client.set_tag(run_id, key, value)
 
     def require_frames(self) -> None:
-        """Raises ValueError where the model takes means of whole videos: they have no segments."""
+        """Raises InputError where the model takes means of whole videos: they have no segments."""
         if self.tagger.schema.level == "video":
-            raise ValueError(
+            raise InputError(
                 f"Segments are predicted by models that take frames, but {self.uri} takes features "
                 "of whole videos. Give another model_uri, or segments=false."
             )
@@ -67,16 +68,16 @@ def load(model_uri: str) -> Loaded:
             `runs:/<run id>/<name>`, or a folder.
 
     Raises:
-        ValueError: there is no such model, or it is of another kind.
+        InputError: there is no such model, or it is of another kind.
     """
     uri, name, version = uris.resolve(model_uri)
     try:
         loaded = mlflow.pyfunc.load_model(uri)
     except (MlflowException, OSError) as error:
-        raise ValueError(uris.missing(model_uri, error)) from error
+        raise InputError(uris.missing(model_uri, error)) from error
     tagger = loaded.unwrap_python_model()
     if not hasattr(tagger, "predictor"):
-        raise ValueError(f"{model_uri} is no model of this project: {type(tagger).__name__}.")
+        raise InputError(f"{model_uri} is no model of this project: {type(tagger).__name__}.")
     metadata = loaded.metadata
     logger.info("%s: %s", model_uri, uri if uri != model_uri else metadata.model_id)
     signature = metadata.signature

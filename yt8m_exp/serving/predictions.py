@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from yt8m_exp.data import text
 from yt8m_exp.serving.lines import lines
 from yt8m_exp.serving.whole_file import WholeFile
+from yt8m_exp.spec import InputError
 
 HEADER = ["VideoId", "LabelConfidencePairs"]
 
@@ -33,12 +34,12 @@ class PredictionsWriter:
 
     Raises:
         OSError: There is no place to write it; see `WholeFile`.
-        ValueError: The format is another.
+        InputError: The format is another.
     """
 
     def __init__(self, path: str | Path, *, score_format: Literal["g", "f"] = "g"):
         if score_format not in ("g", "f"):
-            raise ValueError(f"`score_format` must be g or f, but got {score_format!r}.")
+            raise InputError(f"`score_format` must be g or f, but got {score_format!r}.")
         self._format = score_format
         self._whole = WholeFile(path, HEADER)
 
@@ -55,7 +56,7 @@ class PredictionsWriter:
             scores: Falling in each row, (B, K).
 
         Raises:
-            ValueError: The shapes disagree, or scores rise or are NaN.
+            InputError: The shapes disagree, or scores rise or are NaN.
         """
         class_ids, scores = np.asarray(class_ids), np.asarray(scores)
         _check_batch(ids, class_ids, scores)
@@ -74,12 +75,12 @@ def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]
         A video's id, its class ids, int32 (K,), and its scores, float32 (K,).
 
     Raises:
-        ValueError: The file does not have the format.
+        InputError: The file does not have the format.
     """
     rows = text.table(path)
     _, header = next(rows, (0, None))
     if header != HEADER:
-        raise ValueError(f"{path}: expected the header {HEADER}, but got {header}.")
+        raise InputError(f"{path}: expected the header {HEADER}, but got {header}.")
     for number, row in rows:
         yield _parsed(row, where=f"{path}, line {number}")
 
@@ -93,7 +94,7 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
             return video, class_ids, scores
     except ValueError:
         pass
-    raise ValueError(
+    raise InputError(
         f"{where}: expected `id,class score class score ...`, but got {','.join(line)[:80]!r}. "
         "Is the file cut, or of another kind?"
     )
@@ -101,14 +102,14 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
 
 def _check_batch(ids: Sequence[str], class_ids: NDArray, scores: NDArray) -> None:
     if scores.ndim != 2 or class_ids.shape != scores.shape or len(ids) != len(scores):
-        raise ValueError(
+        raise InputError(
             "Ids (B,), class ids and scores (B, K) must agree, but got "
             f"{len(ids)} ids and shapes {class_ids.shape}, {scores.shape}."
         )
     wrong = np.isnan(scores).any(axis=1) | (scores[:, 1:] > scores[:, :-1]).any(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ValueError(
+        raise InputError(
             f"Scores must fall in each row, but those of {ids[row]!r} are {scores[row].tolist()}. "
             "Do they go through `top_k`?"
         )

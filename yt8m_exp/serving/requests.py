@@ -14,6 +14,7 @@ import pandas as pd
 
 from yt8m_exp.data import ids, records, tfrecord, wire
 from yt8m_exp.data.videos import FRAMES_STEP, LABEL_PADDING, Batch
+from yt8m_exp.spec import InputError
 
 RECORD = "record"
 
@@ -26,7 +27,7 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
         schema: what the model needs.
 
     Raises:
-        ValueError: a row does not hold what the model needs; the row and column are named.
+        InputError: a row does not hold what the model needs; the row and column are named.
     """
     if RECORD in rows:
         names, features = _from_records(rows[RECORD].tolist(), schema)
@@ -39,7 +40,7 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
 def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
     missing = [name for name in schema.features if name not in rows]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"Expected a column for each of {list(schema.features)}, or `{RECORD}` with serialized "
             f"records, but {missing} are missing."
         )
@@ -54,7 +55,7 @@ def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
         got = ", ".join(
             f"{count} of `{name}`" for name, count in zip(videos, counts[:, row], strict=True)
         )
-        raise ValueError(f"Row {row}: expected as many frames of every feature, but got {got}.")
+        raise InputError(f"Row {row}: expected as many frames of every feature, but got {got}.")
     kept = np.minimum(counts[0], schema.max_frames).astype(np.int32)
     width = max(-(-int(kept.max(initial=0)) // FRAMES_STEP) * FRAMES_STEP, 1)
     padded = {
@@ -67,7 +68,7 @@ def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
 def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list[str], Batch]:
     for row, record in enumerate(serialized):
         if not isinstance(record, bytes):
-            raise ValueError(
+            raise InputError(
                 f"Row {row}, column `{RECORD}`: expected the bytes of a serialized record, but got "
                 f"{type(record).__name__}."
             )
@@ -76,18 +77,18 @@ def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list
     buffer = np.frombuffer(b"".join(serialized) + bytes(wire.PADDING), np.uint8)
     videos, problems = records.decode(buffer, spans, schema)
     if problems:
-        raise ValueError(f"Row {problems[0].record}, column `{RECORD}`: {problems[0].text}")
+        raise InputError(f"Row {problems[0].record}, column `{RECORD}`: {problems[0].text}")
     found = videos.batch(np.arange(len(videos.ids)))
     for name in schema.features:
         finite = np.isfinite(found[name]).reshape(len(found[name]), -1).all(axis=1)
         if not finite.all():
-            raise ValueError(
+            raise InputError(
                 f"Row {int(finite.argmin())}, column `{RECORD}`: expected `{name}` of finite "
                 "numbers, but it holds NaN or infinity."
             )
     for row, video in enumerate(found["id"]):
         if problem := ids.undecodable(video):
-            raise ValueError(f"Row {row}, column `{RECORD}`: {problem}")
+            raise InputError(f"Row {row}, column `{RECORD}`: {problem}")
     return [video.decode() for video in found.pop("id")], found
 
 
@@ -96,7 +97,7 @@ def _matrix(column: pd.Series, size: int) -> np.ndarray:
     for row, value in enumerate(column):
         array = np.asarray(value, np.float32)
         if array.shape != (size,) or not np.isfinite(array).all():
-            raise ValueError(
+            raise InputError(
                 f"Row {row}, column `{column.name}`: expected {size} finite numbers, but got an "
                 f"array of shape {array.shape}."
             )
@@ -111,21 +112,21 @@ def _frames(value: object, size: int, name: str, row: int) -> np.ndarray:
         try:
             value = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError(f"{where}: expected frames in base64, but got other text.") from None
+            raise InputError(f"{where}: expected frames in base64, but got other text.") from None
     if isinstance(value, bytes):
         if len(value) % size:
-            raise ValueError(
+            raise InputError(
                 f"{where}: expected frames of {size} bytes, but got {len(value)} bytes in all."
             )
         return np.frombuffer(value, np.uint8).reshape(-1, size)
     try:
         array = np.asarray(value if len(value) else np.empty((0, size)), np.float64)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected rows of {size} bytes, but got another type.") from None
+        raise InputError(f"{where}: expected rows of {size} bytes, but got another type.") from None
     if array.ndim != 2 or array.shape[1] != size:
-        raise ValueError(f"{where}: expected an array (T, {size}), but got {array.shape}.")
+        raise InputError(f"{where}: expected an array (T, {size}), but got {array.shape}.")
     if not ((array >= 0) & (array <= 255) & (array == np.floor(array))).all():
-        raise ValueError(
+        raise InputError(
             f"{where}: expected whole numbers in [0, 255], the bytes of the data set, but got "
             f"others. Dequantised frames are not what the model takes."
         )

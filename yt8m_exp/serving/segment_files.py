@@ -24,6 +24,7 @@ from yt8m_exp.data.vocabulary import INDEX
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.segments import Ratings
 from yt8m_exp.serving.whole_file import WholeFile
+from yt8m_exp.spec import InputError
 
 HEADER = ["Class", "Segments"]
 
@@ -61,11 +62,11 @@ class SegmentsWriter:
             scores: Not negative, (B, K).
 
         Raises:
-            ValueError: The shapes disagree, a score is negative or NaN, or an id would end a field.
+            InputError: The shapes disagree, a score is negative or NaN, or an id would end a field.
         """
         if set(b' ,"\r\n') & set(b"".join(ids)):
             wrong = next(name for name in ids if set(b' ,"\r\n') & set(name))
-            raise ValueError(
+            raise InputError(
                 f"A segment's id must hold no space, comma or quote, but got {wrong!r}."
             )
         self._lists.add(ids, class_ids, scores)
@@ -87,17 +88,17 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
         A class id and its segments, best first.
 
     Raises:
-        ValueError: The file does not have the format.
+        InputError: The file does not have the format.
     """
     lines = text.lines(path)
     first = next(lines, "").rstrip("\r\n")
     if first != ",".join(HEADER):
-        raise ValueError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
+        raise InputError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
     for number, line in enumerate(lines, 2):
         class_id, comma, names = line.partition(",")
         segments = names.split()
         if not (class_id.isdecimal() and comma) or "," in names:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
                 f"{line[:80]!r}. Is the file of another kind?"
             )
@@ -108,7 +109,7 @@ def read_ratings(path: str | Path) -> Ratings:
     """Reads which classes were rated present or absent in which segments; the last rating counts.
 
     Raises:
-        ValueError: The file does not have the format.
+        InputError: The file does not have the format.
     """
     ratings: dict[int, dict[str, bool]] = defaultdict(dict)
     for number, line in enumerate(text.lines(path), 1):
@@ -116,7 +117,7 @@ def read_ratings(path: str | Path) -> Ratings:
             segment, class_id, score = line.split(",")
             ratings[int(class_id)][segment] = float(score) > 0
         except ValueError:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {number}: expected `video:start,class,score`, but got "
                 f"{line.rstrip()[:80]!r}."
             ) from None
@@ -131,16 +132,16 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
         classes: How many classes there are.
 
     Raises:
-        ValueError: There is no such column, or it holds what is no class id.
+        InputError: There is no such column, or it holds what is no class id.
     """
     first, *rows = [row for _, row in text.table(path)] or [[]]
     index = text.column(first, INDEX)
     if index is None:
-        raise ValueError(f"{path}: expected a column `Index`, but got {first}.")
+        raise InputError(f"{path}: expected a column `Index`, but got {first}.")
     values = [(row[index : index + 1] or [""])[0] for row in rows]
     for number, value in enumerate(values, 1):
         if not (value.isdecimal() and int(value) < classes):
-            raise ValueError(
+            raise InputError(
                 f"{path}, row {number} below the first line: expected a class id in "
                 f"[0, {classes}), but got {value!r}."
             )

@@ -22,6 +22,7 @@ from yt8m_exp import models, spec
 from yt8m_exp.data import records, vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
+from yt8m_exp.spec import InputError
 
 
 class BadRequest(MlflowException, ValueError):
@@ -73,9 +74,9 @@ class Tagger(PythonModel):
         self, rows: pd.DataFrame, top_k: int = spec.TOP_K, threshold: float = 0.0
     ) -> pd.DataFrame:
         if top_k < 1:
-            raise ValueError(f"`top_k >= 1` must hold, but got top_k={top_k}.")
+            raise InputError(f"`top_k >= 1` must hold, but got top_k={top_k}.")
         if not 0 <= threshold <= 1:
-            raise ValueError(f"`0 <= threshold <= 1` must hold, but got threshold={threshold}.")
+            raise InputError(f"`0 <= threshold <= 1` must hold, but got threshold={threshold}.")
         ids, batch = requests.batch(rows, self.schema)
         found = best(batch, self.predictor(batch), int(top_k))
         counts = (found.scores >= threshold).sum(axis=1)  # scores fall, so these come first

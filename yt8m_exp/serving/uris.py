@@ -3,6 +3,8 @@
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp.spec import InputError
+
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     """Resolves an alias or `latest` to a version, so that it cannot move while it is in use.
@@ -11,7 +13,7 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
         The URI, and the registered model's name and version where there is one.
 
     Raises:
-        ValueError: there is no such model, version or alias.
+        InputError: there is no such model, version or alias.
     """
     path = model_uri.removeprefix("models:/")
     if path == model_uri or path.startswith("m-") or not any(mark in path for mark in "@/"):
@@ -31,12 +33,12 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
                 )
             client.get_model_version(name, version)
     except MlflowException as error:
-        raise ValueError(missing(model_uri, error)) from error
+        raise InputError(missing(model_uri, error)) from error
     return f"models:/{name}/{version}", name, str(version)
 
 
 def require(model_uri: str) -> None:
-    """Raises ValueError where a URI names no model; a model's files are not looked at."""
+    """Raises InputError where a URI names no model; a model's files are not looked at."""
     uri, name, _ = resolve(model_uri)
     client = mlflow.MlflowClient()
     try:
@@ -45,7 +47,7 @@ def require(model_uri: str) -> None:
         elif uri.startswith("models:/") and name is None:
             client.get_logged_model(uri.removeprefix("models:/"))
     except MlflowException as error:
-        raise ValueError(missing(model_uri, error)) from error
+        raise InputError(missing(model_uri, error)) from error
 
 
 def missing(model_uri: str, error: Exception) -> str:

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from yt8m_exp.spec import InputError, MissingInputError
+
 
 class WholeFile:
     """A CSV file to write bytes to, under a temporary name in its folder until the block has ended.
@@ -19,7 +21,7 @@ class WholeFile:
         header: The columns of the first line; without any, there is no such line.
 
     Raises:
-        FileNotFoundError: The folder does not exist.
+        MissingInputError: The folder does not exist.
         NotADirectoryError: What should be the folder is a file.
         PermissionError: The folder cannot be written to.
         IsADirectoryError: The path is a folder.
@@ -61,12 +63,12 @@ def require_writable(path: Path) -> None:
     """Refuses a path at which no file can be written; see `WholeFile` for the errors."""
     folder = path.parent
     if not folder.exists():
-        raise FileNotFoundError(f"The folder {folder} of {path} does not exist. Create it first.")
+        raise MissingInputError(f"The folder {folder} of {path} does not exist. Create it first.")
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder, so {path} cannot be written.")
+        raise InputError(f"{folder} is not a folder, so {path} cannot be written.")
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Name a file in it, as {path}/out.csv.gz.")
+        raise InputError(f"{path} is a folder. Name a file in it, as {path}/out.csv.gz.")
     if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is not a regular file. Name another file.")
+        raise InputError(f"{path} is not a regular file. Name another file.")
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        raise PermissionError(f"The folder {folder} cannot be written to. Name another for {path}.")
+        raise InputError(f"The folder {folder} cannot be written to. Name another for {path}.")

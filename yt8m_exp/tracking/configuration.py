@@ -11,6 +11,7 @@ from mlflow.artifacts import load_text
 from mlflow.entities import Param, Run
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
@@ -18,14 +19,16 @@ PREFIX = "cfg."
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
 BATCH_PARAMS = 100
+UNSET = "(not set)"
 
 
 def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
     """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
 
     The first one is `config.yaml`, that of a resume `config.resume-<n>.yaml`, in the order of the
-    configuration. The tag `resume.<n>.changed` names the keys that differ from the first, because
-    MLflow keeps the first value of a parameter.
+    configuration. MLflow keeps the first value of a parameter for good. So the n-th resume logs
+    what it changes as `cfg.<key>.resume-<n>`, which the run's page shows below `cfg.<key>`, and
+    names the keys in the tag `resume.<n>.changed`.
 
     Args:
         client: A client of the tracking store.
@@ -35,16 +38,35 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
     """
     run_id, plain = run.info.run_id, _plain(config)
     params = flatten(plain)
-    before = {k: v for k, v in run.data.params.items() if k.startswith(PREFIX)}
-    _log_params(client, run_id, {k: v for k, v in params.items() if k not in before})
+    before = current(run.data.params)
+    changed = sorted(k for k in {*before, *params} if before.get(k, UNSET) != params.get(k, UNSET))
+    fresh = {k: v for k, v in params.items() if k not in before}
+    again = {f"{k}.resume-{resumes}": params.get(k, UNSET) for k in changed if k in before}
+    _log_params(client, run_id, fresh | again)
     file = f"config.resume-{resumes}.yaml" if before else "config.yaml"
     client.log_text(run_id, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), file)
-    if not before:
-        return
-    changed = sorted(k for k in {*before, *params} if before.get(k) != params.get(k))
-    if changed:
+    if before and changed:
         names = ", ".join(key.removeprefix(PREFIX) for key in changed)
         client.set_tag(run_id, f"resume.{resumes}.changed", names[:TAG_CHARACTERS])
+
+
+def current(params: Mapping[str, str]) -> dict[str, str]:
+    """Returns the configuration that a run has now, from its parameters, by `cfg.<key>`."""
+    found: dict[str, tuple[int, str]] = {}
+    for name, value in params.items():
+        key, _, resume = name.partition(".resume-")
+        if key.startswith(PREFIX):
+            found[key] = max(found.get(key, (-1, "")), (int(resume or 0), value))
+    return {key: value for key, (_, value) in found.items()}
+
+
+def changes(params: Mapping[str, str]) -> list[str]:
+    """Returns what resumes have changed of a run's configuration, as `epochs: 3, now 5`."""
+    return [
+        f"{key.removeprefix(PREFIX)}: {params[key]}, now {value}"
+        for key, value in sorted(current(params).items())
+        if params.get(key, value) != value
+    ]
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, str]:
@@ -90,19 +112,19 @@ def read_config(run_id: str) -> dict[str, Any]:
         run_id: The run.
 
     Raises:
-        ValueError: The run does not exist, or has no configuration.
+        InputError: The run does not exist, or has no configuration.
     """
     client = store.connect()
     try:
         info = client.get_run(run_id).info
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
-        raise ValueError(
+        raise InputError(
             f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
         ) from error
     pattern = re.compile(r"config(?:\.resume-(\d+))?\.yaml")
     found = {int(match[1] or 0): file for file in files if (match := pattern.fullmatch(file))}
     if not found:
-        raise ValueError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
+        raise InputError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
     return yaml.safe_load(load_text(f"{info.artifact_uri}/{found[max(found)]}"))

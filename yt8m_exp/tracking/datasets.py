@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from yt8m_exp.data import shards
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Manifest, Remedy, repeats_sentence
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run
 
@@ -20,6 +21,35 @@ DIGEST_CHARACTERS = 36
 SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
 FROM_SHARDS = Remedy()
 SAMPLE = "sample/{level}/validate/*.tfrecord"
+
+
+def checked(
+    patterns: str | Sequence[str] | None,
+    schema: Schema,
+    *,
+    on_bad_record: str,
+    labelled: bool = True,
+    remedy: Remedy = FROM_SHARDS,
+) -> Manifest:
+    """Checks the shards that patterns match.
+
+    Args:
+        patterns: see `shards.find`; None stands for the sample.
+        schema: what each record must hold.
+        on_bad_record: stop or skip.
+        labelled: whether each record must have the feature `labels`, and one a label in it.
+        remedy: what the user sets where shards cannot be used.
+
+    Raises:
+        MissingInputError: a pattern matches nothing.
+        InputError: a record is bad, or labels are missing.
+    """
+    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
+    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
+    if labelled:
+        manifest.require_labels()
+        manifest.require_positives()
+    return manifest
 
 
 def scanned(
@@ -32,25 +62,23 @@ def scanned(
     labelled: bool = True,
     remedy: Remedy = FROM_SHARDS,
 ) -> Manifest:
-    """Checks the shards that patterns match, and logs what they are.
+    """Checks the shards that patterns match, and logs what they are; see `checked`, `log_read`."""
+    manifest = checked(
+        patterns, schema, on_bad_record=on_bad_record, labelled=labelled, remedy=remedy
+    )
+    log_read(run, manifest, context=context, labelled=labelled)
+    return manifest
+
+
+def log_read(run: Run, manifest: Manifest, *, context: str, labelled: bool = True) -> None:
+    """Logs what a run reads, and what is odd in it.
 
     Args:
-        run: the run that reads them.
-        patterns: see `shards.find`; None stands for the sample.
-        schema: what each record must hold.
+        run: the run.
+        manifest: the shards.
         context: what they are read for: train, validate, ...
-        on_bad_record: stop or skip.
-        labelled: whether each record must have labels.
-        remedy: what the user sets where shards cannot be used.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-        ValueError: a record is bad, or has no labels where it must.
+        labelled: whether they are read for their labels.
     """
-    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
-    if labelled:
-        manifest.require_labels()
     log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
@@ -66,7 +94,6 @@ def scanned(
         manifest.digest,
         f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
     )
-    return manifest
 
 
 def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
@@ -80,11 +107,11 @@ def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> No
         context: What it is read for: train, validate, ...
 
     Raises:
-        ValueError: The digest has more than 36 characters.
+        InputError: The digest has more than 36 characters.
     """
     digest, sources, shards = manifest["digest"], manifest["source"], manifest["shards"]
     if len(digest) > DIGEST_CHARACTERS:
-        raise ValueError(
+        raise InputError(
             f"A dataset's digest must have at most {DIGEST_CHARACTERS} characters in MLflow, but "
             f"got {len(digest)}: '{digest}'. Take the first {DIGEST_CHARACTERS}."
         )
@@ -114,7 +141,7 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         context: what they are read for: train, validate, ...
 
     Raises:
-        ValueError: the data have changed.
+        InputError: the data have changed.
     """
     inputs = store.connect().get_run(run_id).inputs
     digests = [
@@ -123,7 +150,7 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         if context in [tag.value for tag in entry.tags]
     ]
     if digests and manifest.digest not in digests:
-        raise ValueError(
+        raise InputError(
             f"A run must go on with the data it began with (data.{context} of digest "
             f"{digests[0]}), but {', '.join(manifest.source)} now has the digest "
             f"{manifest.digest}. Give the same shards, or start a new run."

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from yt8m_exp.spec import OutsideError
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +45,9 @@ class Journal:
         written = self._file.write(line)
         self._torn = written < len(line)
         if self._torn:
-            raise OSError(f"{self.path} took {written} of {len(line)} bytes. Is the disk full?")
+            raise OutsideError(
+                f"{self.path} took {written} of {len(line)} bytes. Is the disk full?"
+            )
 
     def close(self) -> None:
         """Closes the file."""

@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from yt8m_exp.spec import OutsideError
+
 logger = logging.getLogger(__name__)
 
 RESUME_WAIT_SECONDS = 2.0
@@ -54,14 +56,14 @@ def owning(run: Run, directory: Path) -> Iterator[None]:
         directory: The run's working directory, which holds its lock.
 
     Raises:
-        RuntimeError: Another live process, or a process of another host, holds the run.
+        OutsideError: Another live process, or a process of another host, holds the run.
     """
     _refuse_foreign(run)
     try:
         with FileLock(directory / "lock", timeout=RESUME_WAIT_SECONDS):
             yield
     except Timeout as error:
-        raise RuntimeError(_held(run)) from error
+        raise OutsideError(_held(run)) from error
 
 
 def close_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
@@ -146,14 +148,14 @@ def _refuse_foreign(run: Run) -> None:
     if run.info.status != "RUNNING" or "host" not in tags:
         return
     if tags["host"] != socket.gethostname():
-        raise RuntimeError(
+        raise OutsideError(
             f"Run {run.info.run_id} is RUNNING in process {tags.get('pid')} on host "
             f"'{tags['host']}', and a run has one process. Stop it there; if that host is gone, "
             f'mark the run ended: python -c "from mlflow import MlflowClient; '
             f"MlflowClient().set_terminated('{run.info.run_id}', 'KILLED')\""
         )
     if "process_start" in tags and int(tags["pid"]) != os.getpid() and lives(tags):
-        raise RuntimeError(_held(run))
+        raise OutsideError(_held(run))
 
 
 def _held(run: Run) -> str:

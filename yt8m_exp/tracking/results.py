@@ -7,6 +7,9 @@ import matplotlib
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
+from yt8m_exp.evaluation import metrics
+from yt8m_exp.evaluation.metrics import GAP, LOSS
+from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.plots import classes, curves
 from yt8m_exp.plots.style import DOTS_PER_INCH
 
@@ -14,7 +17,7 @@ from yt8m_exp.plots.style import DOTS_PER_INCH
 def log_evaluation(
     client: MlflowClient,
     run_id: str,
-    metrics: Any,
+    ranked: Ranked,
     names: Sequence[str],
     *,
     frequency: Any | None = None,
@@ -24,18 +27,20 @@ def log_evaluation(
     Args:
         client: a client of the tracking store.
         run_id: the run.
-        metrics: what a pass over labelled videos measured: `ap`, `positives`, `curve`, `gap`.
+        ranked: what a pass over labelled videos gathered.
         names: the names of the classes.
         frequency: videos of each class in training, (C,); None takes those of the evaluation.
     """
-    table = classes.class_table(metrics.ap, metrics.positives, names, min_positives=5)
-    curve = metrics.curve
+    table = classes.class_table(ranked.ap, ranked.positives, names, min_positives=5)
+    curve = ranked.curve
     drawn = {
         "precision_recall": curves.precision_recall(
-            curve.precision, curve.recall, curve.threshold, gap=metrics.gap
+            curve.precision, curve.recall, curve.threshold, gap=ranked.gap
         ),
         "ap_by_frequency": classes.ap_by_frequency(
-            metrics.ap, metrics.positives if frequency is None else frequency
+            ranked.ap,
+            ranked.positives if frequency is None else frequency,
+            of="evaluation" if frequency is None else "training",
         ),
         "classes": classes.class_chart(table),
     }
@@ -54,36 +59,40 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
     """
     points = {
         key: sorted((m.step, m.value) for m in client.get_metric_history(run_id, key))
-        for key in ("val/gap", "val/loss", "train/loss")
+        for key in (GAP.name, LOSS.name, "train/loss")
     }
     drawn: Mapping[str, Figure] = {
-        "gap": curves.gap_curve(points["val/gap"], best=best),
-        "loss": curves.loss_curve(points["train/loss"], points["val/loss"]),
+        "gap": curves.gap_curve(points[GAP.name], best=best, label=GAP.title),
+        "loss": curves.loss_curve(points["train/loss"], points[LOSS.name]),
     }
     log_figures(client, run_id, drawn)
 
 
 def note(
-    model: str, values: Mapping[str, float], trained: int, measured: int, model_uri: str
+    model: str, values: Mapping[str, float | None], trained: int, measured: int, model_uri: str
 ) -> str:
     """Returns the description of a training run, in Markdown, for its page.
 
     Args:
         model: the model's name.
-        values: metrics of the best model by name.
+        values: metrics of the best model by key.
         trained: videos it was trained on.
         measured: videos it was measured on.
         model_uri: the best model.
     """
-    names = {"gap": "GAP@20", "hit_at_1": "Hit@1", "perr": "PERR", "map": "mAP", "loss": "loss"}
-    head = " | ".join(names[key] for key in values)
-    row = " | ".join(f"{value:.4f}" for value in values.values())
+    listed = [metric for metric in metrics.TABLE if metric.key in values]
+    head = " | ".join(metric.title for metric in listed)
+    row = " | ".join(_number(values[metric.key]) for metric in listed)
     return (
         f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:\n\n"
-        f"| {head} |\n|{'---|' * len(values)}\n| {row} |\n\n"
+        f"| {head} |\n|{'---|' * len(listed)}\n| {row} |\n\n"
         f'The model: `mlflow.pyfunc.load_model("{model_uri}")`. Curves are over examples seen; '
         "figures and tables are among the artifacts."
     )
+
+
+def _number(value: float | None) -> str:
+    return metrics.NO_NUMBER if value is None else f"{value:.4f}"
 
 
 def log_figures(

@@ -13,6 +13,7 @@ from mlflow import MlflowClient, entities
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
 from yt8m_exp.tracking.writer import MetricWriter
 
@@ -70,8 +71,8 @@ def open_run(
         system_metrics: Whether to sample processor, memory, disk, network and GPUs.
 
     Raises:
-        ValueError: The run to resume, or the experiment, does not exist or is deleted.
-        RuntimeError: Another process holds the run.
+        InputError: The run to resume, or the experiment, does not exist or is deleted.
+        OutsideError: Another process holds the run.
         MlflowException: The tracking store cannot be reached.
     """
     with ExitStack() as stack:
@@ -132,12 +133,12 @@ def _existing(client: MlflowClient, run_id: str) -> entities.Run:
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        raise ValueError(
+        raise InputError(
             f"A run must exist to be continued, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
         ) from error
     if found.info.lifecycle_stage == "deleted":
-        raise ValueError(
+        raise InputError(
             f"A run that is continued must not be deleted, but '{run_id}' is. "
             f"Restore it: mlflow runs restore --run-id {run_id}"
         )

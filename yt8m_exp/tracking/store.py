@@ -17,6 +17,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
 from sqlalchemy import make_url
 
+from yt8m_exp.spec import InputError
+
 logger = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -80,7 +82,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         name: The experiment's name.
 
     Raises:
-        ValueError: The experiment is deleted.
+        InputError: The experiment is deleted.
     """
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -91,7 +93,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
                 raise
             return experiment_id(client, name)
     if found.lifecycle_stage == "deleted":
-        raise ValueError(
+        raise InputError(
             f"The experiment '{name}' is deleted. Choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )

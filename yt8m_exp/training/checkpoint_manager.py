@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.training import checkpoints
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.learner import Learner
@@ -39,7 +40,7 @@ class CheckpointManager:
         """Writes a checkpoint, after the model if it is the best so far.
 
         Raises:
-            FloatingPointError: a weight is not finite. Nothing is written of such a state.
+            NotFiniteError: a weight is not finite. Nothing is written of such a state.
             OSError: a file cannot be written, as on a full disk. Older ones are unchanged.
         """
         self.learner.require_finite()
@@ -58,14 +59,14 @@ class CheckpointManager:
         """Restores the last checkpoint; returns a fresh state where there is none.
 
         Raises:
-            ValueError: the checkpoint is damaged, or belongs to another model or other data.
+            InputError: the checkpoint is damaged, or belongs to another model or other data.
         """
         found = checkpoints.find(self.folder)
         if not found:
             return TrainState()
         facts = self.learner.restore(found[-1])
         if facts["data"] != self.data:
-            raise ValueError(
+            raise InputError(
                 f"A run must go on with the data it began with ({facts['data']}), but the shards "
                 f"now have the digest {self.data}. Give the same shards, or start a new run."
             )

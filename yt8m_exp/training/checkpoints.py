@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from yt8m_exp.spec import InputError, OutsideError
+
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
 KEEP = 2
 
@@ -41,7 +43,7 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OSError(
+        raise OutsideError(
             error.errno,
             f"The checkpoint at {examples:,} examples cannot be written ({error.strerror}). Older "
             "ones are untouched: make room, then go on with resume=<run id>",
@@ -65,7 +67,7 @@ def load(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         The variables and the state that `save` was given.
 
     Raises:
-        ValueError: the file is damaged.
+        InputError: the file is damaged.
     """
     with path.open("rb") as file:
         try:
@@ -73,6 +75,6 @@ def load(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
                 state = json.loads(arrays["state"].tobytes())
                 return [arrays[name] for name in sorted(set(arrays.files) - {"state"})], state
         except Exception as error:  # a damaged zip file raises one of a dozen kinds
-            raise ValueError(
+            raise InputError(
                 f"{path} is no whole checkpoint ({error}). Remove it to go on from the one before."
             ) from error

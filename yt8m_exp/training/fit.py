@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from yt8m_exp.evaluation import metrics
+from yt8m_exp.spec import NotFiniteError
 from yt8m_exp.training.step import Step
 
 
@@ -67,7 +69,7 @@ class TrainState:
     examples: int = 0
     best_gap: float = -math.inf
     best_examples: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
+    best_metrics: dict[str, float | None] = field(default_factory=dict)
     since_best: int = 0
     losses: float = 0.0
     steps: int = 0
@@ -80,14 +82,14 @@ class Callbacks:
     """The functions that the loop calls.
 
     Args:
-        evaluate: returns the metrics of the weights as they are, `gap` among them.
+        evaluate: returns the metrics of the weights as they are by key, `gap` among them.
         save: writes a checkpoint; takes whether the latest evaluation is the best.
         report: takes metrics by name at a number of examples seen.
         progress: takes the state after each step, and the last loss known.
         stop: whether to end training after this step, or after the evaluation just reported.
     """
 
-    evaluate: Callable[[], Mapping[str, float]]
+    evaluate: Callable[[], Mapping[str, float | None]]
     save: Callable[[TrainState, bool], None]
     report: Callable[[Mapping[str, float], int], None]
     progress: Callable[[TrainState, float | None], None] = lambda state, loss: None
@@ -116,7 +118,7 @@ def fit(
         Why it ended. A checkpoint of that state has been saved.
 
     Raises:
-        FloatingPointError: the loss is not finite. Nothing is saved of such a state.
+        NotFiniteError: the loss is not finite. Nothing is saved of such a state.
     """
     window = _Window(state)
     saved = time.monotonic()
@@ -132,10 +134,9 @@ def fit(
             callbacks.report(window.point(learning_rate), state.examples)
         if _crossed(before, state.examples, plan.evaluate_every) or finished:
             with window.aside():
-                metrics = callbacks.evaluate()
-                points = {f"val/{name}": value for name, value in metrics.items()}
-                callbacks.report(points, state.examples)
-                callbacks.save(state, _note(state, metrics))
+                values = callbacks.evaluate()
+                callbacks.report(metrics.logged(values), state.examples)
+                callbacks.save(state, _note(state, values))
             saved = time.monotonic()
             stopping = stopping or callbacks.stop()  # the report may have asked for it
         elif stopping or time.monotonic() - saved > plan.checkpoint_seconds:
@@ -152,10 +153,11 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
-def _note(state: TrainState, metrics: Mapping[str, float]) -> bool:
+def _note(state: TrainState, values: Mapping[str, float | None]) -> bool:
     """Records an evaluation in the state; tells whether it is the best so far."""
-    if metrics["gap"] > state.best_gap:
-        state.best_gap, state.best_metrics = metrics["gap"], dict(metrics)
+    gap = values[metrics.GAP.key]
+    if gap is not None and gap > state.best_gap:
+        state.best_gap, state.best_metrics = gap, dict(values)
         state.best_examples, state.since_best = state.examples, 0
         return True
     state.since_best += 1
@@ -182,7 +184,7 @@ class _Window:
         self.pending.clear()
         for value in values:
             if not math.isfinite(value):
-                raise FloatingPointError(
+                raise NotFiniteError(
                     f"The loss must be finite, but is {value} by {self.state.examples:,} examples. "
                     "Lower learning_rate, or set clip.norm; the checkpoints hold the weights from "
                     "before."
@@ -195,14 +197,14 @@ class _Window:
         """Returns the training metrics since the last point, and starts the next."""
         self.settle()
         now, seen = time.perf_counter(), self.state.examples - self.examples
-        metrics = {
+        values = {
             "train/loss": self.state.losses / self.state.steps,
             "train/examples_per_second": seen / (now - self.started),
             "learning_rate": learning_rate,
         }
         self.state.losses, self.state.steps = 0.0, 0
         self.started, self.examples = now, self.state.examples
-        return metrics
+        return values
 
     @contextmanager
     def aside(self) -> Iterator[None]:

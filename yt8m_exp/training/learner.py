@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from yt8m_exp.spec import InputError, NotFiniteError, OutsideError
 from yt8m_exp.training import checkpoints
 from yt8m_exp.training.step import averaged
 
@@ -45,13 +46,13 @@ class Learner:
         """Restores a checkpoint; returns the plain data stored with it.
 
         Raises:
-            ValueError: the checkpoint is damaged, or belongs to another model or optimizer.
+            InputError: the checkpoint is damaged, or belongs to another model or optimizer.
         """
         values, facts = checkpoints.load(path)
         variables = self._variables()
         theirs, ours = [v.shape for v in values], [tuple(v.shape) for v in variables]
         if theirs != ours or facts["optimizer"] != self.optimizer_name:
-            raise ValueError(
+            raise InputError(
                 f"A checkpoint must fit the model and the optimizer, but it holds {len(theirs)} "
                 f"variables of {facts['optimizer']} where these are {len(ours)} of "
                 f"{self.optimizer_name}, or other shapes. Resume with the configuration that the "
@@ -65,7 +66,7 @@ class Learner:
         """Copies the weights of another model with the same layers, to fine-tune it.
 
         Raises:
-            ValueError: the models differ.
+            InputError: the models differ.
         """
         theirs = {variable.path: variable for variable in model.weights}
         shapes = {path: tuple(variable.shape) for path, variable in theirs.items()}
@@ -73,7 +74,7 @@ class Learner:
         different = sorted(path for path in ours | shapes if ours.get(path) != shapes.get(path))
         if different:
             path = different[0]
-            raise ValueError(
+            raise InputError(
                 f"Training must start from a model with the same weights, but `{path}` has the "
                 f"shape {shapes.get(path)} there and {ours.get(path)} here (None: it is missing; "
                 f"{len(different)} weights differ). Configure {self.model.name} as {model.name} "
@@ -95,7 +96,7 @@ class Learner:
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise OSError(
+            raise OutsideError(
                 error.errno,
                 f"The model cannot be written ({error.strerror}). Checkpoints are untouched: make "
                 "room, then go on with resume=<run id>",
@@ -112,7 +113,7 @@ class Learner:
         """Raises FloatingPointError where training has made a weight infinite or NaN."""
         for variable in self.model.trainable_variables:
             if not np.isfinite(variable.numpy()).all():
-                raise FloatingPointError(
+                raise NotFiniteError(
                     f"The weights must be finite, but `{variable.path}` is not. Lower "
                     "learning_rate, or set clip.norm; the checkpoints hold the weights from before."
                 )

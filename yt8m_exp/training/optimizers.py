@@ -50,11 +50,11 @@ def clip(
 
     Args:
         gradients: one for each variable.
-        norm: the longest that is left as it is; None leaves all.
+        norm: the longest that is left as it is; None, 0 and below leave all.
         by: `variable` shortens each by itself (the starter code's way), `global` all by the same
             factor, so that their direction stays.
     """
-    if norm is None:
+    if norm is None or norm <= 0:
         return list(gradients)
     if by == "global":
         return tf.clip_by_global_norm(gradients, norm)[0]

@@ -19,6 +19,7 @@ from yt8m_exp import spec
 from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
 from yt8m_exp.models.heads import Head, Logistic, MixtureOfExperts
 from yt8m_exp.models.sampling import AllFrames, FrameSampler
+from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.training import starter_features
 
 Weights = Mapping[str, NDArray]
@@ -89,7 +90,7 @@ class Checkpoint(NamedTuple):
         """Returns sizes of the features by name as they are joined; see `starter_features.order`.
 
         Raises:
-            ValueError: the checkpoint is of another model, or its features are unknown.
+            InputError: the checkpoint is of another model, or its features are unknown.
         """
         found = _kinds()[self.kind]
         with self._fitting():
@@ -106,7 +107,7 @@ class Checkpoint(NamedTuple):
         weights = starter_features.reordered(self.weights, kind.rows, features)
         model = kind.build(features, classes, head=head, **settings)
         if problems := _problems(model, weights):
-            raise ValueError(self._misfit("; ".join(problems)))
+            raise InputError(self._misfit("; ".join(problems)))
         for variable in model.weights:
             variable.assign(weights[_name(variable.path)])
         return model
@@ -116,7 +117,7 @@ class Checkpoint(NamedTuple):
         try:
             yield
         except KeyError as missing:
-            raise ValueError(self._misfit(f"{missing.args[0]} is missing")) from None
+            raise InputError(self._misfit(f"{missing.args[0]} is missing")) from None
 
     def _misfit(self, problem: str) -> str:
         found = ", ".join(f"{name} {values.shape}" for name, values in self.weights.items())
@@ -144,8 +145,8 @@ def load(
             see `_kinds`.
 
     Raises:
-        FileNotFoundError: there is no checkpoint.
-        ValueError: the checkpoint is damaged, or does not fit the model or the features.
+        MissingInputError: there is no checkpoint.
+        InputError: the checkpoint is damaged, or does not fit the model or the features.
     """
     found = opened(path, kind)
     return found.model(found.order(features), options)
@@ -155,7 +156,7 @@ def opened(path: str | Path, kind: str) -> Checkpoint:
     """Reads a checkpoint of a kind of model; see `load`."""
     kinds = _kinds()
     if kind not in kinds:
-        raise ValueError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
+        raise InputError(f"`kind` must be one of {', '.join(kinds)}, but got {kind!r}.")
     return Checkpoint(Path(path), kind, _split_cells(read(path)))
 
 
@@ -163,12 +164,12 @@ def read(path: str | Path) -> Weights:
     """Reads the weights of a checkpoint by name, without those of optimizers and averages.
 
     Raises:
-        FileNotFoundError: there is no checkpoint.
-        ValueError: the checkpoint is damaged.
+        MissingInputError: there is no checkpoint.
+        InputError: the checkpoint is damaged.
     """
     prefix = tf.train.latest_checkpoint(path) if Path(path).is_dir() else str(path)
     if not prefix or not Path(f"{prefix}.index").is_file():
-        raise FileNotFoundError(
+        raise MissingInputError(
             f"No checkpoint at {str(path)!r}. Name the part before `.index`, as "
             "train/model.ckpt-1000, or a folder with a file `checkpoint`."
         )
@@ -177,7 +178,7 @@ def read(path: str | Path) -> Weights:
         names = [name for name in reader.get_variable_to_shape_map() if not LEFT.fullmatch(name)]
         return {name.removeprefix(SCOPE): reader.get_tensor(name) for name in sorted(names)}
     except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
-        raise ValueError(
+        raise InputError(
             f"{prefix}: the checkpoint cannot be read ({error}). Copy it anew."
         ) from error
 
@@ -202,7 +203,7 @@ def _head(weights: Weights) -> tuple[int, Head]:
     gates, experts = weights["gates/weights"].shape[1], weights["experts/weights"].shape[1]
     classes = gates - experts  # each class has one more gate than experts
     if classes < 1 or experts % classes:
-        raise ValueError(
+        raise InputError(
             "A mixture must have classes * (experts + 1) gates and classes * experts experts, but "
             f"the checkpoint has {gates} and {experts}."
         )
@@ -248,7 +249,7 @@ def _name(path: str) -> str:
 
 def _require_known(options: Mapping[str, Any], flags: Mapping[str, Any]) -> None:
     if not options.keys() <= flags.keys():
-        raise ValueError(f"`options` must be among {', '.join(flags)}, but got {dict(options)}.")
+        raise InputError(f"`options` must be among {', '.join(flags)}, but got {dict(options)}.")
 
 
 def _problems(model: keras.Model, weights: Weights) -> list[str]:

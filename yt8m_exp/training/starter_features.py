@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.spec import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def order(
         given: sizes by name in the checkpoint's order, where the user knows.
 
     Raises:
-        ValueError: the flags or the size tell nothing of the features.
+        InputError: the flags or the size tell nothing of the features.
     """
     flags = (path if path.is_dir() else path.parent) / FLAGS
     if given:
@@ -82,7 +83,7 @@ def _of_flags(path: Path) -> dict[str, int]:
         sizes = [int(size) for size in str(flags["feature_sizes"]).split(",")]
         return dict(zip(names, sizes, strict=True))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: expected the starter code's flags, with as many feature_names as "
             f"feature_sizes ({error}). Give features={{...}} in the order of the training."
         ) from None
@@ -93,7 +94,7 @@ def _of_size(size: int, prefix: str) -> dict[str, int]:
     for names in (["rgb", "audio"], ["rgb"], ["audio"]):
         if sum(sizes[name] for name in names) == size:
             return {prefix + name: sizes[name] for name in names}
-    raise ValueError(
+    raise InputError(
         f"Features of {spec.RGB}, {spec.AUDIO} or {spec.RGB + spec.AUDIO} values are known by "
         f"their size, but the checkpoint has {size}. Name them: features={{{prefix}rgb: {size}}}."
     )

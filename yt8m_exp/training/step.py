@@ -26,6 +26,11 @@ class Clip:
     norm: float | None = None
     by: Literal["variable", "global"] = "variable"
 
+    @property
+    def shortens(self) -> bool:
+        """Whether any gradient can be too long."""
+        return self.norm is not None and self.norm > 0
+
 
 def make(
     model: keras.Model,
@@ -65,7 +70,7 @@ def make(
         return label_loss, tape.gradient(total, weights)
 
     def apply(grads: list[tf.Tensor]) -> None:
-        if count > 1 and clip_to.norm is not None:
+        if count > 1 and clip_to.shortens:
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
         grads = clipped(grads, clip_to, groups)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tuning.expressions import Expression
 from yt8m_exp.tuning.space import Compose, Space
 
@@ -54,16 +55,16 @@ class Definition:
         """Reads the content of a study's file.
 
         Raises:
-            ValueError: a field is unknown or missing, or has a value that it cannot have.
+            InputError: a field is unknown or missing, or has a value that it cannot have.
         """
         known = {field.name: field for field in fields(cls)}
         unknown = sorted(entries.keys() - known.keys())
         if unknown:
-            raise ValueError(f"A study has no `{unknown[0]}`, only {', '.join(known)}.")
+            raise InputError(f"A study has no `{unknown[0]}`, only {', '.join(known)}.")
         needed = ("name", "overrides", "objectives", "space", "trials")
         missing = [name for name in needed if entries.get(name) is None]
         if missing:
-            raise ValueError(f"A study needs `{missing[0]}`.")
+            raise InputError(f"A study needs `{missing[0]}`.")
         lists = {name: tuple(entries.get(name) or ()) for name in ("overrides", "constraints")}
         definition = cls(**{**entries, **lists})
         definition._require_values()
@@ -82,13 +83,13 @@ class Definition:
             compose: see `space.Compose`; with the study's overrides in it.
 
         Raises:
-            ValueError: a key, a range, a condition or a constraint cannot hold.
+            InputError: a key, a range, a condition or a constraint cannot hold.
         """
         space = Space.parse(self.space, compose)
         lookup = space.lookup(space.default())
         for constraint in self.static:
             if not constraint.value(lookup):
-                raise ValueError(
+                raise InputError(
                     f"The first trial is the configuration's own, but it breaks the constraint "
                     f"`{constraint.text}`."
                 )
@@ -107,26 +108,26 @@ class Definition:
     def _require_values(self) -> None:
         for key in self.space:
             if key in COMMON or key.startswith(tuple(f"{common}." for common in COMMON)):
-                raise ValueError(
+                raise InputError(
                     f"`{key}` must be the same in all trials of a study, and cannot be varied."
                 )
         for metric, direction in self.objectives.items():
             if direction not in get_args(Direction):
-                raise ValueError(
+                raise InputError(
                     f"`{metric}` must be an objective to maximize or minimize, not {direction!r}."
                 )
         if not self.objectives:
-            raise ValueError("A study needs an objective: objectives: {val/gap: maximize}.")
+            raise InputError("A study needs an objective: objectives: {val/gap: maximize}.")
         if len(self.objectives) > 1 and self.pruner:
-            raise ValueError(
+            raise InputError(
                 "Trials are pruned by one objective, but the study has "
                 f"{', '.join(self.objectives)}. Set pruner: null."
             )
         for name, minimum in {"trials": 1, "retries": 0, "max_failures": 1}.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < minimum:
-                raise ValueError(f"`{name} >= {minimum}` must hold, but got {value!r}.")
+                raise InputError(f"`{name} >= {minimum}` must hold, but got {value!r}.")
         for name in ("hours", "trial_hours"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"`{name}` must be null or above 0, but got {value!r}.")
+                raise InputError(f"`{name}` must be null or above 0, but got {value!r}.")

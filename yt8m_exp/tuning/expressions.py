@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from yt8m_exp.spec import InputError
+
 EQUALITY = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=\s*([^=\s][^=]*)")
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -42,7 +44,7 @@ class Expression:
         text: as it was written.
 
     Raises:
-        ValueError: it is no expression, or holds something other than keys, constants, arithmetic,
+        InputError: it is no expression, or holds something other than keys, constants, arithmetic,
             comparisons, `and`, `or`, and lists.
     """
 
@@ -63,13 +65,13 @@ class Expression:
             lookup: the value of a configuration key.
 
         Raises:
-            ValueError: it cannot be computed with these values.
+            InputError: it cannot be computed with these values.
         """
         try:
             return _value(self._tree(), lookup)
         except (TypeError, ZeroDivisionError) as error:
             values = ", ".join(f"{key}={lookup(key)!r}" for key in sorted(self.keys))
-            raise ValueError(f"`{self.text}` cannot be computed with {values}: {error}.") from error
+            raise InputError(f"`{self.text}` cannot be computed with {values}: {error}.") from error
 
     def _tree(self) -> ast.expr:
         if equality := EQUALITY.fullmatch(self.text):
@@ -80,7 +82,7 @@ class Expression:
         try:
             return ast.parse(text, mode="eval").body
         except SyntaxError as error:
-            raise ValueError(
+            raise InputError(
                 f"`{self.text}` is no expression ({error.msg}). Write one as `model.head=moe`, or "
                 "as `model.units % 8 == 0`."
             ) from None
@@ -96,7 +98,7 @@ def _keys(node: ast.expr, text: str) -> set[str]:
     known |= isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
     known |= isinstance(node, ast.Compare) and {type(op) for op in node.ops} <= OPERATORS.keys()
     if not known:
-        raise ValueError(
+        raise InputError(
             f"`{text}` must be made of configuration keys, constants, arithmetic, comparisons, "
             f"`and`, `or` and lists, but holds `{ast.unparse(node)}`."
         )
@@ -108,7 +110,7 @@ def _key(node: ast.expr, text: str) -> str:
         return node.id
     if isinstance(node, ast.Attribute):
         return f"{_key(node.value, text)}.{node.attr}"
-    raise ValueError(f"`{text}`: `{ast.unparse(node)}` is no configuration key.")
+    raise InputError(f"`{text}`: `{ast.unparse(node)}` is no configuration key.")
 
 
 def _value(node: ast.expr, lookup: Lookup) -> Any:

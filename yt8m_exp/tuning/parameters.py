@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from optuna import Trial
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tuning.expressions import Expression, Lookup
 
 FIELDS = {
@@ -44,10 +45,10 @@ class Parameter:
         """Reads an entry of a study's `space`.
 
         Raises:
-            ValueError: a field is unknown, missing or not allowed, or the range is empty.
+            InputError: a field is unknown, missing or not allowed, or the range is empty.
         """
         if not isinstance(entry, Mapping) or entry.get("type") not in FIELDS:
-            raise ValueError(
+            raise InputError(
                 f"`{key}` must have a `type` of {', '.join(FIELDS)}, but is {entry!r}. Write "
                 f"{key}: {{type: float, low: 0.0, high: 0.5}}."
             )
@@ -84,14 +85,14 @@ class Parameter:
         return self.when is None or bool(self.when.value(lookup))
 
     def require_range(self, lookup: Lookup) -> None:
-        """Raises ValueError where nothing lies in the range."""
+        """Raises InputError where nothing lies in the range."""
         if self.type == "categorical":
             return
         low, high = self.ends(lookup)
         if not low <= high:
-            raise ValueError(f"`{self.key}`: low <= high must hold, but got {low} and {high}.")
+            raise InputError(f"`{self.key}`: low <= high must hold, but got {low} and {high}.")
         if self.log and low <= 0:
-            raise ValueError(f"`{self.key}`: a log range must begin above 0, but got low={low}.")
+            raise InputError(f"`{self.key}`: a log range must begin above 0, but got low={low}.")
 
     def holds(self, value: Any, lookup: Lookup) -> bool:
         """Tells whether a value lies in its range or among its choices."""
@@ -133,16 +134,16 @@ def _nothing(key: str) -> None:
 def _require_fields(key: str, kind: str, fields: Mapping[str, Any]) -> None:
     unknown = sorted(fields.keys() - FIELDS[kind])
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"`{key}`: a {kind} has no `{unknown[0]}`, only {', '.join(sorted(FIELDS[kind]))}."
         )
     needed = {"choices"} if kind == "categorical" else {"low", "high"}
     missing = sorted(needed - fields.keys())
     if missing:
-        raise ValueError(f"`{key}`: a {kind} needs `{missing[0]}`.")
+        raise InputError(f"`{key}`: a {kind} needs `{missing[0]}`.")
     if kind == "categorical" and not (isinstance(fields["choices"], list) and fields["choices"]):
-        raise ValueError(
+        raise InputError(
             f"`{key}`: `choices` must be a list of values, but is {fields['choices']!r}."
         )
     if fields.get("log") and fields.get("step") is not None:
-        raise ValueError(f"`{key}` must have `log` or `step`, not both.")
+        raise InputError(f"`{key}` must have `log` or `step`, not both.")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from yt8m_exp.spec import InputError
+
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -20,14 +22,14 @@ def slot_environments(
         megabytes: the memory of a trial; trials that share a GPU must have it.
 
     Raises:
-        ValueError: there is no slot, or trials share a GPU's memory without a limit.
+        InputError: there is no slot, or trials share a GPU's memory without a limit.
     """
     gpus = [str(device) for device in (visible_gpus() if devices is None else devices)]
     count = slots if slots is not None else max(len(gpus), 1)
     if count < 1:
-        raise ValueError(f"`slots >= 1` must hold, but got slots={count}.")
+        raise InputError(f"`slots >= 1` must hold, but got slots={count}.")
     if gpus and count > len(gpus) and not megabytes:
-        raise ValueError(
+        raise InputError(
             f"{count} slots on {len(gpus)} GPUs share them, and the first trial would take all of "
             "its GPU's memory. Set launcher.megabytes, what each may have."
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna import Trial
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.tuning.expressions import Lookup
 from yt8m_exp.tuning.parameters import Parameter
 
@@ -36,12 +37,12 @@ class Space:
         """Reads a study's `space`, and refuses one that no trial could use.
 
         Raises:
-            ValueError: a key is not in the configuration, a range is empty, or a condition can
+            InputError: a key is not in the configuration, a range is empty, or a condition can
                 never hold.
         """
         parameters = tuple(Parameter.parse(key, entry) for key, entry in entries.items())
         if not parameters:
-            raise ValueError("A study must vary something, but its `space` is empty.")
+            raise InputError("A study must vary something, but its `space` is empty.")
         space = cls(parameters, compose)
         space._require_order()
         space._require_valid()
@@ -55,13 +56,13 @@ class Space:
         """Returns the values that the configuration has without the study.
 
         Raises:
-            ValueError: one of them is not in the space.
+            InputError: one of them is not in the space.
         """
 
         def value(parameter: Parameter, lookup: Lookup) -> Any:
             default = lookup(parameter.key)
             if not parameter.holds(default, lookup):
-                raise ValueError(
+                raise InputError(
                     f"The first trial is the configuration's own, so the space must hold it, but "
                     f"`{parameter.key}` is {default!r} by default. Widen its range, or set another "
                     "default in the study's `overrides`."
@@ -78,7 +79,7 @@ class Space:
                 return params[key]
             settings = self._settings(params)
             if key not in settings:
-                raise ValueError(
+                raise InputError(
                     f"`{key}` is no key of the configuration. {_closest(key, settings)}"
                 )
             return settings[key]
@@ -113,7 +114,7 @@ class Space:
         for parameter in self.parameters:
             late = sorted((parameter.references & keys) - seen)
             if late:
-                raise ValueError(
+                raise InputError(
                     f"`{parameter.key}` depends on `{late[0]}`, which must stand before it in the "
                     "space."
                 )
@@ -127,11 +128,11 @@ class Space:
             for key in params:
                 never.pop(key, None)
                 if key not in settings:
-                    raise ValueError(
+                    raise InputError(
                         f"`{key}` is no key of the configuration. {_closest(key, settings)}"
                     )
         for key, when in never.items():
-            raise ValueError(
+            raise InputError(
                 f"`{key}` would never be varied: `{when and when.text}` holds nowhere in the space."
             )
 
@@ -140,7 +141,7 @@ class Space:
         switching = [parameter for parameter in self.parameters if parameter.key in switches]
         count = math.prod(len(p.choices) if p.choices else 2 for p in switching)
         if count > MAX_CORNERS:
-            raise ValueError(
+            raise InputError(
                 f"At most {MAX_CORNERS} combinations of parameters that others depend on can be "
                 f"checked, but these have {count}. Vary fewer of them in one study."
             )

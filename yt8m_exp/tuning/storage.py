@@ -13,6 +13,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, NullPool, create_engine, inspect
 
+from yt8m_exp.spec import InputError
+
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
 POLL_SECONDS = 0.01
 SCHEMA = "the tables of Optuna"
@@ -45,7 +47,7 @@ def open_storage(url: str) -> Storage:
         url: a file, or `postgresql+psycopg://user@host/database`.
 
     Raises:
-        ValueError: it is another kind of URL, or the database belongs to another program.
+        InputError: it is another kind of URL, or the database belongs to another program.
         ImportError: PostgreSQL's driver is not installed.
     """
     if url.startswith("postgresql"):
@@ -55,7 +57,7 @@ def open_storage(url: str) -> Storage:
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
     if "://" in url:
-        raise ValueError(
+        raise InputError(
             f"`storage` must be a file for Optuna's journal or a postgresql URL, but got '{url}'. "
             "SQLite does not support several drivers at a time."
         )
@@ -86,7 +88,7 @@ def _journal(path: Path) -> JournalStorage:
         lock.release()
 
 
-class BadLine(ValueError):
+class BadLine(InputError):
     """A line of a journal that Optuna cannot go beyond."""
 
     def __init__(self, path: Path, line: int, reason: str):
@@ -120,7 +122,7 @@ def _require_own(engine: Engine) -> None:
     # (mlflow/mlflow#3374, open in 3.17).
     tables = inspect(engine).get_table_names()
     if "alembic_version" in tables and "version_info" not in tables:
-        raise ValueError(
+        raise InputError(
             f"`storage` must be a database for Optuna alone, but {engine.url!r} has tables of "
             f"another program: {', '.join(sorted(tables)[:4])}, ... Make one with `createdb`."
         )

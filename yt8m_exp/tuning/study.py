@@ -12,6 +12,7 @@ from optuna import Trial
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.tracking.trials import Outcome
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.leases import Leases
@@ -47,7 +48,7 @@ def open_study(
         accept_changes: whether to continue a study whose definition or data have changed.
 
     Raises:
-        ValueError: the existing study has another definition or other data.
+        InputError: the existing study has another definition or other data.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with storage.claiming(definition.name):
@@ -100,7 +101,7 @@ class Trials:
         """Takes a trial for this driver; None where enough trials are finished or running.
 
         Raises:
-            RuntimeError: nearly no parameters of the space satisfy the constraints.
+            OutsideError: nearly no parameters of the space satisfy the constraints.
         """
         with self._storage.claiming(self.study.study_name):
             self.release_abandoned()
@@ -109,7 +110,7 @@ class Trials:
             if len(taken) >= self.total:
                 return None
             if sum(is_infeasible(t) for t in trials) >= MAX_INFEASIBLE:
-                raise RuntimeError(
+                raise OutsideError(
                     f"{MAX_INFEASIBLE} proposals broke a constraint of the study. Narrow its "
                     "space to what the constraints allow."
                 )
@@ -228,7 +229,7 @@ def is_infeasible(trial: FrozenTrial) -> bool:
 def _require_same(name: str, before: Mapping[str, Any], now: Mapping[str, str]) -> None:
     for part, what in {"definition": "space, overrides or constraints", "data": "data"}.items():
         if before.get(part) != now[part]:
-            raise ValueError(
+            raise InputError(
                 f"The study '{name}' must go on with the {what} it began with, {before.get(part)}, "
                 f"but now has {now[part]}. Give the study another name, or set "
                 "accept_changes=true to mix them."

@@ -1,4 +1,4 @@
-"""Judges a challenger: what is measured of it and of the champion, and what the gate says."""
+"""The contest of a challenger with the champion: what is measured of both, what the gate says."""
 
 import logging
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Manifest
+from yt8m_exp.evaluation import metrics
+from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
 from yt8m_exp.plots import document
 from yt8m_exp.registry import eligibility, gate, measure, report
@@ -51,7 +53,7 @@ class Verdict:
         if not self.passed:
             return " ".join(check.sentence for check in self.checks if not check.passed)
         if self.comparison is None:
-            gap = self.measured["challenger"].metrics.gap
+            gap = self.measured["challenger"].ranked.gap
             return f"The first champion, with a GAP of {gap:.4f}."
         low, high = self.comparison.interval
         return (
@@ -60,7 +62,7 @@ class Verdict:
         )
 
 
-def judge(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int | None) -> Verdict:
+def hold(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int | None) -> Verdict:
     """Checks what can be checked, then lets both models predict the same shards.
 
     Args:
@@ -83,7 +85,7 @@ def judge(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int
         logger.info("Drawing %d times from %d videos", policy.resamples, manifest.records)
         comparison = gate.compare(measured["challenger"], measured["champion"], policy)
     names = models["challenger"].tagger.names.tolist()
-    checks += gate.judge(measured["challenger"], comparison, policy, names)
+    checks += gate.check(measured["challenger"], comparison, policy, names)
     return _told(Verdict(checks, measured, comparison))
 
 
@@ -111,8 +113,9 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
         models: see `Models`.
     """
     facts = {side: decision.evidence[side] for side in models}
+    table = {metric.key: metric for metric in metrics.on_versions()}
     numbers = {
-        f"{side}/{key}": value
+        f"{side}/{table[key].name if key in table else key}": value
         for side, values in facts.items()
         for key, value in values.items()
         if isinstance(value, int | float)
@@ -125,10 +128,13 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
     figures = {title: document.png(figure) for title, figure in _figures(verdict, names).items()}
     checks = sorted(verdict.checks, key=lambda check: check.passed)
     columns = {
-        side: {key.replace("_", " "): _shown(value) for key, value in values.items()}
+        side: {
+            table[key].title if key in table else key.replace("_", " "): _shown(value)
+            for key, value in values.items()
+        }
         for side, values in facts.items()
     }
-    page = report.render(name, decision, checks, columns, figures)
+    page = report.render(name, decision, checks, columns, figures, better=_better(facts))
     run.client.log_text(run.id, page, "report.html")
     run.client.log_text(run.id, decision.to_json(), "record.json")
 
@@ -184,15 +190,16 @@ def _facts(model: Loaded, manifest: Manifest, verdict: Verdict, side: str) -> di
     if side in verdict.measured:
         measured = verdict.measured[side]
         latency = round(measured.latency_milliseconds, 2)
-        facts |= measured.metrics.values() | {"latency_milliseconds": latency}
+        found = metrics.values(Evaluation(measured.ranked), metrics.on_versions())
+        facts |= found | {"latency_milliseconds": latency}
     return facts
 
 
 def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
     if not verdict.measured:
         return {}
-    metrics = {side: measured.metrics for side, measured in reversed(verdict.measured.items())}
-    lines = [(side, m.curve.recall, m.curve.precision, m.gap) for side, m in metrics.items()]
+    ranked = {side: measured.ranked for side, measured in reversed(verdict.measured.items())}
+    lines = [(side, r.curve.recall, r.curve.precision, r.gap) for side, r in ranked.items()]
     figures = {"Precision and recall": drawn.precision_recall(lines)}
     if found := verdict.comparison:
         figures["Gain"] = drawn.gain(found.draws.gap, found.gain, found.interval)
@@ -200,10 +207,23 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
             figures["Classes"] = drawn.by_class(
                 found.ap_gain,
                 found.ap_bound,
-                metrics["champion"].positives[found.classes],
+                ranked["champion"].positives[found.classes],
                 [f"{names[i]} ({i})".strip() for i in found.classes],
             )
     return figures
+
+
+def _better(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Returns which of two models is the better one by each metric, by its title."""
+    if "champion" not in facts:
+        return {}
+    found = {}
+    for metric in metrics.on_versions():
+        ours, theirs = (facts[side].get(metric.key) for side in ("challenger", "champion"))
+        if ours is not None and theirs is not None and ours != theirs:
+            won = (ours > theirs) == metric.higher_is_better
+            found[metric.title] = "challenger" if won else "champion"
+    return found
 
 
 def _shown(value: Any) -> str:

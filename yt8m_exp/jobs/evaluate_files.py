@@ -1,0 +1,105 @@
+"""Scores files of predictions against labels: of videos or of segments, without a model."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from yt8m_exp import spec
+from yt8m_exp.data import vocabulary
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.records import Schema
+from yt8m_exp.data.shards import Manifest
+from yt8m_exp.evaluation import files, segments
+from yt8m_exp.evaluation.metrics import Evaluation
+from yt8m_exp.serving.predictions import read_predictions
+from yt8m_exp.serving.segment_files import read_ratings, read_segments
+from yt8m_exp.spec import InputError
+from yt8m_exp.tracking import datasets
+
+logger = logging.getLogger(__name__)
+
+VOCABULARY = "sample/vocabulary.csv"
+SENTENCES = {
+    "missing": "Labelled, but not in the file, so nothing of them counts as predicted",
+    "unknown": "In the file, but not labelled, so left out",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What scoring a file has found.
+
+    Attributes:
+        found: The metrics that a file can have.
+        counts: Of videos or segments, by name.
+        manifest: The shards that held the labels; None where a CSV did.
+        names: Of the classes.
+    """
+
+    found: Evaluation
+    counts: Mapping[str, int]
+    manifest: Manifest | None
+    names: Sequence[str]
+
+
+def score(cfg: Mapping[str, Any]) -> Scored:
+    """Scores `predictions` or `segment_predictions` of `conf/eval.yaml`.
+
+    Raises:
+        InputError: A file is of another format, or holds nothing that is labelled.
+        MissingInputError: There is no such file, or a pattern matches no shard.
+    """
+    if cfg["shards"] is not None and cfg["labels"] is not None:
+        raise InputError("Either shards or labels must be given, but got both.")
+    return _score_segments(cfg) if cfg["segment_predictions"] else _score_videos(cfg)
+
+
+def _score_videos(cfg: Mapping[str, Any]) -> Scored:
+    manifest = None
+    if cfg["labels"]:
+        labels = files.read_labels(cfg["labels"])
+    else:
+        # Both levels hold ids and labels in the same place, so no features need to be known.
+        manifest = _checked(cfg, Schema({}, cfg["classes"]))
+        labels = files.gather_labels(ordered_batches(manifest))
+    logger.info("Scoring %s against %s videos", cfg["predictions"], f"{len(labels):,}")
+    scored = files.score_predictions(
+        read_predictions(cfg["predictions"]),
+        labels,
+        cfg["classes"],
+        top_k=cfg["top_k"],
+        top_n=cfg["top_n"],
+    )
+    counts = {"missing": scored.missing, "unknown": scored.unknown}
+    for name, count in counts.items():
+        if count:
+            logger.warning("%s: %s videos", SENTENCES[name], f"{count:,}")
+    words = VOCABULARY if cfg["classes"] == spec.CLASSES else None
+    names = vocabulary.read(words, cfg["classes"]).names
+    return Scored(Evaluation(scored.ranked), counts, manifest, names)
+
+
+def _score_segments(cfg: Mapping[str, Any]) -> Scored:
+    manifest = None
+    if cfg["labels"]:
+        ratings = read_ratings(cfg["labels"])
+    elif cfg["shards"]:
+        manifest = _checked(cfg, Schema({"rgb": spec.RGB}, cfg["classes"], "segment"))
+        ratings = segments.gather_ratings(ordered_batches(manifest))
+    else:
+        raise InputError(
+            "shards or labels must be given with segment_predictions: shards of 2019 whose "
+            "segments people rated, or their ratings. The sample has none."
+        )
+    lists = list(read_segments(cfg["segment_predictions"]))
+    found = segments.evaluate_lists(lists, ratings, n=cfg["segments_listed"])
+    known = sum(bool(ratings.get(class_id)) for class_id, _ in lists)
+    if not known:
+        raise InputError(f"None of the {len(lists)} classes of the file was rated in any segment.")
+    counts = {"classes_listed": len(lists), "classes_rated": known}
+    return Scored(Evaluation(segments=found), counts, manifest, ())
+
+
+def _checked(cfg: Mapping[str, Any], schema: Schema) -> Manifest:
+    return datasets.checked(cfg["shards"], schema, on_bad_record=cfg["on_bad_record"])
