@@ -17,7 +17,8 @@ OWNERS = (top_k, loss_values, lines)
 
 def test_nothing_is_left_to_be_compiled_by_real_work(tmp_path):
     """A type of array that `calls` has not would be compiled within a measured span."""
-    calls = [*compiled.calls("frame"), *(call for owner in OWNERS for call in owner.calls())]
+    calls = [*compiled.calls("frame")]
+    calls += [call for owner in OWNERS for call in owner.calls()]
     warming.warm(calls)
     loops = {loop for loop, _ in calls}
     before = {loop: list(loop.signatures) for loop in loops}

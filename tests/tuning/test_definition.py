@@ -22,12 +22,12 @@ GOOD = {
 }
 
 
-def compose(overrides, params):
+def settings(overrides, params):
     return compose.settings("train", [*overrides, *(override(*item) for item in params.items())])
 
 
 def searched(definition):
-    return definition.search_space(partial(compose, definition.overrides))
+    return definition.search_space(partial(settings, definition.overrides))
 
 
 def parse(**changes):

@@ -112,4 +112,4 @@ def _cross_entropy_sum(labels, predictions, epsilon):  # type: ignore[no-untyped
 def calls() -> list[Call]:
     """Returns a call of the loop for TensorFlow's arrays, not to be written to; see `warming`."""
     predictions = np.frombuffer(bytes(4), np.float32).reshape(1, 1)
-    return [(_cross_entropy, (np.full((1, 1), -1, np.int32), predictions, np.float32(1)))]
+    return [(_cross_entropy_sum, (np.full((1, 1), -1, np.int32), predictions, np.float32(1)))]
