@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from yt8m_exp import spec
-from yt8m_exp.data import compiled, wire
+from yt8m_exp.data import compiled, framing, wire
 from yt8m_exp.data.videos import Frames, Videos
 from yt8m_exp.data.warming import Call
 
@@ -220,6 +220,7 @@ def calls() -> list[Call]:
     raw = values.view(np.uint8).reshape(-1)
     return [
         *compiled.calls("frame"),
+        *framing.calls(),
         (_describe, (values, sums, flags, flags)),
         (_add_rows, (values, flags, sums, sums)),
         (_hash_rows, (raw, wire.as_words(raw), 4, hashes)),
