@@ -18,6 +18,7 @@ from yt8m_exp.data import shards, vocabulary, warming
 from yt8m_exp.data.doctor import detection, examination, release, statistics, survey
 from yt8m_exp.data.doctor.examination import Examination, Labels
 from yt8m_exp.data.doctor.findings import KINDS, Finding
+from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.plots import checkup, document
@@ -31,6 +32,8 @@ from yt8m_exp.tracking.runs import Run
 logger = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
+FEWEST = 10
+"""Videos without which a feature is not drawn."""
 LISTED = 1000
 """Numbers of records that findings.json lists of a problem and a shard."""
 
@@ -115,32 +118,37 @@ def _findings(sets: Mapping[str, Survey]) -> list[Finding]:
 def _log(
     cfg: DictConfig, tracked: Run, sets: Mapping[str, Survey], findings: Sequence[Finding]
 ) -> None:
-    """Logs metrics, figures, the page, and every finding."""
-    first = sets["shards"]
-    counts = survey.counts(findings)
+    """Logs metrics, the page with figures, and every finding."""
+    found, counts = sets["shards"], survey.counts(findings)
     tracked.writer.log({f"problems/{kind}": count for kind, count in counts.items()}, 0)
-    comparisons = list(release.compare(first.features, first.labels_per_row))
+    comparisons = list(release.compare(found.features, found.labels_per_video))
+    classes = release.compare_classes(found.class_counts, cfg.vocabulary)
     page = checkup.render(
         "Check of shards",
         _verdict(counts),
         sets,
         findings,
         comparisons,
-        {title: document.png(figure) for title, figure in _figures(cfg, first).items()},
+        {title: document.png(figure) for title, figure in _figures(cfg, found, classes).items()},
     )
     tracked.client.log_text(tracked.id, page, "report.html")
-    details = {"problems": counts, "findings": [_detail(finding) for finding in findings]}
-    details["release"] = [row._asdict() | {"differs": row.differs} for row in comparisons]
+    details = {
+        "problems": counts,
+        "findings": [_detail(finding) for finding in findings],
+        "release": [row._asdict() | {"differs": row.differs} for row in comparisons],
+        "classes": classes.listed() if classes else [],
+    }
     tracked.client.log_dict(tracked.id, details, "findings.json")
-    tracked.client.set_tag(
-        tracked.id, "mlflow.note.content", f"{_verdict(counts)} See `report.html`."
-    )
+    note = f"{_verdict(counts)} Among the artifacts: `report.html`, with figures."
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
 
 
-def _figures(cfg: DictConfig, found: Survey) -> dict[str, Figure]:
+def _figures(cfg: DictConfig, found: Survey, classes: Classes | None) -> dict[str, Figure]:
     """Returns figures by title."""
     figures: dict[str, Figure] = {}
-    for name, feature in sorted(found.features.items(), reverse=True):  # rgb first
+    for name, feature in found.features.items():
+        if feature.count < FEWEST:
+            continue
         known = release.FEATURES.get(name, release.Known())
         figures[f"Lengths of {name}"] = drawn.norms(
             feature.norms, feature.fake_norms, statistics.NORM_STEP, known=known.norms
@@ -148,15 +156,13 @@ def _figures(cfg: DictConfig, found: Survey) -> dict[str, Figure]:
         figures[f"Deviations of {name}"] = drawn.deviations(feature.deviations(), known.deviations)
     if found.frames_per_video.any():
         figures["Frames of a video"] = drawn.frames(found.frames_per_video)
-    if found.labels_per_row[1:].any():
-        figures["Labels of a video"] = drawn.labels(found.labels_per_row)
-    counts = found.class_counts.get(spec.CLASSES)
-    trained = release.train_videos(cfg.vocabulary)
-    if trained is not None and counts is not None and counts.any():
+    if found.labels_per_video[1:].any():
+        figures["Labels of a video"] = drawn.labels(found.labels_per_video)
+    if classes:
         words = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names
-        expected = trained * (counts.sum() / trained.sum())
-        odd = release.odd_classes(counts, expected)
-        figures["Videos of each class"] = drawn.frequencies(counts, expected, odd, words)
+        figures["Videos of each class"] = drawn.frequencies(
+            classes.counts, classes.expected, classes.odd, words
+        )
     return figures
 
 

@@ -1,10 +1,17 @@
 import numpy as np
+import pytest
 
 from tests.data.doctor.shards import released
 from yt8m_exp import spec
 from yt8m_exp.data.doctor import release, survey
 from yt8m_exp.data.doctor.examination import examine_all
-from yt8m_exp.data.doctor.release import Comparison, compare, odd_classes, train_videos
+from yt8m_exp.data.doctor.release import (
+    Comparison,
+    compare,
+    compare_classes,
+    odd_classes,
+    train_videos,
+)
 
 
 def found(folder):
@@ -13,14 +20,14 @@ def found(folder):
 
 def test_other_shards_of_the_release_are_alike():
     whole = found("v1")  # of 2017
-    rows = list(compare(whole.features, whole.labels_per_row))
+    rows = list(compare(whole.features, whole.labels_per_video))
     assert len(rows) == 7
     assert not [row.name for row in rows if row.differs]
 
 
 def test_the_real_half_of_the_test_split_is_not_judged():
     whole = found("test")
-    assert list(compare(whole.features, whole.labels_per_row)) == []  # 144 videos are too few
+    assert list(compare(whole.features, whole.labels_per_video)) == []  # 144 videos are too few
 
 
 def test_features_without_whitening_differ():
@@ -34,7 +41,7 @@ def test_features_without_whitening_differ():
         feature.norms,
         feature.norms,
     )
-    rows = compare({"mean_rgb": joined}, whole.labels_per_row)
+    rows = compare({"mean_rgb": joined}, whole.labels_per_video)
     assert [row.name for row in rows if row.differs] == [
         "deviation of mean_rgb, first eighth",
         "deviation of mean_rgb, last eighth",
@@ -64,3 +71,14 @@ def test_classes_are_odd_where_chance_is_too_little():
     expected = np.array([100.0, 100, 100, 4, 0.1, 1000])
     counts = np.array([110, 20, 300, 9, 1, 1900])
     assert odd_classes(counts, expected).tolist() == [1, 2]
+
+
+def test_frequencies_of_classes_are_compared_at_the_same_number_of_labels():
+    trained = train_videos("sample/vocabulary.csv")
+    counts = trained // 100
+    counts[7] *= 3
+    found = compare_classes({spec.CLASSES: counts}, "sample/vocabulary.csv")
+    assert found.expected.sum() == pytest.approx(counts.sum())
+    assert [row["class_id"] for row in found.listed()] == [7]
+    assert compare_classes({spec.CLASSES: counts * 0}, "sample/vocabulary.csv") is None
+    assert compare_classes({spec.CLASSES_2017: counts}, "sample/vocabulary.csv") is None

@@ -79,7 +79,7 @@ def test_a_survey_counts_labels_frames_and_classes(tmp_path):
     )
     assert found.videos == 4
     assert np.flatnonzero(found.frames_per_video).tolist() == [1, 3, 5]
-    assert found.labels_per_row.tolist() == [0, 3, 0, 1]
+    assert found.labels_per_video.tolist() == [0, 3, 0, 1]
     counts = found.class_counts[spec.CLASSES]
     assert {n: counts[n] for n in np.flatnonzero(counts)} == {0: 1, 1: 1, 3: 1, 8: 1, 9: 1}
 
@@ -89,6 +89,7 @@ def test_of_segments_the_rated_ones_have_labels_and_the_videos_features(tmp_path
     ratings = {name: [(0, 3, True), (0, 4, False), (5, 3, True)], other: [(10, 7, True)]}
     found = survey.survey([examine(write(tmp_path / "a", ratings))])
     assert found.levels == {"segment": 1}
+    assert not found.labels_per_video.size
     assert found.videos == 3
     assert told(found.findings) == [("unlabelled", "a", [2])]
     counts = found.class_counts[spec.CLASSES]

@@ -60,9 +60,9 @@ class Comparison(NamedTuple):
         return not 1 / (1 + self.tolerance) <= self.measured / self.known <= 1 + self.tolerance
 
 
-def compare(features: Mapping[str, Feature], labels_per_row: np.ndarray) -> Iterator[Comparison]:
+def compare(features: Mapping[str, Feature], labels_per_video: np.ndarray) -> Iterator[Comparison]:
     """Yields what can be compared with the release, where there are enough videos."""
-    for name, feature in sorted(features.items(), reverse=True):
+    for name, feature in features.items():
         if name not in FEATURES or feature.count < FEWEST:
             continue
         known = FEATURES[name]
@@ -76,10 +76,55 @@ def compare(features: Mapping[str, Feature], labels_per_row: np.ndarray) -> Iter
         yield Comparison(
             f"deviation of {name}, last eighth", eighths[-1], known.deviations[-1], 0.15
         )
-    labelled = labels_per_row[1:]
+    labelled = labels_per_video[1:]
     if labelled.sum() >= FEWEST:
-        mean = float(labelled @ np.arange(1, len(labels_per_row)) / labelled.sum())
+        mean = float(labelled @ np.arange(1, len(labels_per_video)) / labelled.sum())
         yield Comparison("labels of a labelled video", mean, LABELS_PER_VIDEO, 0.15)
+
+
+class Classes(NamedTuple):
+    """How many videos have each class of 2018, (C,) each.
+
+    Attributes:
+        counts: of the shards.
+        expected: of the release, if it had as many labels.
+        odd: the classes that are at least twice too frequent or too rare, by no chance.
+    """
+
+    counts: np.ndarray
+    expected: np.ndarray
+    odd: np.ndarray
+
+    def listed(self) -> list[dict[str, float]]:
+        """Returns the odd classes, the furthest first, as plain data."""
+        far = np.argsort(-np.abs(self.counts - self.expected)[self.odd], kind="stable")
+        return [
+            {
+                "class_id": int(place),
+                "videos": int(self.counts[place]),
+                "expected": round(float(self.expected[place]), 1),
+            }
+            for place in self.odd[far]
+        ]
+
+
+def compare_classes(
+    class_counts: Mapping[int, np.ndarray], vocabulary_path: str | Path | None
+) -> Classes | None:
+    """Compares the frequencies of classes with the release's training videos.
+
+    Args:
+        class_counts: videos of each class, by the number of classes.
+        vocabulary_path: see `train_videos`.
+
+    Returns:
+        None where there is no label of 2018, or the vocabulary counts nothing.
+    """
+    counts, trained = class_counts.get(spec.CLASSES), train_videos(vocabulary_path)
+    if counts is None or trained is None or not counts.any():
+        return None
+    expected = trained * (counts.sum() / trained.sum())
+    return Classes(counts, expected, odd_classes(counts, expected))
 
 
 def train_videos(path: str | Path | None) -> np.ndarray | None:

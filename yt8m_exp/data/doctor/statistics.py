@@ -93,7 +93,7 @@ def described(videos: Videos) -> Described:
         np.full(shape[1], _SEED),
     )  # fmt: skip
     values = {}
-    for place, name in enumerate(sorted(videos.features)):
+    for place, name in enumerate(sorted(videos.features, reverse=True)):  # rgb first
         feature = videos.features[name]
         if isinstance(feature, Frames):
             values[name] = _means(feature, np.asarray(videos.frames), found.fingerprints)

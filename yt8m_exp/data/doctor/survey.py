@@ -35,9 +35,9 @@ class Survey:
     Attributes:
         parts: the shards.
         findings: what is wrong with each by itself.
-        features: statistics of each feature by name.
+        features: statistics of each feature by name, in the order in which they come.
         class_counts: videos (or rated segments) of each class, by number of classes.
-        labels_per_row: how many rows have 0, 1, 2, ... labels.
+        labels_per_video: how many videos have 0, 1, 2, ... labels; empty of rated segments.
         frames_per_video: how many videos have 0, 1, 2, ... frames; empty at video level.
     """
 
@@ -46,7 +46,7 @@ class Survey:
         self.findings: list[Finding] = []
         self.features: dict[str, Feature] = {}
         self.class_counts: dict[int, np.ndarray] = {}
-        self.labels_per_row = np.zeros(0, np.int64)
+        self.labels_per_video = np.zeros(0, np.int64)
         self.frames_per_video = np.zeros(0, np.int64)
 
     def add(self, found: Examination) -> None:
@@ -58,7 +58,8 @@ class Survey:
                 self.features[name] + feature if name in self.features else feature
             )
         per_row = np.diff(found.labels.splits)
-        self.labels_per_row = _add(self.labels_per_row, np.bincount(per_row))
+        if found.schema.level != "segment":
+            self.labels_per_video = _add(self.labels_per_video, np.bincount(per_row))
         if found.frames is not None:
             self.frames_per_video = _add(self.frames_per_video, np.bincount(found.frames))
         classes = found.schema.classes
