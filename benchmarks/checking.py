@@ -30,31 +30,40 @@ def main() -> None:
     found = survey.survey(examination.examine_all(paths))
     megabytes = found.bytes / 1e6
     print(f"{found.videos:,} videos, {len(paths)} shards, {megabytes:,.0f} MB")
-    print(f"{'':26}{'seconds':>9}{'MB/s':>9}{'videos/s':>11}{'of the bare read':>18}")
+    print(f"{'':26}{'seconds':>9}{'of CPUs':>9}{'MB/s':>7}{'videos/s':>11}{'of the bare read':>18}")
     for place, prepare in {"page cache": lambda paths: None, "disk": _forget}.items():
-        seconds = _measured(paths, prepare)
-        for name, taken in seconds.items():
-            ratio = seconds["bare read"] / taken
+        measured = _measured(paths, prepare)
+        for name, (seconds, cpus) in measured.items():
+            ratio = measured["bare read"][0] / seconds
             print(
-                f"{f'{name}, {place}':26}{taken:9.3f}{megabytes / taken:9,.0f}"
-                f"{found.videos / taken:11,.0f}{ratio:18.2f}"
+                f"{f'{name}, {place}':26}{seconds:9.3f}{cpus:9.3f}{megabytes / seconds:7,.0f}"
+                f"{found.videos / seconds:11,.0f}{ratio:18.2f}"
             )
 
 
-def _measured(paths: Sequence[Path], prepare: Callable[[Sequence[Path]], None]) -> dict[str, float]:
-    """Returns the median seconds of the bare read and of the check, measured in turns."""
+def _measured(
+    paths: Sequence[Path], prepare: Callable[[Sequence[Path]], None]
+) -> dict[str, tuple[float, float]]:
+    """Returns the median seconds of the bare read and of the check, and those of processors.
+
+    Both are measured in turns.
+    """
     works: dict[str, Callable[[], object]] = {
         "bare read": lambda: [len(path.read_bytes()) for path in paths],
         "check": lambda: survey.survey(examination.examine_all(paths)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
             prepare(paths)
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             work()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            ended = time.perf_counter(), time.process_time()
+            found[name].append((ended[0] - began[0], ended[1] - began[1]))
+    return {
+        name: (statistics.median(taken), statistics.median(cpus))
+        for name, (taken, cpus) in ((n, zip(*rows, strict=True)) for n, rows in found.items())
+    }
 
 
 def _forget(paths: Sequence[Path]) -> None:
