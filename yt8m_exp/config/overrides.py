@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 PLAIN = re.compile(r"[A-Za-z_/][\w./:@*?+-]*", re.ASCII)
-WORDS = ("null", "true", "false", "inf", "nan")  # upper or lower case: Hydra reads no text
+WORDS = ("null", "true", "false", "inf", "nan")  # in any letter case, values for Hydra
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as an escape only there
 BEFORE_INTERPOLATION = re.compile(r"(\\*)\$\{")
 MARK = "--overrides"

@@ -163,7 +163,7 @@ def on_versions() -> tuple[Metric, ...]:
 
 
 def values(found: Evaluation, metrics: Iterable[Metric] | None = None) -> dict[str, float | None]:
-    """Returns the value of each metric by key, None where there is no number.
+    """Returns the value of each metric by key, None if there is no number.
 
     Args:
         found: What was measured. A metric that needs more is left out.
@@ -190,5 +190,5 @@ def key_of(name: str) -> str:
 
 
 def shown(values: Mapping[str, float | None]) -> dict[str, float | str]:
-    """Returns the values as a person reads them: with words where there is no number."""
+    """Returns the values for people: words instead of a missing number."""
     return {key: NO_NUMBER if value is None else value for key, value in values.items()}

@@ -29,7 +29,7 @@ class Ranked:
         gap_low, gap_high: GAP if tied scores had their hits last, and first.
         hit_at_1: Share of videos whose best class is right.
         perr: Mean over videos of the precision among as many classes as the video has labels.
-        ap: Average precision of each class, float64 (C,), NaN where a class has no positive.
+        ap: Average precision of each class, float64 (C,), NaN for a class without positives.
         ap_at: The same over the first n predictions of the class, a row for each n, (N, C).
         top_n: Each n.
         positives: Videos that have the label, of each class, int64 (C,).
@@ -60,7 +60,7 @@ class Ranked:
 
     @property
     def map(self) -> float:
-        """Mean of `ap` over the classes with positives; NaN where no class has any."""
+        """Mean of `ap` over the classes with positives; NaN if no class has any."""
         return _mean(self.ap)
 
     @property

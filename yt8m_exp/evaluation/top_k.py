@@ -14,10 +14,10 @@ _MOST = 256  # a larger K is sorted, because each insertion moves all lower scor
 
 
 def top_k(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
-    """Returns the best K scores of each row and where they stand.
+    """Returns the best K scores of each row and their classes.
 
     Args:
-        scores: of all classes, float32 or float64 (B, C).
+        scores: scores of all classes, float32 or float64 (B, C).
         k: how many to keep, at least 1; all if there are fewer classes.
 
     Returns:

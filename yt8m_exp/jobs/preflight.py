@@ -49,7 +49,7 @@ def eval(cfg: DictConfig) -> None:
     if not given:
         raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
     if len(given) > 1:
-        raise InputError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
+        raise InputError(f"Only one of {', '.join(SOURCES)} may be given, but got {given}.")
     if cfg.segments and not cfg.shards:
         raise InputError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "

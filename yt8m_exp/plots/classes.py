@@ -29,7 +29,7 @@ def ap_by_frequency(ap: ArrayLike, counts: ArrayLike, *, of: str = "training") -
     Classes without a video are drawn in a strip at the left.
 
     Args:
-        ap: Average precision of each class, NaN where unknown, (C,).
+        ap: Average precision of each class, NaN if unknown, (C,).
         counts: Videos that have the class, (C,).
         of: Which videos these are: training or evaluation.
     """

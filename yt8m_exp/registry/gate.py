@@ -24,7 +24,7 @@ class Policy:
         lower_bound: the confidence interval of the gain must lie above this.
         confidence: confidence of that interval.
         resamples, seed: number and seed of the bootstrap's draws.
-        class_positives: a class is checked on its own if at least so many evaluation videos have
+        class_positives: a class is checked on its own if at least this many evaluation videos have
             it.
         class_loss: most average precision that such a class may lose, beyond chance.
         model_bytes: largest size of the model's file (the competition's limit is 1 GB).

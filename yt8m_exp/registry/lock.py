@@ -16,7 +16,7 @@ from yt8m_exp.tracking import store
 def champion_lock(name: str) -> Iterator[None]:
     """Holds the lock of a registered model; meanwhile, requests to a server fail within seconds.
 
-    The lock is released when this process ends, even by a kill.
+    The lock is released when this process ends, even if it is killed.
 
     Args:
         name: name of the registered model.

@@ -106,7 +106,7 @@ def _score(out, at, score):  # type: ignore[no-untyped-def]
         number, tens = 10 ** (_DIGITS - 1), tens - 1
     while number % 10 == 0:
         number, digits = number // 10, digits - 1
-    behind = tens - (_DIGITS - 1)  # the first digit is so many places behind the point
+    behind = tens - (_DIGITS - 1)  # the place of the first digit after the point
     if behind > 4:
         at = _integer(out, at, number // 10 ** (digits - 1))
         if digits > 1:

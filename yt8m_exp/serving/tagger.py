@@ -64,7 +64,7 @@ class Tagger(PythonModel):
         self.version = _version(Path(files["model"]).parents[1])
         self.predictor = predictor(self.model)
 
-    def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow wants the hint
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow needs the hint
         try:
             return self._answer(model_input, **(params or {}))
         except ValueError as error:
