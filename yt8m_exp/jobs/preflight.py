@@ -1,7 +1,7 @@
 """What a verb needs from outside, checked before TensorFlow is loaded and before a run is opened.
 
-A function for each verb that needs something; each raises in a second or two what the
-verb itself would raise later, perhaps after hours.
+Each verb that needs something has a function. It raises within a second or two what the verb itself
+would raise later, perhaps after hours.
 """
 
 import logging
@@ -50,7 +50,7 @@ def eval(cfg: DictConfig) -> None:
     if not given:
         raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
     if len(given) > 1:
-        raise InputError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
+        raise InputError(f"Only one of {', '.join(SOURCES)} may be given, but got {given}.")
     if cfg.segments and not cfg.shards:
         raise InputError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
@@ -75,7 +75,7 @@ def inference(cfg: DictConfig) -> None:
 
 
 def promote(cfg: DictConfig) -> None:
-    """Checks that one challenger is named, if any, and the shards."""
+    """Checks that at most one challenger is named, and checks the shards."""
     client = store.connect()
     _require_folder(Path(cfg.tracking.runs))
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
@@ -113,7 +113,7 @@ def export(cfg: DictConfig) -> None:
 
 
 def import_checkpoint(cfg: DictConfig) -> None:
-    """Checks that a tracking store is there, and the shards."""
+    """Checks that there is a tracking store, and checks the shards."""
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
     _find(cfg)

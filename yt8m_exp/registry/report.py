@@ -1,4 +1,4 @@
-"""The page that tells why a challenger became champion, or did not."""
+"""The page that explains why a challenger became champion, or did not."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -21,12 +21,12 @@ def render(
     """Returns a page of HTML that needs no other file.
 
     Args:
-        name: of the registered model.
+        name: name of the registered model.
         record: the decision.
-        checks: what was checked, the failed ones first.
-        facts: a column a model: what is known of it, by name.
+        checks: the checks, the failed ones first.
+        facts: one column for each model: its facts by name.
         figures: PNG images by title.
-        better: the column that is the better one, by the name of a fact.
+        better: the column of the better model, by the name of a fact.
     """
     verdict = "passes" if record.kind == "promote" else "is refused"
     parts = [
