@@ -69,7 +69,7 @@ def test_what_is_not_in_order_is_said(store, promoted):
     client.set_model_version_tag(decisions, "1", "record", replace(first, by="nobody").to_json())
     client.delete_model_version(decisions, "3")
     problems = history(store, promoted)["problems"]
-    assert "Record 1 is not what it was when the next one was written: it was changed." in problems
+    assert "Record 1 was changed after the next switch was recorded." in problems
     assert any("The alias is on version 3, but by record it belongs to 2" in p for p in problems)
 
 
@@ -78,7 +78,7 @@ def test_a_switch_that_waits_for_its_aliases_is_said(store, promoted):
     waiting = audit.record(chain, "promote", 3, champion=2, reason="cut")
     audit.append(store.client, promoted, waiting)
     (problem,) = history(store, promoted)["problems"]
-    assert "Record 4 waits for its aliases" in problem
+    assert "The aliases for record 4 are not set yet" in problem
 
 
 def test_a_model_without_decisions_has_a_history_too(store, trained):

@@ -1,7 +1,7 @@
 """What doors share: Hydra's command line, exit statuses, and the last line of output.
 
-The last line on standard output is one JSON object, if that is no terminal or `json=true` is given;
-all else goes to standard error.
+The last line on standard output is one JSON object, if standard output is not a terminal or with
+`json=true`; everything else goes to standard error.
 Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
 """
 
@@ -37,8 +37,8 @@ OUTSIDE = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
 }
 """Errors of the operating system that are no fault of the program."""
-# mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, as blocks of a thread's own arena
-# are limited to 64 MiB.
+# mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, because blocks of a thread's own
+# arena are limited to 64 MiB.
 MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
 
 REPORT = (
@@ -90,7 +90,7 @@ def _keep_freed_memory() -> None:
     """Makes glibc keep freed memory for the next step.
 
     Otherwise it returns large blocks to the kernel, and TensorFlow spends more time on taking them
-    back, page by page, than on computing. Elsewhere than on Linux nothing is done.
+    back, page by page, than on computing. On other systems than Linux, this does nothing.
     """
     if sys.platform == "linux":
         for option, value in MALLOC.items():
@@ -108,14 +108,14 @@ def _words(verb: str, argv: list[str]) -> list[str]:
 
 
 def _placed(words: list[str]) -> list[str]:
-    """Adds our overrides beside those given: argparse takes no others behind an option."""
+    """Adds our overrides next to those given: argparse takes no others after an option."""
     places = [n for n, word in enumerate(words) if word[:1] != "-" and ("=" in word or "~" in word)]
     place = places[0] if places else len(words)
     return [*words[:place], *HYDRA, *words[place:]]
 
 
 def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -> int:
-    """Does the work, shows what came of it, and returns the exit status."""
+    """Does the work, shows its result, and returns the exit status."""
     try:
         with redirect_stdout(sys.stderr):
             summary = _work(verb, cfg, tensorflow=tensorflow)
@@ -151,7 +151,7 @@ def _load(module: str) -> ModuleType:
 def _explained(raised: Exception) -> int:
     """Prints what went wrong on standard error; returns the exit status."""
     wrapped = isinstance(raised, InstantiationException) and raised.__cause__
-    error = wrapped or raised  # of a `_target_`
+    error = wrapped or raised  # what a `_target_` raised
     unknown_argument = wrapped and isinstance(error, TypeError)
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
@@ -162,7 +162,7 @@ def _explained(raised: Exception) -> int:
 
 
 def _is_outside(error: BaseException) -> bool:
-    """Tells whether the system, the network or a server stopped the work."""
+    """Returns whether the system, the network or a server stopped the work."""
     if isinstance(error, OSError):
         return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
     return type(error).__name__ in ("MlflowException", "RestException")

@@ -1,4 +1,4 @@
-"""Makes a model of a checkpoint of Google's starter code, and logs it as training does."""
+"""Turns a checkpoint of Google's starter code into a model, and logs it as training does."""
 
 from yt8m_exp import cli
 

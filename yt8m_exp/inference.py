@@ -1,4 +1,4 @@
-"""Predicts shards with a model, into the competition's file of videos, or that of segments."""
+"""Predicts shards with a model, and writes the competition's file of videos or of segments."""
 
 from yt8m_exp import cli
 

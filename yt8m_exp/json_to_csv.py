@@ -1,4 +1,4 @@
-"""Makes the competition's predictions file of what a batch prediction job wrote."""
+"""Turns the result of a batch prediction job into the competition's predictions file."""
 
 from yt8m_exp import cli
 

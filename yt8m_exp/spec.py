@@ -22,31 +22,31 @@ BYTE_OFFSET = 4 / 512 - 2
 Source: google/youtube-8m, utils.py.
 """
 BYTE_CENTER = -BYTE_OFFSET / BYTE_SCALE
-"""What stands for zero, 127.001953125: exact in float32, as is a byte less it."""
+"""The byte value of zero, 127.001953125. Both it and a byte minus it are exact in float32."""
 TOP_K = 20
 """Predictions of a video that count in GAP and mAP, and that the competition's file holds."""
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
-"""Segments of a class that the competition of 2019 looks at."""
+"""Segments of a class that count in the competition of 2019."""
 
 
 class UserError(Exception):
-    """What a user can mend, or has to know: shown as one sentence, with exit status 1.
+    """An error that a user can fix or has to know: shown as one sentence, with exit status 1.
 
     All other exceptions are faults of the program and show their traceback.
     """
 
 
 class InputError(UserError, ValueError):
-    """What a user gave breaks a rule: exit status 2."""
+    """A user's input breaks a rule: exit status 2."""
 
 
 class MissingInputError(InputError, FileNotFoundError):
-    """What a user named is not there."""
+    """A file or folder that a user named does not exist."""
 
 
 class OutsideError(UserError, OSError):
-    """A disk, a server or another process stands in the way."""
+    """A disk, a server or another process prevents the work."""
 
 
 class NotFiniteError(UserError, FloatingPointError):

@@ -102,7 +102,7 @@ def test_a_class_that_is_lost_is_named(challenger, champion, policy):
     )
     checks = gate.check(blind, gate.compare(blind, champion, policy), policy, NAMES)
     assert "classes" in failed(checks)
-    assert "but so do class 7 (7) -0." in checks[-1].sentence
+    assert "but these do: class 7 (7) -0." in checks[-1].sentence
 
 
 def test_a_class_without_weight_may_be_lost(challenger, champion, policy):

@@ -1,4 +1,4 @@
-"""Composes the configuration of a verb from `conf/`; tells what a command line changes of it."""
+"""Composes the configuration of a verb from `conf/`, and finds what a command line changes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ from yt8m_exp.spec import InputError
 CONF = str(Path(__file__).parents[2] / "conf")
 VERSION_BASE = "1.3"
 CHOICES = ("model", "data")
-"""Groups whose choice is no change of a configuration: their defaults are those of the choice."""
+"""Groups whose choice is no change by itself: values are compared with the choice's defaults."""
 
 
 def register_resolvers() -> None:
-    """Lets configurations take the facts of the dataset: `${spec:CLASSES}`."""
+    """Lets configurations use the facts of the dataset: `${spec:CLASSES}`."""
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
 
 
@@ -32,7 +32,7 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
     Args:
         verb: the name of its file in `conf/`.
         overrides: as on the command line.
-        choices: whether Hydra's own configuration, with the choice of each group, is in it too.
+        choices: whether to include Hydra's own configuration, with the choice of each group.
     """
     register_resolvers()
     words = groups.to_hydra(overrides)
@@ -48,7 +48,7 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
     The choice of a group stands under the group's name: `model` beside `model.dropout`.
 
     Raises:
-        InputError: an override is not of this configuration.
+        InputError: an override does not fit this configuration.
     """
     try:
         cfg = compose(verb, overrides, choices=True)
@@ -66,14 +66,14 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def require_complete(cfg: DictConfig) -> None:
-    """Raises InputError where a mandatory value is missing."""
+    """Raises InputError if a mandatory value is missing."""
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise InputError(f"{missing[0]} must be given: {missing[0]}=...")
 
 
 def from_plain(values: Mapping[str, Any]) -> DictConfig:
-    """Returns plain data as a configuration, in which text is text, also where it holds `${`."""
+    """Returns plain data as a configuration, in which text stays text, even if it holds `${`."""
     return OmegaConf.create(_escaped(values))
 
 
@@ -83,9 +83,9 @@ def update(cfg: DictConfig, key: str, value: Any) -> None:
 
 
 def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
-    """Returns what the command line sets or makes differ from the defaults, by dotted key.
+    """Returns what the command line names, and what differs from the defaults, by dotted key.
 
-    A group with a `_target_` counts as a whole where it is another than by default or was named.
+    A group with a `_target_` is returned whole if it was named or if its `_target_` differs.
 
     Args:
         verb: the name of its file in `conf/`.
@@ -114,7 +114,7 @@ def given() -> set[str]:
 
 
 def select(values: Mapping[str, Any], key: str) -> Any:
-    """Returns the value of a dotted key; raises KeyError where there is none."""
+    """Returns the value of a dotted key; raises KeyError if there is none."""
     for part in key.split("."):
         if not isinstance(values, Mapping):
             raise KeyError(key)

@@ -1,7 +1,7 @@
-"""Groups inside groups: `model.head=moe` is a choice, as `model=dbof` is.
+"""Groups inside groups: `model.head=moe` chooses a file, as `model=dbof` does.
 
 A file of `conf/model/` places the group `head` at `model.head` by `/head@model.head: moe` in its
-defaults list. Hydra's own spelling of another choice there is `head@model.head=logistic`.
+defaults list. To choose another file there, Hydra itself expects `head@model.head=logistic`.
 """
 
 import re
@@ -50,7 +50,7 @@ def _rewritten(word: str) -> str:
 
 
 def _group(key: str) -> str | None:
-    """Returns the group that is placed at a key, None where there is none."""
+    """Returns the group that is placed at a key, None if there is none."""
     group, *parts = key.split(".")
     for part in parts:
         placed = _placed(group)

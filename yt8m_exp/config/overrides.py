@@ -1,4 +1,4 @@
-"""Values as words of a command line, in Hydra's grammar, and back from those of MLproject."""
+"""Writes values as overrides in Hydra's grammar, and converts parameters of MLproject to them."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 PLAIN = re.compile(r"[A-Za-z_/][\w./:@*?+-]*", re.ASCII)
-WORDS = ("null", "true", "false", "inf", "nan")  # in any case; they are no text
-BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # only there does Hydra take a backslash for an escape
+WORDS = ("null", "true", "false", "inf", "nan")  # in any letter case, values for Hydra
+BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as an escape only there
 BEFORE_INTERPOLATION = re.compile(r"(\\*)\$\{")
 MARK = "--overrides"
 NOT_GIVEN = "null"
-"""The default of those parameters in MLproject for which an empty value is a mistake."""
+"""The default in MLproject of the parameters that must not be empty."""
 
 
 def override(key: str, value: Any) -> str:
@@ -32,12 +32,12 @@ def literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(literal, value))}]"
     if isinstance(value, float):
-        return repr(value)  # 1e-05, inf and nan are Hydra's, too
+        return repr(value)  # Hydra reads 1e-05, inf and nan, too
     return json.dumps(value)
 
 
 def quoted(text: str) -> str:
-    """Returns text in quotes where Hydra's grammar would take it for something else."""
+    """Returns text in quotes if Hydra's grammar would read it as something else."""
     if PLAIN.fullmatch(text) and text.lower() not in WORDS:
         return text
     safe = BEFORE_QUOTE.sub(lambda found: 2 * found[1] + ("\\'" if found[2] else ""), escaped(text))
@@ -69,14 +69,14 @@ def from_mlproject(
 ) -> list[str]:
     """Turns the words of an MLproject command into Hydra's.
 
-    Such a command ends in `--overrides '...'`, one word of free overrides. Before it stand the
-    parameters: one that was not given is left out, all others are text, numbers or truth values.
+    Such a command ends in `--overrides '...'`, one word of free overrides. The parameters stand
+    before it: one that was not given is left out, all others are text, numbers or truth values.
     Words without `--overrides` are Hydra's own already.
 
     Args:
-        words: the words behind the verb.
+        words: the words after the verb.
         text: keys whose value is text, whatever it looks like.
-        lists: keys whose value is text, or a list of it in Hydra's grammar.
+        lists: keys whose value is text, or a list of texts in Hydra's grammar.
     """
     if MARK not in words:
         return list(words)
@@ -91,8 +91,8 @@ def from_mlproject(
 
 
 def _given(key: str, value: str, lists: Collection[str]) -> bool:
-    # An empty pattern is a mistake, an unset variable of a shell perhaps; other parameters are
-    # empty in MLproject where they are not given.
+    # An empty pattern is a mistake, perhaps an unset variable of the shell. Other parameters are
+    # empty in MLproject if they are not given.
     return value != NOT_GIVEN and (value != "" or key in lists)
 
 

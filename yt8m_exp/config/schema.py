@@ -1,7 +1,7 @@
 """The type and range of every key that a command line can set, checked before anything starts.
 
-Keys of a group with a `_target_` (model, loss, optimizer, schedule, launcher) are checked by what
-the group builds.
+Keys of a group with a `_target_` (model, loss, optimizer, schedule, launcher) are checked by the
+class or function that the group names.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
-"""Of a registered model, as MLflow takes it."""
+"""The name of a registered model, as MLflow accepts it."""
 BadRecord = Literal["stop", "skip"]
 
 TRACKING = {
@@ -141,6 +141,17 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.known_training": bool,
         "policy.same_features": bool,
     },
+    "check": TRACKING
+    | {
+        "shards": Patterns,
+        "against": Patterns | None,
+        "output": Text | None,
+        "labels": bool,
+        "level": Literal["video", "frame", "segment"] | None,
+        "classes": Count | None,
+        "vocabulary": Text | None,
+        "require": bool,
+    },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
     "export": {
@@ -175,7 +186,7 @@ STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:
-    """Refuses values of another type, or out of their range.
+    """Refuses values of a wrong type or out of range.
 
     Args:
         verb: the name of its file in `conf/`.
@@ -188,7 +199,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
         try:
             value = compose.select(values, key)
         except KeyError:
-            continue  # of another level of the data, or left out by ~key
+            continue  # a key of another level of the data, or removed by ~key
         try:
             TypeAdapter(kind, config=STRICT).validate_python(value)
         except ValidationError as error:

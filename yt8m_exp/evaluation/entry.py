@@ -1,4 +1,4 @@
-"""Where batches enter a model: at its inputs, or behind what the reader of shards does for it."""
+"""The entry of batches into a model: at its inputs, or after a mean that the reader computes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from yt8m_exp.models.sampling import AllFrames
 
 
 class Entry:
-    """A model that also takes the means of frames, if they are all that it looks at.
+    """A model that also takes the means of frames, if it uses nothing else.
 
     Args:
         model: takes features by name, returns probabilities (B, C).
@@ -24,7 +24,7 @@ class Entry:
         self.means, self._behind = _split(model)
 
     def read(self, manifest: Manifest) -> Manifest:
-        """Returns shards to be loaded as is the least work."""
+        """Returns shards that load as means, if the model needs no more."""
         return replace(manifest, means=self.means)
 
     def names(self, batch: Iterable[str]) -> list[str]:
@@ -39,13 +39,13 @@ class Entry:
 
 
 def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
-    """Returns the means that are all a model looks at, if that is so, and what lies behind them."""
+    """Returns the means that a model uses and the model after them, None if it uses more."""
     averaging = [layer for layer in model.layers if isinstance(layer, MeanFrame)]
     sampling = [layer for layer in model.layers if isinstance(layer, AllFrames)]
     if len(averaging) != 1 or len(sampling) != 1:
         return None, None
     try:
         behind = keras.Model(averaging[0].output, model.output)
-    except ValueError:  # the output depends on other things, too
+    except ValueError:  # the output depends on other inputs, too
         return None, None
     return Means(averaging[0].normalize, sampling[0].max_frames), behind

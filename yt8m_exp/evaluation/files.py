@@ -1,4 +1,4 @@
-"""Predictions of a file, scored against the labels of videos."""
+"""Scores the predictions of a file against the labels of videos."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class FileScore:
     """How well the predictions of a file rank.
 
     Attributes:
-        ranked: Over all labelled videos; one that the file lacks has no right prediction.
+        ranked: Over all labelled videos; a video that the file lacks has no right prediction.
         missing: Labelled videos that the file lacks.
         unknown: Videos of the file that have no labels, and are left out.
     """
@@ -55,8 +55,8 @@ def score_predictions(
         top_n: See `Ranking.result`.
 
     Raises:
-        InputError: A video or a class of it comes twice, a score is negative or NaN, or no video
-            of the file has labels.
+        InputError: A video or one of its classes is repeated, a score is negative or NaN, or no
+            video of the file has labels.
     """
     ranking = Ranking(classes, top_k=top_k, padded=True)
     left, unknown = dict(labels), 0

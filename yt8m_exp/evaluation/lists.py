@@ -1,4 +1,4 @@
-"""Ranked lists of segments, one a class, of a bounded length, whatever order segments come in."""
+"""Ranked lists of segments, one for each class, of bounded length, for any order of the input."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,10 +15,10 @@ _LEAST_ROOM = 4096
 class RankedLists:
     """Keeps the best segments of each class.
 
-    An entry is the 64-bit key `score bits << 32 | segment`, and a list has room for a quarter more
-    of them than it keeps: at most 1 GB for the competition's 1,000 classes of 100,000 segments,
-    however many segments were added, and beside it their names. Of equal scores the name
-    comes first that is the first in the alphabet, so no list depends on the order of segments.
+    An entry is the 64-bit key `score bits << 32 | segment`. A list has room for a quarter more
+    entries than it keeps: at most 1 GB for the competition's 1,000 classes of 100,000 segments,
+    however many segments are added. The names of all segments need memory beside this. Of equal
+    scores, the first name in the alphabet comes first, so no list depends on the input order.
 
     Args:
         class_ids: The classes that are listed; all others are ignored.
@@ -35,7 +35,7 @@ class RankedLists:
         self._room = max(most // 4, _LEAST_ROOM)
         self._keys = np.empty((self.class_ids.size, self._room), np.uint64)  # grows
         self._sizes = np.zeros(self.class_ids.size, np.int64)
-        self._floors = np.zeros(self.class_ids.size, np.float32)  # what is below cannot be kept
+        self._floors = np.zeros(self.class_ids.size, np.float32)  # lower scores cannot be kept
         self._names = [np.empty(0, "S1")]
         self._segments = 0
 
@@ -43,7 +43,7 @@ class RankedLists:
         """Adds segments that were not added before.
 
         Args:
-            names: Of the segments, (B,).
+            names: Names of the segments, (B,).
             class_ids: Integers (B, K), distinct in each row, or (K,) for all of them.
             scores: float32 (B, K), not negative.
 
@@ -69,7 +69,7 @@ class RankedLists:
             yield int(self.class_ids[row]), names[order[_LOW - (best & _LOW)]]
 
     def _rows(self, class_ids: NDArray) -> NDArray:
-        """The row of each class in the keys, -1 for one that is not listed."""
+        """Returns the row of each class in the keys, -1 for one that is not listed."""
         rows = np.searchsorted(self.class_ids, class_ids)
         found = self.class_ids[np.minimum(rows, self.class_ids.size - 1)] == class_ids
         return np.where(found, rows, -1)
@@ -82,7 +82,7 @@ class RankedLists:
         bits = np.ascontiguousarray(scores[segment, column]).view(np.uint32).astype(np.uint64)
         keys = bits << 32 | (segment + self._segments).astype(np.uint64)
         self._segments += len(scores)
-        order = np.argsort(row.astype(np.uint16), kind="stable")  # of 16 bits, so a radix sort
+        order = np.argsort(row.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
         added = np.bincount(row, minlength=self._sizes.size)
         within = np.arange(row.size) - np.repeat(np.cumsum(added) - added, added)
         row = row[order]
@@ -90,7 +90,7 @@ class RankedLists:
         self._sizes += added
 
     def _make_room(self) -> None:
-        """Makes the lists longer, or once they are as long as they may be, cuts them."""
+        """Makes the lists longer, or cuts them if they already have their full length."""
         length, longest = self._keys.shape[1], self.most + self._room
         if length < longest:
             more = min(length, longest - length)
@@ -111,7 +111,7 @@ class RankedLists:
         self._sizes = np.minimum(self._sizes, self.most)
 
     def _alphabet(self) -> tuple[NDArray, NDArray, NDArray]:
-        """The names, the place of each in the alphabet, and which name is at each place."""
+        """Returns the names, the place of each in the alphabet, and the name at each place."""
         self._names = [np.concatenate(self._names)]
         order = np.argsort(self._names[0], kind="stable")
         place = np.empty(order.size, np.uint64)
@@ -120,7 +120,7 @@ class RankedLists:
 
 
 def _by_name(keys: NDArray, place: NDArray) -> NDArray:
-    """The keys with names instead of numbers: of equal scores the first name has the largest."""
+    """Returns keys by places of names: of equal scores, the first name has the largest key."""
     return keys & ~_LOW | (_LOW - place[keys & _LOW])
 
 

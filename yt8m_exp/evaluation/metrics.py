@@ -4,12 +4,11 @@ Training, `eval`, a run's description, the tags of a version, the gate and its r
 `TABLE`. A new metric is one entry in it.
 
 One number has one name. In MLflow that is `val/<key>`: for a point of a run's curve, for the score
-of a model in `eval`, and for the tag of a registered version. Where a run holds scores of several
-models, a prefix says whose they are: `best/val/gap` is the score of the best model of a training
-run (the run and the model have it, with the data set), or of the best trial of a study;
-`challenger/val/gap` and `champion/val/gap` are the scores in the run of a promotion. The JSON line
-of a verb, the closing table and the record of a decision hold no other scores, and there the key
-stands alone: `gap`.
+of a model in `eval`, and for the tag of a registered version. If a run holds scores of several
+models, a prefix says which model a score belongs to: `best/val/gap` is the score of the best model
+of a training run (the run and the model have it, with the dataset), or of the best trial of a
+study; `challenger/val/gap` and `champion/val/gap` are the scores in the run of a promotion. The
+JSON line of a verb, the closing table and the record of a decision use the key alone: `gap`.
 """
 
 import math
@@ -35,7 +34,7 @@ class Evaluation:
         loss: Mean over the videos.
         segments: How well lists of all segments rank.
 
-    None stands for what was not measured.
+    An attribute is None if it was not measured.
     """
 
     ranked: Ranked | None = None
@@ -45,15 +44,15 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that tells how good predictions are.
+    """A number that says how good predictions are.
 
     Attributes:
         key: Its name, as in `val/<key>`.
         title: Its name for people.
         meaning: What it measures, in one sentence.
-        compute: Its value, from the part of an `Evaluation` that `of` names; NaN where there is no
+        compute: Its value, from the part of an `Evaluation` that `of` names; NaN if there is no
             number, as without positives.
-        of: What it is computed from; it is left out where that was not measured.
+        of: What it is computed from; the metric is left out if that was not measured.
         higher_is_better: Which of two models it favours.
         curve: Whether each evaluation during training measures it.
         on_version: Whether a registered version carries it as a tag, and a promotion shows it.
@@ -141,7 +140,7 @@ TABLE = (
 def map_at(n: int) -> Metric:
     """Returns the mAP over the `n` best predictions of each class, as AP@n of the starter code.
 
-    The ranking must have been asked for it: see `Ranking.result`.
+    `n` must be in the `top_n` of `Ranking.result`.
     """
     return Metric(
         f"map_at_{n}",
@@ -164,7 +163,7 @@ def on_versions() -> tuple[Metric, ...]:
 
 
 def values(found: Evaluation, metrics: Iterable[Metric] | None = None) -> dict[str, float | None]:
-    """Returns the value of each metric by key, None where there is no number.
+    """Returns the value of each metric by key, None if there is no number.
 
     Args:
         found: What was measured. A metric that needs more is left out.
@@ -191,5 +190,5 @@ def key_of(name: str) -> str:
 
 
 def shown(values: Mapping[str, float | None]) -> dict[str, float | str]:
-    """Returns the values as a person reads them: with words where there is no number."""
+    """Returns the values for people: words instead of a missing number."""
     return {key: NO_NUMBER if value is None else value for key, value in values.items()}

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_EXACT = 32  # harmonic numbers from a table up to here, by their expansion beyond
-_BLOCK = 1 << 17  # hits at a time: what fits the cache is also not asked of the system anew
+_EXACT = 32  # harmonic numbers come from a table up to here, and from their expansion beyond
+_BLOCK = 1 << 17  # hits at a time: such arrays fit the cache, and their memory is reused
 
 
 class Curve(NamedTuple):
@@ -39,7 +39,7 @@ def precision_sums(keys: NDArray, ends: NDArray) -> NDArray:
     """Sums the precisions at the hits of each ranked list.
 
     Args:
-        keys: Sorted, rising. The last bit tells a hit: hits follow the misses of their score.
+        keys: Sorted, rising. The last bit marks a hit: hits follow the misses of their score.
         ends: Where each list ends in `keys`, (lists,). A list's best prediction is its last.
 
     Returns:
@@ -92,7 +92,7 @@ def average_precision(
     Args:
         scores: One score an item, (N,).
         hits: Whether the item is right: above 0 (N,).
-        n: Items to look at from the top; all by default. No more positives than that are expected.
+        n: Items that count from the top; all by default. At most n positives are expected.
         positives: Number of positives in all; by default those in the list.
 
     Returns:
@@ -163,6 +163,6 @@ def _harmonic_span(start: NDArray, length: NDArray) -> NDArray:
 
 
 def _beyond_log(n: NDArray) -> NDArray:
-    """The n-th harmonic number less ln n and Euler's constant: its asymptotic expansion."""
+    """The n-th harmonic number minus ln n and Euler's constant: its asymptotic expansion."""
     square = 1.0 / n**2.0
     return 0.5 / n - square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square / 240)))

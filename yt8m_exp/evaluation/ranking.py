@@ -29,7 +29,7 @@ class Ranked:
         gap_low, gap_high: GAP if tied scores had their hits last, and first.
         hit_at_1: Share of videos whose best class is right.
         perr: Mean over videos of the precision among as many classes as the video has labels.
-        ap: Average precision of each class, float64 (C,), NaN where a class has no positive.
+        ap: Average precision of each class, float64 (C,), NaN for a class without positives.
         ap_at: The same over the first n predictions of the class, a row for each n, (N, C).
         top_n: Each n.
         positives: Videos that have the label, of each class, int64 (C,).
@@ -60,12 +60,12 @@ class Ranked:
 
     @property
     def map(self) -> float:
-        """Mean of `ap` over the classes with positives; NaN where no class has any."""
+        """Mean of `ap` over the classes with positives; NaN if no class has any."""
         return _mean(self.ap)
 
     @property
     def map_2017(self) -> float:
-        """MAP as the 2017 starter code had it: a class without positives counts as 0."""
+        """The mAP of the 2017 starter code: a class without positives counts as 0."""
         return float(np.nansum(self.ap) / self.ap.size)
 
     def map_at(self, n: int) -> float:
@@ -76,12 +76,12 @@ class Ranked:
 class Ranking:
     """Gathers what the metrics need from a pass over labelled videos, or over rated segments.
 
-    Of a segment only the rated classes are known. It is ranked by them alone, and they all count:
-    `gap` pools every rated pair, `ap` and `map` rank the segments that were rated for a class,
-    `hit_at_1` and `perr` look at the best among a segment's rated classes. A segment whose rated
-    classes are all absent counts 0 in these two, so they rise with the share of positive ratings:
-    compare them on the same segments only. None of it is the competition's number, which cuts
-    lists over all segments first: see `segments.py`.
+    Only the rated classes of a segment are known. Only they are ranked, and they all count: `gap`
+    pools every rated pair, `ap` and `map` rank the segments that were rated for a class, `hit_at_1`
+    and `perr` use the best of a segment's rated classes. A segment whose rated classes are all
+    absent counts 0 in these two, so they rise with the share of positive ratings: compare them on
+    the same segments only. None of these numbers is the competition's, which first cuts lists over
+    all segments: see `segments.py`.
 
     Args:
         classes: Number of classes.
@@ -180,7 +180,7 @@ class Ranking:
         if not videos:
             raise InputError("Metrics need at least one video, but got none. Call `update` first.")
         keys = np.concatenate(self._keys)
-        self._keys = [keys]  # frees the pieces; the order of the state means nothing
+        self._keys = [keys]  # frees the pieces; their order does not matter
         keys.sort()
         ends = np.searchsorted(keys, np.arange(1, self.classes + 1, dtype=np.uint64) << 32)
         positives = self._counts["positives"].copy()
@@ -235,8 +235,8 @@ class Ranking:
         needed = min(self.classes, max(self.top_k or 0, counts.max(initial=0)))
         if counts.size and width < needed:
             raise InputError(
-                f"A video's predictions must reach its labels' number and top_k, here {needed}, "
-                f"but got {width}. Pass the best {needed} of each video."
+                "A video must have at least as many predictions as labels, and top_k of them, "
+                f"here {needed}, but got {width}. Pass the best {needed} of each video."
             )
 
     def _add(self, state: dict[str, NDArray]) -> None:

@@ -17,7 +17,7 @@ from yt8m_exp.evaluation.top_k import top_k
 
 Batch = Mapping[str, np.ndarray]
 Loss = Callable[..., float]
-KNOWN = ("labels", "rated")  # what a batch tells of its videos beside features
+KNOWN = ("labels", "rated")  # keys of a batch beside its features
 
 
 class Best(NamedTuple):
@@ -50,7 +50,7 @@ def predictor(model: keras.Model) -> Callable[[Batch], np.ndarray]:
 def best(batch: Batch, predictions: np.ndarray, k: int) -> Best:
     """Returns the best K predictions of the videos of a batch.
 
-    Where the batch has `rated` classes (B, R), only they are predicted, however many K is.
+    If the batch has `rated` classes (B, R), only they are predicted, and K has no effect.
     """
     if "rated" not in batch:
         return Best(*top_k(predictions, k))
@@ -59,13 +59,13 @@ def best(batch: Batch, predictions: np.ndarray, k: int) -> Best:
 
 
 def masked(predictions: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """Returns predictions (B, C) with a score of 0 for all but some classes, as the starter code.
+    """Returns predictions (B, C) with a score of 0 for all classes except those given.
 
     Source: google/youtube-8m, `inference.py`, `whitelisted_cls_mask`.
     """
     kept = np.zeros_like(predictions)
     kept[:, class_ids] = predictions[:, class_ids]
-    kept.flags.writeable = False  # as TensorFlow's, for which loops are compiled
+    kept.flags.writeable = False  # like TensorFlow's arrays, for which loops are compiled
     return kept
 
 
@@ -102,7 +102,7 @@ def evaluate(
         classes: C.
         top_k: predictions of a video that count in GAP and mAP.
         top_n: see `Ranking.result`.
-        advance: is told how many videos are done.
+        advance: called with the number of videos done.
     """
     ranking = Ranking(classes, top_k=top_k)
     losses, videos = 0.0, 0
@@ -121,7 +121,7 @@ def evaluate(
 
 @tf.function(reduce_retracing=True)
 def _rated_first(predictions: tf.Tensor, rated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the scores of the rated classes (B, R), falling, and these, padded with 0 and -1."""
+    """Returns scores of rated classes (B, R), falling, and the classes, padded with 0 and -1."""
     rated = tf.sort(rated, axis=1)
     again = tf.pad(rated[:, 1:] == rated[:, :-1], ((0, 0), (1, 0)))
     known = (rated >= 0) & ~again

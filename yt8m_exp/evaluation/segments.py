@@ -39,7 +39,7 @@ class SegmentMetrics:
         return float(np.mean(known)) if known else float("nan")
 
     def map_over(self, classes: int = spec.SEGMENT_CLASSES) -> float:
-        """Mean over so many classes, as the competition's: one without list or positives adds 0."""
+        """Mean over `classes`, as in the competition: one without list or positives counts as 0."""
         return float(np.nansum([*self.ap.values()]) / classes)
 
 
@@ -51,10 +51,10 @@ def evaluate_lists(
 ) -> SegmentMetrics:
     """Scores ranked lists, one at a time, in the competition's order of operations.
 
-    A list is cut to its first `n` segments, those that were not rated for the class are dropped,
-    and the precisions at the present ones are summed over all present ones, listed or not. A
-    segment that is listed again is dropped, but takes its place in the first `n`. The lists have
-    no scores and hence no ties: who writes them orders tied segments.
+    A list is cut to its first `n` segments. Segments that were not rated for the class are dropped.
+    The precisions at the present ones are summed, and divided by the number of all present ones,
+    listed or not. A repeated segment is dropped, but counts among the first `n`. The lists have no
+    scores and hence no ties: their writer orders tied segments.
 
     Args:
         lists: A class id and its segments, best first; each class once.
@@ -94,7 +94,7 @@ def cut_all(
     """Cuts batches of videos into batches of segments.
 
     Yields:
-        The videos done when these are, and batches of their segments; see `cut`.
+        The number of videos done after these batches, and batches of segments; see `cut`.
     """
     videos = 0
     for batch in batches:
@@ -105,15 +105,15 @@ def cut_all(
 
 
 def cut(batch: Mapping[str, NDArray], length: int = spec.SEGMENT_FRAMES) -> dict[str, NDArray]:
-    """Cuts videos into segments that together hold each frame once, the last one maybe shorter.
+    """Cuts videos into segments that together hold each frame once; the last one may be shorter.
 
     Args:
         batch: Frame-level features (B, T, D), `frames` (B,) of at most T, and `id`, bytes (B,).
         length: Frames of a segment.
 
     Returns:
-        A batch of the segments, video by video: features (N, length, D), where a shorter one ends
-        in what pads its video, `frames`, `id`, and `labels` that are not known.
+        A batch of the segments, video by video: features (N, length, D), `frames`, `id`, and
+        `labels`, which are unknown. A shorter segment ends in the padding of its video.
     """
     features = {name: values for name, values in batch.items() if values.ndim == 3}
     longest = next(iter(features.values())).shape[1]

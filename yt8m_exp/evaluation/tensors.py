@@ -10,7 +10,7 @@ def shared(values: np.ndarray) -> tf.Tensor:
     """Returns a tensor over an array's own memory, on the CPU; a copy if that is not aligned.
 
     A batch of frames takes TensorFlow longer to copy than to read from disk. The array must not be
-    changed from here on.
+    changed afterwards.
     """
     flags = values.flags
     if values.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):

@@ -1,4 +1,4 @@
-"""The best K of each row, compiled by Numba: on first use, then from its cache.
+"""The best K of each row, in a loop that Numba compiles on first use and then caches.
 
 For small K it takes a fraction of the time of TensorFlow's `top_k` on a CPU, and one core.
 """
@@ -9,20 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp.data.warming import Call
 
-_BLOCK = 64  # scores that are compared with the least one kept at once
-_MOST = 256  # more are sorted, since each is put in its place by moving those behind it
+_BLOCK = 64  # scores that are compared at once with the lowest kept score
+_MOST = 256  # a larger K is sorted, because each insertion moves all lower scores
 
 
 def top_k(scores: ArrayLike, k: int) -> tuple[NDArray, NDArray]:
-    """Returns the best K scores of each row and where they stand.
+    """Returns the best K scores of each row and their classes.
 
     Args:
-        scores: of all classes, float32 or float64 (B, C).
+        scores: scores of all classes, float32 or float64 (B, C).
         k: how many to keep, at least 1; all if there are fewer classes.
 
     Returns:
-        Scores (B, K), falling, NaN before all; and class ids, int32 (B, K). Of equal
-        scores the lower class comes first.
+        Scores (B, K), falling, NaN first; and class ids, int32 (B, K). Of equal scores, the lower
+        class comes first.
     """
     scores = np.ascontiguousarray(scores)
     k = min(k, scores.shape[1])
@@ -45,7 +45,7 @@ def _fill(scores, best, class_ids):  # type: ignore[no-untyped-def]
             stop = min(start + _BLOCK, classes)
             better = kept < k
             for column in range(start, stop):
-                better |= not scores[row, column] <= best[row, k - 1]  # so is NaN
+                better |= not scores[row, column] <= best[row, k - 1]  # or is NaN
             if not better:
                 continue
             for column in range(start, stop):
@@ -65,6 +65,6 @@ def _fill(scores, best, class_ids):  # type: ignore[no-untyped-def]
 
 
 def calls() -> list[Call]:
-    """Returns a call of the loop for TensorFlow's arrays, not to be written to; see `warming`."""
+    """Returns a call of the loop with a read-only array, as TensorFlow's are; see `warming`."""
     scores = np.frombuffer(bytes(4), np.float32).reshape(1, 1)
     return [(_fill, (scores, np.empty((1, 1), np.float32), np.empty((1, 1), np.int32)))]

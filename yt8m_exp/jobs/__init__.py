@@ -1,1 +1,1 @@
-"""The work behind the verbs, a file a job."""
+"""The work behind the verbs, one file for each job."""

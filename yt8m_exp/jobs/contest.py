@@ -1,6 +1,5 @@
-"""The contest of a challenger with the champion: what is measured of both, what the gate says."""
+"""Compares a challenger with the champion: measures both, and checks them at the gate."""
 
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from yt8m_exp.data.shards import Manifest
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
+from yt8m_exp.plots import document
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
@@ -30,12 +30,12 @@ Models = Mapping[str, Loaded]
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the gate found.
+    """The result of the gate.
 
     Attributes:
-        checks: all that was checked.
-        measured: of each model; empty if they were not fit to be compared.
-        comparison: of the two, None where there is no champion.
+        checks: all checks.
+        measured: measurements of each model; empty if the models cannot be compared.
+        comparison: comparison of the two; None if there is no champion.
     """
 
     checks: list[Check]
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """In sentences: every check that fails, or what the challenger gains."""
+        """Sentences on every check that fails, or on what the challenger gains."""
         if not self.passed:
             return " ".join(check.sentence for check in self.checks if not check.passed)
         if self.comparison is None:
@@ -63,13 +63,13 @@ class Verdict:
 
 
 def hold(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int | None) -> Verdict:
-    """Checks what can be checked, then lets both models predict the same shards.
+    """Checks whether the models can be compared, then measures both on the same shards.
 
     Args:
         models: see `Models`.
         manifest: the evaluation shards.
-        policy: what must hold.
-        batch_size: of the predictions; None takes what suits the data.
+        policy: the rules.
+        batch_size: videos in a batch; None chooses it by the level of the data.
     """
     candidates = {side: _candidate(model) for side, model in models.items()}
     shards = {(shard.bytes, shard.crc32c): shard.name for shard in manifest.shards}
@@ -90,7 +90,7 @@ def hold(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int 
 
 
 def evidence(models: Models, manifest: Manifest, verdict: Verdict) -> dict[str, Any]:
-    """Returns as plain data what a decision rests on."""
+    """Returns the evidence for a decision, as plain data."""
     comparison = verdict.comparison
     return {side: _facts(model, manifest, verdict, side) for side, model in models.items()} | {
         "data_digest": manifest.digest,
@@ -107,9 +107,9 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
 
     Args:
         run: the run.
-        name: of the registered model.
-        decision: what was decided.
-        verdict: why.
+        name: name of the registered model.
+        decision: the record of the decision.
+        verdict: the reasons for it.
         models: see `Models`.
     """
     facts = {side: decision.evidence[side] for side in models}
@@ -125,7 +125,7 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
         numbers |= {"gain": verdict.comparison.gain, "gain/low": low, "gain/high": high}
     run.writer.log(numbers, 0)
     names = models["challenger"].tagger.names.tolist()
-    figures = {title: _png(figure) for title, figure in _figures(verdict, names).items()}
+    figures = {title: document.png(figure) for title, figure in _figures(verdict, names).items()}
     checks = sorted(verdict.checks, key=lambda check: check.passed)
     columns = {
         side: {
@@ -159,7 +159,7 @@ def _candidate(model: Loaded) -> eligibility.Candidate:
 
 def _measured(model: Loaded, manifest: Manifest, side: str, batch_size: int | None) -> Measured:
     tagger = model.tagger
-    if tagger.schema != manifest.schema:  # the same shards may have to hold other features
+    if tagger.schema != manifest.schema:  # this model takes other features of the shards
         bad = "skip" if manifest.skipped else "stop"
         manifest = shards.scan(manifest.source, tagger.schema, on_bad_record=bad)
     with progress.shown(f"Predicting, {side}", manifest.records, unit="videos") as advance:
@@ -213,14 +213,8 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
     return figures
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
 def _better(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Returns which of two models is the better one by each metric, by its title."""
+    """Returns the better of two models for each metric, by the metric's title."""
     if "champion" not in facts:
         return {}
     found = {}

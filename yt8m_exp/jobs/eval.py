@@ -47,7 +47,7 @@ def run(cfg: DictConfig) -> Summary:
         MissingInputError: a pattern matches no shard.
     """
     prepare = _watch if cfg.watch else _model if cfg.model_uri else _file
-    score = prepare(cfg)  # what is wrong with the input is refused before a run is opened
+    score = prepare(cfg)  # refuses bad input before a run is opened
     with opened("eval", cfg) as tracked:
         return score(tracked)
 
@@ -83,7 +83,7 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
 
 
 def _comparable(cfg: DictConfig) -> bool:
-    """Whether the model may have these scores: it is given those of the default bounds and loss."""
+    """Returns whether scores are logged to the model: only those with default bounds and loss."""
     bounds = cfg.top_k, cfg.segments_listed
     return cfg.loss is None and bounds == (spec.TOP_K, spec.SEGMENTS_LISTED)
 
@@ -115,7 +115,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
 
 
 def _file(cfg: DictConfig) -> Score:
-    """Scores a file of predictions; what remains to be done is to log the result."""
+    """Scores a file of predictions; returns the function that logs the result."""
     scored = evaluate_files.score(compose.plain(cfg))
 
     def log(tracked: Run) -> Summary:

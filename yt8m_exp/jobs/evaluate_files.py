@@ -28,13 +28,13 @@ SENTENCES = {
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What scoring a file has found.
+    """The result of scoring a file.
 
     Attributes:
-        found: The metrics that a file can have.
-        counts: Of videos or segments, by name.
-        manifest: The shards that held the labels; None where a CSV did.
-        names: Of the classes.
+        found: What the metrics of a file are computed from.
+        counts: Numbers of videos or segments, by name.
+        manifest: The shards that held the labels; None if a CSV did.
+        names: Names of the classes.
     """
 
     found: Evaluation
@@ -47,7 +47,7 @@ def score(cfg: Mapping[str, Any]) -> Scored:
     """Scores `predictions` or `segment_predictions` of `conf/eval.yaml`.
 
     Raises:
-        InputError: A file is of another format, or holds nothing that is labelled.
+        InputError: A file has another format, or holds nothing that is labelled.
         MissingInputError: There is no such file, or a pattern matches no shard.
     """
     return _score_segments(cfg) if cfg["segment_predictions"] else _score_videos(cfg)
@@ -58,7 +58,7 @@ def _score_videos(cfg: Mapping[str, Any]) -> Scored:
     if cfg["labels"]:
         labels = files.read_labels(cfg["labels"])
     else:
-        # Both levels hold ids and labels in the same place, so no features need to be known.
+        # Shards of both levels hold ids and labels in the same place, so no features are needed.
         manifest = _checked(cfg, Schema({}, cfg["classes"]))
         labels = files.gather_labels(ordered_batches(manifest))
     logger.info("Scoring %s against %s videos", cfg["predictions"], f"{len(labels):,}")

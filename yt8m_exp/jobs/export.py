@@ -16,7 +16,7 @@ def run(cfg: DictConfig) -> Summary:
         The folder, the form, and which model it is.
 
     Raises:
-        InputError: there is no such model or form, or the folder holds something.
+        InputError: there is no such model or form, or the folder is not empty.
     """
     store.connect()
     model = loading.load(cfg.model_uri)

@@ -1,4 +1,4 @@
-"""What a training ends with: its best model scored, logged, shown, registered."""
+"""The end of a training: scores, logs, shows and registers its best model."""
 
 import logging
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Scored(NamedTuple):
-    """A model, and what it scores: all that was measured, where that is known, and the values."""
+    """A model and its scores: the full ranking, None if it was not computed, and the metrics."""
 
     model: keras.Model
     ranked: Ranked | None
@@ -33,12 +33,12 @@ class Scored(NamedTuple):
 
 
 def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate: float) -> Summary:
-    """Logs the best model, as its file scores, and the last, and says where all that is.
+    """Logs the best model with the scores of its file, and the last model.
 
     Args:
         work: the training.
         tracked: its run.
-        state: where it ended.
+        state: its last state.
         names: the names of the classes.
         rate: examples per second.
     """
@@ -68,13 +68,14 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
 
 
 def _best(work: Work, state: TrainState) -> Scored:
-    """Returns the best model, scored as its file is."""
+    """Returns the best model with the scores of its file."""
     cfg, manager = work.cfg, work.manager
-    # What training measured will do without figures; but a kill may have left a newer file.
+    # Without figures, the scores from training are enough. But a kill may have left a newer file,
+    # so a resumed run scores the file again.
     if not (cfg.figures or cfg.resume or not state.best_metrics):
         logger.info("Logging the best model")
         return Scored(manager.learner.model, None, state.best_metrics)
-    logger.info("Logging the best model, scored as it was saved")
+    logger.info("Scoring the file of the best model, and logging it")
     model = keras.saving.load_model(manager.best, compile=False)
     found = scoring.evaluate(
         scoring.predictor(model),
@@ -88,7 +89,7 @@ def _best(work: Work, state: TrainState) -> Scored:
 def _log_models(
     work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored
 ) -> str:
-    """Logs the best model with its metrics and, beside figures, the last one; returns its URI."""
+    """Logs the best model with its metrics, with figures also the last; returns the best's URI."""
     manager, validate = work.manager, work.validate
     about: dict[str, Any] = {
         "run_id": tracked.id,

@@ -17,7 +17,7 @@ def run(cfg: DictConfig) -> Summary:
     """Reads the history of a registered model; nothing is changed.
 
     Returns:
-        The champion by the records and by its alias, whether all is in order, and every decision.
+        The champion by the records and by its alias, a list of problems, and every decision.
 
     Raises:
         InputError: there is no such registered model, or a record cannot be read.
@@ -69,7 +69,7 @@ def _decision(chain: Chain, record: Record) -> dict[str, Any]:
 
 def _problems(chain: Chain, alias: int | None) -> list[str]:
     problems = [
-        f"Record {record.number} is not what it was when the next one was written: it was changed."
+        f"Record {record.number} was changed after the next switch was recorded."
         for record in chain.altered
     ]
     numbers = {record.number for record in chain.records}
@@ -77,12 +77,12 @@ def _problems(chain: Chain, alias: int | None) -> list[str]:
     problems += [f"Record {number} was deleted." for number in missing]
     if chain.last and not chain.last.completed:
         problems.append(
-            f"Record {chain.last_number} waits for its aliases; the next promote or rollback "
-            "completes it."
+            f"The aliases for record {chain.last_number} are not set yet; the next promote or "
+            "rollback sets them."
         )
     elif chain.last and alias != chain.champion:
         problems.append(
             f"The alias is on version {alias}, but by record it belongs to {chain.champion}: it "
-            "was moved, or its version deleted, without a record."
+            "was moved without a record, or its version was deleted."
         )
     return problems

@@ -1,4 +1,4 @@
-"""Makes a model of a checkpoint of Google's starter code, and logs it as training does."""
+"""Turns a checkpoint of Google's starter code into a model, and logs it as training does."""
 
 import logging
 import tempfile
@@ -34,20 +34,20 @@ logger = logging.getLogger(__name__)
 
 VOCABULARY = Path(__file__).parents[2] / "sample" / "vocabulary.csv"
 CLEARLY = 0.02
-"""Of GAP: what another order of features must gain to be taken for the right one."""
+"""The gain in GAP at which another order of the features counts as the right one."""
 
 
 def run(cfg: DictConfig) -> Summary:
     """Imports as a configuration of `conf/import_checkpoint.yaml` says.
 
     Returns:
-        The run's id, the model's URI, its GAP where shards are given, and its version where it is
+        The run's id, the model's URI, its GAP if shards are given, and its version if it is
         registered.
 
     Raises:
         MissingInputError: there is no checkpoint or vocabulary.
-        InputError: the checkpoint does not fit the model, or the vocabulary its classes; or the
-            GAP is clearly better with features in another order.
+        InputError: the checkpoint does not fit the model, the vocabulary does not fit the classes,
+            or the GAP is clearly better with features in another order.
     """
     plain = compose.plain(cfg)
     checkpoint = starter_checkpoints.opened(cfg.checkpoint, cfg.kind)
@@ -92,7 +92,7 @@ def _checked_gap(
     options: Mapping[str, Any],
     manifest: Manifest,
 ) -> float:
-    """Returns the GAP of the import; refuses it where another order of features is better."""
+    """Returns the GAP of the import; refuses it if another order of features is clearly better."""
     gap = _gap(checkpoint.model(features, options), manifest)
     for order in list(permutations(features))[1:]:
         other = {name: features[name] for name in order}
@@ -121,7 +121,7 @@ def _require_better(gap: float, other: float, features: Mapping[str, int]) -> No
 
 
 def _logged(model: keras.Model, tracked: Run, names: Vocabulary, checkpoint: str) -> Any:
-    """Logs the model; returns what MLflow knows of it."""
+    """Logs the model; returns MLflow's information about it."""
     about = {"run_id": tracked.id, "examples": 0, "checkpoint": checkpoint}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "imported.keras"

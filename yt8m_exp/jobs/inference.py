@@ -1,4 +1,4 @@
-"""Predicts shards with a model, into the competition's file of videos, or that of segments."""
+"""Predicts shards with a model, and writes the competition's file of videos or of segments."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,14 +41,13 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, the file, and how many videos it holds.
 
     Raises:
-        InputError: there is no such model, or a record is bad.
-        MissingInputError: a pattern matches no shard.
-        OSError: the file cannot be written.
+        InputError: there is no such model, a record is bad, or the file cannot be written.
+        MissingInputError: a pattern matches no shard, or the file's folder does not exist.
     """
     listed = _listed(cfg)
-    writer = _writer(cfg, listed)  # refuses a place where nothing can be written
+    writer = _writer(cfg, listed)  # refuses a path that cannot be written
     store.connect()
-    model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI leaves none
+    model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI opens none
     _require_known(cfg, listed, model.tagger.schema.classes)
     if cfg.segments:
         model.require_frames()
@@ -92,7 +91,7 @@ def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> Non
 def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
     schema = model.tagger.schema
     if cfg.segments:
-        schema = replace(schema, max_frames=spec.MAX_FRAMES)  # more than a segment's may be cut
+        schema = replace(schema, max_frames=spec.MAX_FRAMES)  # a model may take fewer
     return datasets.scanned(
         tracked,
         compose.plain(cfg)["shards"],
@@ -106,7 +105,7 @@ def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
 def _predict(
     cfg: DictConfig, tagger: Tagger, manifest: Manifest, file: Any, listed: NDArray | None
 ) -> float:
-    """Predicts all videos; returns the seconds that it took, without those of compiling."""
+    """Predicts all videos; returns the seconds that this took, without compiling."""
     warming.warm([*compiled.calls(tagger.schema.level), *top_k.calls(), *lines.calls()])
     began = time.perf_counter()
     with progress.shown("Predicting", manifest.records, unit="videos") as advance:
@@ -118,7 +117,7 @@ def _predict(
 
 
 def _batches(manifest: Manifest, batch_size: int | None) -> Iterator[Batch]:
-    """Yields each video once, also where its id occurs again."""
+    """Yields each video once, even if its id is repeated."""
     batches = ordered_batches(manifest, batch_size)
     return ids.once(batches) if manifest.repeats else batches
 

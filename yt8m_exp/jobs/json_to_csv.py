@@ -1,4 +1,4 @@
-"""Makes the competition's predictions file of what a batch prediction job wrote."""
+"""Turns the result of a batch prediction job into the competition's predictions file."""
 
 from pathlib import Path
 
@@ -15,12 +15,11 @@ def run(cfg: DictConfig) -> Summary:
     """Converts as a configuration of `conf/json_to_csv.yaml` says.
 
     Returns:
-        The file, how many videos it holds, and how many more lines named one of them again.
+        The file, how many videos it holds, and how many further lines repeated one of them.
 
     Raises:
-        InputError: a line is of another kind.
-        MissingInputError: a pattern matches nothing.
-        OSError: the file cannot be written.
+        InputError: a line has another format, or the file cannot be written.
+        MissingInputError: a pattern matches nothing, or the file's folder does not exist.
     """
     paths = find_files(compose.plain(cfg)["predictions"])
     seen: set[str] = set()

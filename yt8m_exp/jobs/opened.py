@@ -20,14 +20,14 @@ def opened(
     resume: str | None = None,
     more: Mapping[str, Any] = {},
 ) -> Iterator[Run]:
-    """Opens a run, or goes on with one; see `open_run` for how it ends.
+    """Opens a new run, or continues one; see `open_run` for how it ends.
 
     Args:
-        verb: what runs.
+        verb: the verb that runs.
         cfg: its configuration, with a `tracking` group.
-        name: of a new run, where the configuration names none; by default the verb.
-        resume: the id of a run to go on with.
-        more: what the run's configuration holds beside `cfg`.
+        name: name of a new run if the configuration names none; by default the verb.
+        resume: the id of a run to continue.
+        more: values that the run's configuration holds beside `cfg`.
     """
     with open_run(
         verb,

@@ -1,7 +1,7 @@
 """What a verb needs from outside, checked before TensorFlow is loaded and before a run is opened.
 
-A function for each verb that needs something; each raises in a second or two what the
-verb itself would raise later, perhaps after hours.
+Each verb that needs something has a function. It raises within a second or two what the verb itself
+would raise later, perhaps after hours.
 """
 
 import logging
@@ -11,8 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import shards
+from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.spec import InputError
@@ -49,7 +50,7 @@ def eval(cfg: DictConfig) -> None:
     if not given:
         raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
     if len(given) > 1:
-        raise InputError(f"One of {', '.join(SOURCES)} must be given, but got {given}.")
+        raise InputError(f"Only one of {', '.join(SOURCES)} may be given, but got {given}.")
     if cfg.segments and not cfg.shards:
         raise InputError(
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
@@ -74,7 +75,7 @@ def inference(cfg: DictConfig) -> None:
 
 
 def promote(cfg: DictConfig) -> None:
-    """Checks that one challenger is named, if any, and the shards."""
+    """Checks that at most one challenger is named, and checks the shards."""
     client = store.connect()
     _require_folder(Path(cfg.tracking.runs))
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
@@ -86,6 +87,18 @@ def promote(cfg: DictConfig) -> None:
         run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
         versions.model_of_run(client, run_id)
     _find(cfg)
+
+
+def check(cfg: DictConfig) -> None:
+    """Checks that there are shards, the vocabulary, and the place of the labels."""
+    store.connect()
+    _require_folder(Path(cfg.tracking.runs))
+    if cfg.output:
+        whole_file.require_writable(Path(cfg.output).resolve())
+    vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
+    for key in ("shards", "against"):
+        if cfg[key] is not None:
+            shards.find(compose.plain(cfg)[key], shards.Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:
@@ -100,7 +113,7 @@ def export(cfg: DictConfig) -> None:
 
 
 def import_checkpoint(cfg: DictConfig) -> None:
-    """Checks that a tracking store is there, and the shards."""
+    """Checks that there is a tracking store, and checks the shards."""
     store.connect()
     _require_folder(Path(cfg.tracking.runs))
     _find(cfg)

@@ -22,7 +22,7 @@ from yt8m_exp.tracking.runs import Run
 
 
 def run(cfg: DictConfig) -> Summary:
-    """Judges a challenger and, if it passes, switches; as `conf/promote.yaml` says.
+    """Judges a challenger and, if it passes, makes it champion, as `conf/promote.yaml` says.
 
     Returns:
         Whether it was promoted and why, both versions with their GAP, the interval of the gain, the
@@ -30,7 +30,7 @@ def run(cfg: DictConfig) -> Summary:
 
     Raises:
         InputError: there is no such model or version, a record is bad, or the champion's alias is
-            not where the records say.
+            not on the version that the records name.
         MissingInputError: a pattern matches no shard.
         ConnectionError: the tracking server went away.
     """
@@ -93,11 +93,11 @@ def _told(
     promoted: bool,
     reason: str,
 ) -> Summary:
-    """Describes the run, and returns what the verb ends with."""
+    """Describes the run, and returns the summary of the verb."""
     name, version, champion = cfg.name, decision.version, decision.champion
     note = (
         f"**Version {version} of {name} is {'promoted' if promoted else 'refused'}.** {reason}"
-        "\n\nAmong the artifacts: `report.html`, with what must hold and figures, and the record."
+        "\n\nThe artifacts are `report.html`, with the checks and figures, and the record."
     )
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     gaps = {side: measured.ranked.gap for side, measured in verdict.measured.items()}
@@ -112,12 +112,12 @@ def _told(
         "run_id": tracked.id,
         "report": _report(tracked),
     }
-    title = f"Version {version} of {name}, judged against {champion or 'nobody'}"
+    title = f"Version {version} of {name}, judged against {champion or 'no champion'}"
     return _ended(cfg, title, result, version if promoted else champion)
 
 
 def _ended(cfg: DictConfig, title: str, result: dict[str, Any], champion: int | None) -> Summary:
-    """Returns the end of the verb, with the champion as it is now."""
+    """Returns the summary of the verb, with the present champion."""
     rows = {key: value for key, value in result.items() if value is not None}
     rows = {"champion now": champion or "none"} | rows
     rows.pop("champion", None)
@@ -140,7 +140,7 @@ def _loaded(name: str, tracked: Run, challenger: int, champion: int | None) -> d
 
 
 def _named(cfg: DictConfig, tracked: Run) -> int | None:
-    """Returns the version that the command line names; a run's model may have to become one."""
+    """Returns the version that the command line names; registers a run's model as a version."""
     if cfg.version is not None or not (cfg.run_id or cfg.sweep):
         return cfg.version
     run_id = cfg.run_id or versions.best_run_of_sweep(tracked.client, cfg.sweep)
@@ -171,15 +171,15 @@ def _unchanged(cfg: DictConfig, tracked: Run, champion: int | None, version: int
 
 
 def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
-    """Writes a decision and, if it is the first after the last switch, lets the aliases follow.
+    """Writes a decision and, if it takes effect, sets the aliases.
 
     Args:
         client: a client of the tracking store.
-        name: of the registered model.
-        decision: what the gate found, made after the last switch there was before.
+        name: name of the registered model.
+        decision: the gate's decision, which names the last switch that was known to it.
 
     Returns:
-        Whether the champion is now another, and why.
+        Whether the decision changed the champion, and the reason.
 
     Raises:
         ConnectionError: the tracking server went away.

@@ -14,12 +14,12 @@ from yt8m_exp.terminal import progress
 
 
 def rank(model: keras.Model, rated: Manifest, *, listed: int, on_bad_record: str) -> SegmentMetrics:
-    """Lets a model score all segments of shards, and the lists of the rated classes be scored.
+    """Scores all segments of shards with a model, and evaluates the lists of the rated classes.
 
     Args:
         model: takes frames.
         rated: shards whose segments people rated.
-        listed: segments of a class that count.
+        listed: segments of each class that count.
         on_bad_record: stop or skip.
     """
     schema = replace(rated.schema, level="frame")

@@ -1,4 +1,4 @@
-"""Makes of a training configuration what training works with."""
+"""Builds the parts of a training from its configuration."""
 
 import inspect
 import logging
@@ -48,7 +48,7 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
 
 
 def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
-    """Returns how long to train on so many records with so many replicas, and when to do what."""
+    """Returns how long a run trains, and how often it evaluates, logs and saves."""
     batch_size = cfg.batch_size * replicas
     examples = max(round(cfg.epochs * records), 1)
     return Plan(

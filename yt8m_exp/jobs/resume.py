@@ -1,4 +1,4 @@
-"""The configuration that a run goes on with."""
+"""The configuration of a run that is resumed."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from yt8m_exp.jobs import sources
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, datasets
 
-ORDER = ("seed", "data.shuffle_bytes")  # what the order of the videos follows from
+ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
 
 
 def resumed(cfg: DictConfig) -> DictConfig:
-    """Returns the configuration of the run to resume, with what this command line changes of it.
+    """Returns the configuration of the run to resume, with the changes of this command line.
 
     Raises:
         InputError: the keys of the model have changed since, the command line asks for another
-            model, group or order of the videos, or the data are others.
+            model, group or order of the videos, or the data have changed.
         MissingInputError: a pattern matches no shard.
     """
     before = compose.from_plain(configuration.read_config(cfg.resume))

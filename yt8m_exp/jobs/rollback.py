@@ -17,7 +17,7 @@ def run(cfg: DictConfig) -> Summary:
     """Rolls back as a configuration of `conf/rollback.yaml` says.
 
     Returns:
-        The champion now, the one before, and whether anything was changed.
+        The present champion, the one before, and whether anything was changed.
 
     Raises:
         InputError: there is no such version, or none to go back to.
@@ -44,7 +44,7 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
             "Name the version to go to: version=..."
         )
     if not versions.exists(client, cfg.name, target):
-        others = ", ".join(map(str, chain.line[:-1])) or "of which there is none"
+        others = ", ".join(map(str, chain.line[:-1])) or "if there is one"
         raise InputError(
             f"Version {target} of {cfg.name} does not exist, or is deleted. Name another that "
             f"was champion, {others}: version=..."
@@ -53,7 +53,7 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
 
 
 def _switch(cfg: DictConfig, tracked: Run, chain: Chain, target: int, now: int | None) -> None:
-    """Records the decision, and lets the aliases follow."""
+    """Records the decision, and sets the aliases."""
     client, name = tracked.client, cfg.name
     decision = audit.record(
         chain,

@@ -21,7 +21,7 @@ def schema(cfg: DictConfig) -> Schema:
 
 
 def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
-    """Returns what scans the shards of `data.train` or `data.validate`."""
+    """Returns the arguments that scan the shards of `data.train` or `data.validate`."""
     return {
         "patterns": compose.plain(cfg.data)[context],
         "schema": schema(cfg),

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 def opened(
     cfg: DictConfig, definition: Definition, storage: Storage, study: Study
 ) -> Iterator[Run | None]:
-    """Opens the study's run; None where another driver of the study holds it."""
+    """Opens the study's run; yields None if another driver of the study holds it."""
     with ExitStack() as stack:
         with storage.claiming(definition.name):
             run_id = study.user_attrs.get("run_id")
@@ -57,7 +57,7 @@ def trial_runs(cfg: DictConfig, study: Study) -> TrialRuns:
 
 
 def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
-    """Returns what a trial's process works on; see `child.serve`.
+    """Returns the task of a trial's process; see `child.serve`.
 
     Args:
         work: the function that it calls, as `module:name`.
@@ -75,7 +75,7 @@ def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
 
 
 def log_progress(tracked: Run | None, study: Study) -> None:
-    """Adds to the curve of the best value, if the study's run is this driver's."""
+    """Adds a point to the curve of the best value, if this driver holds the study's run."""
     if tracked:
         tracked.writer.log(study_summary.progress(study), study_summary.finished(study))
 
@@ -83,7 +83,7 @@ def log_progress(tracked: Run | None, study: Study) -> None:
 def close(
     cfg: DictConfig, definition: Definition, study: Study, tracked: Run | None, runs: TrialRuns
 ) -> Summary:
-    """Logs what the study has found, and registers its best model where that is asked for."""
+    """Logs the results of the study, and registers its best model if `register` is given."""
     runs.end_unrecorded(outcomes(study))
     found, counts = study_summary.best(study), study_summary.count_by_state(study)
     result = {

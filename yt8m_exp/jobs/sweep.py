@@ -49,11 +49,11 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         The study's run, its name, its best trial, and how many trials it has by state.
 
     Raises:
-        InputError: the study's file is wrong, or the study that is there is another.
+        InputError: the study's file is wrong, or the stored study of this name is a different one.
         MissingInputError: there is no such file, or a pattern matches no shard.
         OutsideError: too many trials failed.
-        SystemExit: a signal stopped it; trials have their checkpoints, and the study goes on from
-            there.
+        SystemExit: a signal stopped it; trials keep their checkpoints, and the same command
+            continues the study.
     """
     definition = _definition(cfg)
     space = definition.search_space(partial(_settings, definition))
@@ -90,7 +90,7 @@ def _definition(cfg: DictConfig) -> Definition:
     path = Path(cfg.sweep) if Path(cfg.sweep).suffix else FOLDER / f"{cfg.sweep}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise MissingInputError(f"There is no study '{cfg.sweep}'. Take {names}, or a file.")
+        raise MissingInputError(f"There is no study '{cfg.sweep}'. Set sweep to {names} or a file.")
     entries: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     if not isinstance(entries, dict):
         raise InputError(f"{path} must hold the fields of a study by name.")
@@ -130,7 +130,7 @@ def _shared_overrides(cfg: DictConfig) -> list[str]:
     return [
         override("tracking.experiment", cfg.tracking.experiment),
         override("tracking.runs", cfg.tracking.runs),
-        "tracking.system_metrics=false",  # the study's run has those of the machine
+        "tracking.system_metrics=false",  # the study's run logs those of the machine
         "figures=false",
     ]
 
@@ -144,7 +144,7 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
 
 
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
-    """Checks the shards once; trials find them checked."""
+    """Checks the shards once; trials use the cached result."""
     cfg = compose.compose("train", definition.overrides)
     train, validate = (
         shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
@@ -164,7 +164,7 @@ def _study(
         given = definition.sampler or {}
         seeded = {"seed": given["seed"] + session} if given.get("seed") is not None else {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # parts of Optuna that are called experimental
+            warnings.simplefilter("ignore")  # that parts of Optuna are experimental
             return instantiate(definition.sampler, **seeded)
 
     return open_study(

@@ -41,8 +41,8 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
 
     Args:
         cfg: the configuration.
-        reported: is given what the run reports at examples seen, first the model's size at 0, and
-            answers whether to go on.
+        reported: called with what the run reports and the examples seen, first with the model's
+            size at 0; returns whether to continue.
 
     Returns:
         The run's id, the URI of the best model, and its metrics on the validation shards.
@@ -52,17 +52,17 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         MissingInputError: a pattern matches no shard.
         NotFiniteError: the loss or a weight is not finite.
         SystemExit: a signal stopped training; a checkpoint has been written.
-        Stopped: `reported` did; a checkpoint has been written, unless nothing was trained.
+        Stopped: `reported` stopped it; a checkpoint has been written, unless nothing was trained.
     """
     number, workers = cluster.place()
     if cfg.resume and workers > 1:
         raise InputError(
-            f"A run is resumed by one worker, but TF_CONFIG names {workers}: its checkpoints are "
-            "with the first of them. Unset TF_CONFIG to go on."
+            f"Only one worker can resume a run, but TF_CONFIG names {workers}. The first of them "
+            "holds the checkpoints: unset TF_CONFIG there, and resume again."
         )
     cfg = resumed(cfg) if cfg.resume else cfg
     strategy = recipe.strategy(cfg)
-    learner = recipe.learner(cfg, strategy)  # before a run is opened: a misspelt key leaves none
+    learner = recipe.learner(cfg, strategy)  # before a run is opened: a misspelt key opens none
     if number > 0:
         return _follow(cfg, strategy, learner)
     name = cfg.model._target_.split(".")[-2]
@@ -97,7 +97,7 @@ def _train(
 
 
 def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None:
-    """Takes over the weights of a model, or of the best one of a run."""
+    """Starts from the weights of a model, or of the best model of a run."""
     is_run = not any(mark in source for mark in ":/")
     found = loading.load(f"runs:/{source}/best" if is_run else source)
     manager.learner.take_weights(found.tagger.model)
@@ -106,7 +106,7 @@ def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None
 
 
 def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
-    """Trains beside the worker that tracks and keeps the run."""
+    """Trains beside the worker that logs the run and holds its checkpoints."""
     train, validate = sources.scanned(cfg)
     state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +120,7 @@ def _fit(work: Work, state: TrainState) -> float:
 
     Raises:
         SystemExit: a signal stopped it.
-        Stopped: `reported` did.
+        Stopped: `reported` stopped it.
     """
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
@@ -182,10 +182,10 @@ def _callbacks(
 def _require_finished(
     ending: Ending, interrupt: Interrupt, state: TrainState, *, run_id: str
 ) -> None:
-    """Raises SystemExit where a signal stopped training, and Stopped where a report did."""
+    """Raises SystemExit if a signal stopped training, and Stopped if `reported` did."""
     if interrupt:
         logger.warning(
-            "Stopped at %s examples, with a checkpoint. Go on: python -m yt8m_exp.train resume=%s",
+            "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
         raise SystemExit(128 + (interrupt.signal or 0))

@@ -1,4 +1,4 @@
-"""What a training works with, from its first step to its last model."""
+"""The parts of a training, used from its first step to its last model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from yt8m_exp.training.checkpoint_manager import CheckpointManager
 Report = Callable[[Mapping[str, float], int], None]
 """Takes metrics by name at examples seen."""
 Reported = Callable[[Mapping[str, float], int], bool]
-"""Takes them, too, and answers whether to go on."""
+"""Takes them, too, and returns whether to continue."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a training works with.
+    """The parts of a training.
 
     Attributes:
         cfg: its configuration.
         train, validate: the shards to learn from, and to measure on.
-        strategy: of the devices.
-        manager: holds the model, and its checkpoints.
-        report: takes what is measured on the way.
-        reported: decides on it.
+        strategy: TensorFlow's distribution strategy.
+        manager: holds the model and its checkpoints.
+        report: logs what is measured during training.
+        reported: decides on it whether to continue.
     """
 
     cfg: DictConfig

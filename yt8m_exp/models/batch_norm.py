@@ -47,7 +47,7 @@ class BatchNorm(keras.layers.Layer):
     """Normalises each of D values to mean zero and variance one over a batch, then rescales it.
 
     Args:
-        decay: of the moving averages, which are used in inference.
+        decay: decay of the moving averages, which are used in inference.
         epsilon: added to the variance.
     """
 

@@ -44,10 +44,10 @@ def build(
         head: classifies the hidden layer; see the module `heads`.
         normalize: see `frames.Dequantize`.
         clusters: K, see `Bag`.
-        units: of the hidden layer between the bag and the head.
-        activation: of clusters and hidden layer; sigmoid in 2019, relu6 in 2017.
+        units: units of the hidden layer between the bag and the head.
+        activation: activation of clusters and hidden layer; sigmoid in 2019, relu6 in 2017.
         pooling: see `Bag`.
-        batch_norm: see `Bag`; where false, the hidden layer has a bias as well.
+        batch_norm: see `Bag`; if false, the hidden layer has a bias, too.
         dropout: share of the hidden layer that is dropped in training.
 
     Returns:
@@ -79,13 +79,13 @@ class Bag(keras.layers.Layer):
 
     `pool_t activation(norm(norm(x_t) W))`, computed with few passes over the activations: the first
     norm is folded into W; activations are monotonic, so the maximum is taken before the second
-    norm, which then has a T-th of the work. A video without frames has the bag zero.
+    norm, which then has a T-th of the work. The bag of a video without frames is zero.
 
     Args:
         clusters: K.
-        activation: of the clusters.
+        activation: activation of the clusters.
         pooling: `max` keeps the largest activation of a cluster over frames, `average` their mean.
-        batch_norm: whether frames and products are normalised; where false, clusters have a bias.
+        batch_norm: whether frames and products are normalised; if false, clusters have a bias.
         padded: whether a video may have fewer than T frames; if not, it has T or none.
 
     Raises:

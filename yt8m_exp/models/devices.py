@@ -1,4 +1,4 @@
-"""What a model runs on, where the fastest way to compute depends on it."""
+"""The device that a model runs on, for layers whose fastest computation depends on it."""
 
 import keras
 

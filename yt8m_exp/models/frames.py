@@ -29,7 +29,7 @@ def named(features: Mapping[str, int]) -> dict[str, keras.KerasTensor]:
 def sampled(
     inputs: Mapping[str, keras.KerasTensor], sampling: Sampling
 ) -> tuple[list[keras.KerasTensor], keras.KerasTensor]:
-    """Returns the bytes of the frames that a model looks at, and their number of each video.
+    """Returns the bytes of the frames that a model uses, and the number of frames of each video.
 
     Args:
         inputs: see `named`.
@@ -42,7 +42,7 @@ def sampled(
 def joined(
     inputs: Mapping[str, keras.KerasTensor], sampling: Sampling, normalize: Normalize
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Returns the features of the frames that a model looks at, and their number of each video.
+    """Returns the features of the frames that a model uses, and the number of frames of each video.
 
     Args:
         inputs: see `named`.
@@ -73,7 +73,7 @@ class Dequantize(keras.layers.Layer):
     """Converts bytes to numbers, joins features, normalises each frame; padding becomes zero.
 
     Args:
-        normalize: see `inputs.joined`; a frame has the length that a video has there.
+        normalize: see `inputs.joined`; each frame is normalised as a video is there.
     """
 
     def __init__(self, normalize: Normalize, **layer) -> None:

@@ -52,7 +52,8 @@ class MixtureOfExperts:
         experts: E, experts of each class without the dummy.
         l2: weight of the regulariser, 0 or more.
         initial_bias: the logit that every expert starts from; see `Logistic`.
-        gate_initializer: of the gates' kernel. `zeros` gives all experts the same share at first.
+        gate_initializer: initializer of the gates' kernel. `zeros` gives all experts the same share
+            at first.
 
     Raises:
         InputError: an argument is out of its range.

@@ -62,7 +62,7 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
 
 
 def require_normalize(normalize: Normalize) -> Normalize:
-    """Returns `normalize`, or raises ValueError where it is no value of `Normalize`."""
+    """Returns `normalize`, or raises InputError if it is not a value of `Normalize`."""
     if normalize not in get_args(Normalize):
         raise InputError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
     return normalize

@@ -49,7 +49,7 @@ def build(
 
 
 def from_basic_cell(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
-    """Returns the weights of a layer of ours from those of TensorFlow 1's BasicLSTMCell.
+    """Converts the weights of TensorFlow 1's BasicLSTMCell to those of our layer.
 
     Args:
         kernel: (D + H, 4 H), rows of the input and then of the state, gates in the order i, j, f,

@@ -32,7 +32,7 @@ def build(
         classes: C, the number of probabilities.
         head: classifies the normalised sum; see the module `heads`.
         normalize: see `inputs.joined`.
-        units: of each layer.
+        units: units of each layer.
         layers: the number of residual layers.
         dropout: share of the units that is dropped in training, before each layer and the head.
 

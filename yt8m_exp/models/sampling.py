@@ -1,8 +1,8 @@
-"""Frame samplers: which frames of a video a model looks at.
+"""Frame samplers: which frames of a video a model uses.
 
 Every frame-level model calls one, as `sampling(parts, frames)`, with the bytes of each feature,
-uint8 (B, T, D), and the number of frames of each video, int32 (B,). It gets both back for the
-frames that are kept. A sampler has the attribute `max_frames`: frames after it are never looked at.
+uint8 (B, T, D), and the number of frames of each video, int32 (B,). The sampler returns both for
+the frames that are kept. Its attribute is `max_frames`: frames after it are never used.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,7 @@ class AllFrames(keras.layers.Layer):
 class FrameSampler(keras.layers.Layer):
     """Samples frames of each video in training, and takes evenly spaced ones in inference.
 
-    A video has as many frames afterwards as are sampled, or none. Where it has fewer, some are
-    repeated.
+    Afterwards, a video has S frames, or none. If it had fewer, some are repeated.
 
     Args:
         method: in training, `random` draws frames with replacement, `run` takes consecutive frames

@@ -24,14 +24,14 @@ from yt8m_exp.plots.style import (
 
 
 def ap_by_frequency(ap: ArrayLike, counts: ArrayLike, *, of: str = "training") -> Figure:
-    """Draws each class' average precision against its frequency, and how many classes are where.
+    """Draws the average precision of each class over its frequency, and a histogram of classes.
 
     Classes without a video are drawn in a strip at the left.
 
     Args:
-        ap: Average precision of each class, NaN where unknown, (C,).
+        ap: Average precision of each class, NaN if unknown, (C,).
         counts: Videos that have the class, (C,).
-        of: What the videos are of: training, evaluation.
+        of: Which videos these are: training or evaluation.
     """
     values, videos = np.asarray(ap, float), np.asarray(counts, float)
     known = ~np.isnan(values)
@@ -75,9 +75,9 @@ def class_table(
     Args:
         ap: Average precision of each class, (C,).
         positives: Videos that have the class, (C,).
-        names: Names of the classes; neither complete nor distinct.
-        rows: Classes of each group, fewer if there are not as many.
-        min_positives: Classes with fewer are left out, as chance decides there.
+        names: Names of the classes; some may be empty or repeated.
+        rows: Most classes of each group.
+        min_positives: Classes with fewer positives are left out, because their value is chance.
 
     Returns:
         Columns `class_id`, `name`, `positives`, `ap`, `group` ("best" or "worst").
@@ -94,7 +94,7 @@ def class_table(
 def class_chart(table: pd.DataFrame) -> Figure:
     """Draws what `class_table` returned as two columns of bars.
 
-    A class is shown as `name (index)`, as names are not distinct.
+    A class is shown as `name (index)`, because names may be repeated.
     """
     longest = max((len(rows) for _, rows in table.groupby("group")), default=1)
     figure = new_figure(width=11, height=1.2 + 0.24 * longest)

@@ -23,10 +23,10 @@ Curve = tuple[str, NDArray, NDArray, float]
 
 
 def precision_recall(curves: Sequence[Curve]) -> Figure:
-    """Draws precision against recall of all predictions pooled, one curve a model.
+    """Draws precision against recall of all predictions pooled, one curve for each model.
 
     Args:
-        curves: one a model, the champion's first.
+        curves: one for each model, the champion's first.
     """
     figure = new_figure()
     axes = style_axes(
@@ -42,12 +42,12 @@ def precision_recall(curves: Sequence[Curve]) -> Figure:
 
 
 def gain(draws: ArrayLike, measured: float, interval: tuple[float, float]) -> Figure:
-    """Draws the gain of GAP that the draws of a bootstrap show.
+    """Draws a histogram of the gain in GAP over the draws of a bootstrap.
 
     Args:
         draws: the gain of each draw, (R,).
         measured: the gain on all videos.
-        interval: where the gain lies.
+        interval: confidence interval of the gain.
     """
     figure = new_figure(height=3.4)
     result = f"{measured:+.4f}, between {interval[0]:+.4f} and {interval[1]:+.4f}"
@@ -67,13 +67,13 @@ def by_class(
     *,
     rows: int = 15,
 ) -> Figure:
-    """Draws what classes gain and lose in average precision: all, and those that change most.
+    """Draws the gain of classes in average precision: all, and those that change most.
 
     Args:
-        gains: of each class, (W,).
-        bounds: how much each may differ by chance alone, (W,).
-        positives: videos of each, (W,).
-        names: of each, as they are to be shown.
+        gains: gain of each class, (W,).
+        bounds: how much each class may differ by chance alone, (W,).
+        positives: videos that have the class, (W,).
+        names: names to show for the classes.
         rows: classes to name on each side.
     """
     values, chance, videos = (np.asarray(array, float) for array in (gains, bounds, positives))

@@ -30,10 +30,10 @@ def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") ->
     Args:
         points: (examples seen, GAP) of each evaluation, at least one, by rising examples.
         best: Examples seen at the evaluation to mark; by default that of the highest GAP.
-        label: Of the axis of GAP.
+        label: Label of the GAP axis.
 
     Raises:
-        InputError: `best` is no evaluation.
+        InputError: there was no evaluation at `best`.
     """
     seen, gaps = np.array(points, float).T
     at = int(np.argmax(gaps)) if best is None else int(np.argmin(np.abs(seen - best)))
@@ -59,8 +59,8 @@ def loss_curve(train_points: Points, val_points: Points) -> Figure:
     """Draws the loss on training batches and on the validation videos against the examples seen.
 
     Args:
-        train_points: (examples seen, loss), by rising examples; many get a running median.
-        val_points: The same of the evaluations. Either may be empty, not both.
+        train_points: (examples seen, loss), by rising examples; a running median smooths them.
+        val_points: The same for the evaluations. One of the two may be empty, but not both.
     """
     figure = new_figure()
     axes = style_axes(figure.subplots(), title="Loss", x="examples seen", y="loss per video")

@@ -12,11 +12,11 @@ color:#24292f}}h2{{margin:2.5rem 0 0}}p{{color:#6b7280;margin:0}}</style></head>
 
 
 def render(title: str, sections: Iterable[tuple[str, str, Figure]]) -> str:
-    """Returns the page; empty where there are no figures.
+    """Returns the page; an empty text if there are no figures.
 
     Args:
-        title: of the page.
-        sections: heading, caption and figure of each.
+        title: title of the page.
+        sections: heading, caption and figure of each section.
     """
     parts = [
         f"<h2>{escape(heading)}</h2><p>{escape(caption)}</p>"

@@ -15,7 +15,7 @@ def new_figure(*, width: float = 7.2, height: float = 4.3) -> Figure:
         figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white"
     )
     if engine := figure.get_layout_engine():
-        engine.set(w_pad=0.1, h_pad=0.08)  # type: ignore[call-arg]  # of the constrained one
+        engine.set(w_pad=0.1, h_pad=0.08)  # type: ignore[call-arg]  # for a constrained layout
     return figure
 
 

@@ -1,16 +1,16 @@
-"""Stores the decisions on a registered model, and sets its aliases as they say.
+"""Stores the decisions on a registered model, and sets its aliases accordingly.
 
 The decisions on `yt8m` are the versions of a second registered model, `yt8m.decisions`. MLflow
 sets an alias without comparing it with the old one, and keeps no record of it. But its database
-numbers versions one after another, on every backend, and `chain` needs no other comparison: writing
-the record is the switch, in one transaction, and it holds even if the writer ends at once. The
-aliases `champion` and `previous` are set afterwards. Where a process ends between the two, the next
-promote finishes the interrupted switch, or voids it if the version was deleted.
+numbers versions one after another, on every backend, and `chain` needs only these numbers. A
+switch takes place when its record is written, in one transaction, even if the writer ends right
+after. The aliases `champion` and `previous` are set afterwards. If a process ends in between, the
+next promote finishes the interrupted switch, or voids it if the version was deleted.
 
-An alias must not be set late, after further switches. On one host, a file lock that ends with its
-process prevents that. A switch that another host has begun is left to that host for
-`GRACE_SECONDS`. One case is not covered: a process on another host that is frozen for longer,
-between its record and its alias, and then continues. The next `promote` reports it.
+An alias must not be set late, after further switches. On one host, a file lock prevents that; it
+is released when its process ends. A switch that another host has begun is left to that host for
+`GRACE_SECONDS`. One case is not covered: a process on another host freezes for longer, between its
+record and its alias, and then continues. The next `promote` reports it.
 """
 
 import getpass
@@ -36,7 +36,7 @@ RECORD, COMPLETED = "record", "completed"
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.5
 ATTEMPTS = 50
-"""Tries to get a number while others get theirs; the three of MLflow 3.17 are too few."""
+"""Attempts to get a number while other processes get theirs; MLflow 3.17 makes three, too few."""
 
 
 def decisions_of(name: str) -> str:
@@ -82,7 +82,7 @@ def record(
 
 
 def append(client: MlflowClient, name: str, decision: Record) -> None:
-    """Writes a record after all others; the lowest-numbered of competing switches takes effect."""
+    """Writes a record, which gets the next number; `chain` says whether it takes effect."""
     about = decision.version or decision.champion
     source = f"models:/{name}/{about}"
     if decision.kind == "void":  # the version is deleted, but the record that names it exists
@@ -130,12 +130,12 @@ def settle(client: MlflowClient, name: str) -> Chain:
 
 
 def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
-    """Settles the chain, and returns it with the champion, None where there has never been one.
+    """Settles the chain; returns it and the champion, None if there has never been one.
 
     The caller holds `lock.champion_lock`.
 
     Raises:
-        InputError: the alias is on another version than the records say, or there is no such
+        InputError: the alias is not on the version that the records name, or there is no such
             registered model.
     """
     while True:
@@ -171,7 +171,7 @@ def _parsed(version: ModelVersion) -> Record:
 def _make(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(
-            decisions_of(name), description=f"Decisions on the champion of {name}, one a version."
+            decisions_of(name), description=f"Each version is a decision on the champion of {name}."
         )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":

@@ -1,8 +1,8 @@
 """The uncertainty of a difference between two models: a paired bootstrap over videos.
 
 Videos are drawn with replacement, the same draw for both models, and GAP is computed for each draw.
-A draw only gives each video a multiplicity, so predictions are sorted once; a draw then costs two
-running sums along that order.
+A draw only says how often each video counts (its multiplicity). So predictions are sorted once,
+and each draw costs two running sums along that order.
 
 Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, sections 13.3, 16.4.
 """
@@ -22,9 +22,9 @@ class Predictions:
     """What a model predicts of labelled videos, in the order of the videos.
 
     Attributes:
-        scores: each video's best, falling, float32 (N, K).
+        scores: the best scores of each video, falling, float32 (N, K).
         class_ids: their classes, int32 (N, K).
-        labels: class ids, int32 (N, L), each once, padded with -1.
+        labels: class ids of the labels, without repetition, int32 (N, L), padded with -1.
     """
 
     scores: NDArray
@@ -41,7 +41,7 @@ class Predictions:
 
 
 class Interval(NamedTuple):
-    """Where a value lies with the confidence asked for."""
+    """A confidence interval."""
 
     low: float
     high: float
@@ -49,28 +49,28 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What the draws gave, of the challenger less the champion.
+    """The differences in the draws: challenger minus champion.
 
     Attributes:
-        gap: the difference of GAP of each draw, float64 (R,).
-        ap_error: the standard error of the difference of average precision of each class, (C,).
+        gap: the difference in GAP in each draw, float64 (R,).
+        ap_error: the standard error of the difference in average precision of each class, (C,).
     """
 
     gap: NDArray
     ap_error: NDArray
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Returns the percentile interval of the difference of GAP, with equal tails."""
+        """Returns the percentile interval of the difference in GAP, with equal tails."""
         tail = (1 - confidence) / 2
         return Interval(*np.quantile(self.gap, [tail, 1 - tail]).tolist())
 
 
 class Ranked:
-    """Ranked lists of predictions, whose precisions are summed under multiplicities of videos.
+    """Ranked lists of predictions; sums their precisions for any multiplicities of the videos.
 
     Args:
-        predictions: of N videos.
-        classes: the classes to rank, a list each, rising; None ranks all predictions in one list.
+        predictions: predictions for N videos.
+        classes: classes to rank, one list for each, rising; None ranks all predictions in one list.
     """
 
     def __init__(self, predictions: Predictions, classes: ArrayLike | None = None):
@@ -79,7 +79,7 @@ class Ranked:
         order = np.lexsort((-score, listed))
         self._video, listed, score, hit = (values[order] for values in (video, listed, score, hit))
         new = np.diff(listed, prepend=-1) > 0
-        tie = np.cumsum(new | (np.diff(score, prepend=np.nan) != 0)) - 1  # a tie is of one list
+        tie = np.cumsum(new | (np.diff(score, prepend=np.nan) != 0)) - 1  # a tie lies in one list
         right = np.unique(tie[hit])  # only ties that hold a hit add to a sum
         self._begin, self._end = _bounds(tie, right)
         self._hit_video = self._video[hit]
@@ -93,9 +93,10 @@ class Ranked:
     def precision_sums(self, weights: NDArray) -> NDArray:
         """Sums the precisions at the hits of each list, float64 (lists,).
 
-        Copies of a video tie with each other as other ties do: t predictions of equal score, h of
-        them hits, behind N with H hits, add h (H + (h + 1) / 2) / (N + (t + 1) / 2), the precision
-        in the middle of the tie, which is exact for a single prediction and near for others.
+        Copies of a video are tied predictions, too. Of t tied predictions, h are hits; N
+        predictions with H hits rank before them. The tie adds
+        h (H + (h + 1) / 2) / (N + (t + 1) / 2), the precision in the middle of the tie. This is
+        exact for a single prediction, and an approximation for more.
 
         Args:
             weights: how often each video was drawn, int64 (N,).
@@ -128,14 +129,14 @@ def draw(
     """Draws videos with replacement, and compares two models on each draw.
 
     Args:
-        champion: what one model predicts.
-        challenger: what the other predicts of the same videos, in the same order.
+        champion: predictions of one model.
+        challenger: predictions of the other for the same videos, in the same order.
         classes: the classes whose average precision is compared, rising.
-        resamples: how many draws.
-        seed: of the draws.
+        resamples: number of draws.
+        seed: seed of the draws.
 
     Raises:
-        InputError: the two are not of the same labelled videos.
+        InputError: the models did not predict the same labelled videos.
     """
     if champion.labels.shape != challenger.labels.shape or (
         (champion.labels != challenger.labels).any()
@@ -205,5 +206,5 @@ def _bounds(ties: NDArray, wanted: NDArray) -> tuple[NDArray, NDArray]:
 def _running(weights: NDArray, videos: NDArray) -> NDArray:
     """Returns the sums of the weights before each index, and of all, int64 (indices + 1,)."""
     sums = np.zeros(videos.size + 1, np.int64)
-    weights.take(videos, out=sums[1:], mode="clip")  # twice as fast as with a check of the indices
+    weights.take(videos, out=sums[1:], mode="clip")  # twice as fast as with a bounds check
     return np.cumsum(sums, out=sums)

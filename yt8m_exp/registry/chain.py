@@ -1,8 +1,9 @@
 """The decisions on a registered model, and the champions that follow from them.
 
-The registry's database numbers the decisions. Each decision names the last switch before it. Of
-competing decisions, which name the same switch, only the lowest-numbered takes effect; the others
-are too late and change nothing. So every process that reads the records finds the same chain.
+A switch is a decision that changes the champion. The registry's database numbers the decisions, and
+each names the last switch that its process knew of. If several decisions name the same switch, only
+the one with the lowest number takes effect; the others come too late and change nothing. So every
+process that reads the records finds the same chain.
 """
 
 import hashlib
@@ -22,19 +23,19 @@ class Record:
     Attributes:
         kind: `promote` and `rollback` make `version` the champion; `void` takes back a switch whose
             version was deleted before its aliases were set; `refuse` changes nothing.
-        version: of the registered model; None where `void` leaves no champion.
-        champion: the champion before, None before the first.
-        after: number of the last switch at the time, None before the first.
-        after_digest: digest of that record, which shows whether it was altered.
-        at: when, ISO 8601, UTC.
-        by: who, user@host.
+        version: the version decided on; None if `void` leaves no champion.
+        champion: the champion before the decision; None if there was none.
+        after: number of the last switch at that time; None if there was none.
+        after_digest: digest of that switch's record, which shows whether it was altered.
+        at: time of the decision, ISO 8601, UTC.
+        by: who decided, as user@host.
         run_id: the run that made the decision.
-        reason: in a sentence.
+        reason: the reason, in a sentence.
         evidence: what was measured, and which checks passed.
         policy: what was required.
         id: unique, so that a record that was sent twice is recognised.
         number: its number in the registry, 0 before it has one.
-        completed: whether the aliases are set as it says.
+        completed: whether the aliases have been set accordingly.
     """
 
     kind: Kind
@@ -53,7 +54,7 @@ class Record:
     completed: bool = False
 
     def to_json(self) -> str:
-        """Returns the stored text: all fields but those that the registry adds."""
+        """Returns the stored text: all fields except those that the registry adds."""
         stored = {k: v for k, v in asdict(self).items() if k not in ("number", "completed")}
         return json.dumps(stored, sort_keys=True)
 
@@ -73,7 +74,7 @@ class Chain:
     """The result of a list of decisions.
 
     Attributes:
-        records: all, by rising number.
+        records: all decisions, by rising number.
         switches: decisions that changed the champion, in order.
         line: the champions up to the present one, which is the last; a rollback shortens it.
     """

@@ -1,4 +1,4 @@
-"""Whether two models can be compared at all: what is checked before anything is predicted."""
+"""The checks before anything is predicted: whether two models can be compared at all."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from yt8m_exp.registry.gate import Check, Policy
 
 Shards = Mapping[tuple[int, str], str]
-"""Names of shards by what they hold: (bytes, CRC-32C)."""
+"""Names of shards by their size and checksum: (bytes, CRC-32C)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What is known of a champion or a challenger before it predicts.
+    """What is known about a champion or a challenger before it predicts.
 
     Attributes:
-        version: of the registered model.
-        level: of the shards that it reads: video, frame.
+        version: its version of the registered model.
+        level: level of the shards that it reads: video, frame.
         features: the size of each feature by name.
         classes: number of classes.
-        vocabulary_digest: of the names of its classes, in order.
-        answers: names of the outputs and parameters of its signature; None without one.
-        trained_on: its training shards, None if not known.
+        vocabulary_digest: digest of the names of its classes, in order.
+        answers: names of the outputs and parameters of its signature; None without a signature.
+        trained_on: its training shards; None if they are not known.
         model_bytes: size of its file.
     """
 
@@ -43,10 +43,10 @@ def eligible(
     """Checks what can be known before anything is predicted.
 
     Args:
-        challenger: who wants to be champion.
-        champion: who is, None for the first.
+        challenger: the version that may become champion.
+        champion: the present champion; None if there is none yet.
         shards: the evaluation shards.
-        policy: what must hold.
+        policy: the rules.
     """
     models = [challenger] if champion is None else [challenger, champion]
     checks = [_unseen(model, shards, policy) for model in models]
@@ -62,7 +62,8 @@ def _unseen(model: Candidate, shards: Shards, policy: Policy) -> Check:
     if model.trained_on is None:
         sentence = (
             f"Version {model.version} must say what it was trained on, but has no manifest of its "
-            "training shards. If you know better: policy.known_training=false"
+            "training shards. If you know that it did not train on the evaluation shards, set "
+            "policy.known_training=false."
         )
         return Check("unseen", not policy.known_training, sentence)
     seen = sorted(shards[key] for key in shards.keys() & model.trained_on.keys())
@@ -86,7 +87,7 @@ def _signed(challenger: Candidate, champion: Candidate | None) -> Check:
     if champion is None:
         return Check("signature", True, f"Version {challenger.version} has a signature.")
     missing = sorted((champion.answers or frozenset()) - challenger.answers)
-    sentence = f"Version {challenger.version} must answer with all that the champion does"
+    sentence = f"Version {challenger.version} must have all outputs and parameters of the champion"
     sentence += f", but lacks {', '.join(missing)}." if missing else ", and does."
     return Check("signature", not missing, sentence)
 
@@ -120,14 +121,14 @@ def _same_features(challenger: Candidate, champion: Candidate) -> Check:
         for name, size in challenger.features.items()
         if champion.features.get(name) != size
     ]
-    sentence = "The challenger must do with the features that the champion gets"
+    sentence = "The challenger must need only features that the champion takes"
     if not more:
         return Check("features", True, f"{sentence}, and does.")
     return Check(
         "features",
         False,
-        f"{sentence} ({', '.join(champion.features)}), but needs {', '.join(more)}. If those who "
-        "ask send them: policy.same_features=false",
+        f"{sentence} ({', '.join(champion.features)}), but needs {', '.join(more)}. If clients "
+        "send these features, too, set policy.same_features=false.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a challenger may become the champion: what a policy asks for, and what was measured."""
+"""The gate: checks what was measured of a challenger against the rules of a policy."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,22 @@ from yt8m_exp.spec import InputError
 
 @dataclass(frozen=True)
 class Policy:
-    """What must hold of a challenger. None asks for nothing.
+    """The rules for a challenger; None switches a rule off.
 
     Attributes:
-        minimum_gap: GAP, the absolute floor; all that the first champion is measured by.
-        minimum_gain: GAP above the champion's.
-        lower_bound: the lower end of the interval of the gain must lie above it.
-        confidence: of the interval.
-        resamples, seed: draws of the bootstrap.
-        class_positives: a class with as many videos in the evaluation has weight.
-        class_loss: a class of weight must not lose more average precision, beyond chance.
-        model_bytes: size of the model's file (the competition's limit is 1 GB).
-        latency_milliseconds: of a request of one video, 99th percentile.
-        calibration_error: mean distance of scores from the share of hits among them.
-        known_training: whether the training shards of both must be known.
-        same_features: whether the challenger must do with the features that the champion gets.
+        minimum_gap: lowest GAP. The first champion must pass only the rules without a comparison.
+        minimum_gain: lowest gain in GAP over the champion.
+        lower_bound: the confidence interval of the gain must lie above this.
+        confidence: confidence of that interval.
+        resamples, seed: number and seed of the bootstrap's draws.
+        class_positives: a class is checked on its own if at least this many evaluation videos have
+            it.
+        class_loss: most average precision that such a class may lose, beyond chance.
+        model_bytes: largest size of the model's file (the competition's limit is 1 GB).
+        latency_milliseconds: slowest answer to a request of one video, 99th percentile.
+        calibration_error: largest mean distance between scores and the share of hits among them.
+        known_training: whether the training shards of both models must be known.
+        same_features: whether the challenger must need only features that the champion takes.
     """
 
     minimum_gap: float
@@ -54,13 +55,13 @@ class Policy:
             )
         if self.resamples < 100:
             raise InputError(
-                f"`resamples >= 100` must hold, but got resamples={self.resamples}: an interval "
-                "needs draws beyond its ends."
+                f"`resamples >= 100` must hold, but got resamples={self.resamples}. Fewer draws "
+                "give no usable interval."
             )
 
 
 class Check(NamedTuple):
-    """One thing that must hold: its name, whether it does, and the rule with the evidence."""
+    """A rule: its name, whether it holds, and a sentence with the rule and the evidence."""
 
     name: str
     passed: bool
@@ -69,14 +70,14 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What tells two models apart.
+    """The measured difference between challenger and champion.
 
     Attributes:
-        gain: GAP of the challenger less that of the champion.
-        interval: where the gain lies.
-        draws: of the bootstrap.
-        classes: those of weight, (W,).
-        ap_gain: what each of them gains in average precision, (W,).
+        gain: GAP of the challenger minus GAP of the champion.
+        interval: confidence interval of the gain.
+        draws: the draws of the bootstrap.
+        classes: the classes that are checked on their own, (W,).
+        ap_gain: how much average precision each of them gains, (W,).
         ap_bound: how much each may differ by chance alone, (W,).
     """
 
@@ -91,10 +92,10 @@ class Comparison:
 def compare(challenger: Measured, champion: Measured, policy: Policy) -> Comparison:
     """Compares two models on the videos that both predicted.
 
-    The bound of a class is that of chance over all classes of weight together (Bonferroni).
+    The bounds of the classes hold for all checked classes together (Bonferroni correction).
 
     Raises:
-        InputError: they did not predict the same labelled videos.
+        InputError: the models did not predict the same labelled videos.
     """
     classes = np.flatnonzero(champion.ranked.positives >= policy.class_positives)
     draws = bootstrap.draw(
@@ -121,10 +122,10 @@ def check(
     """Checks what was measured.
 
     Args:
-        challenger: what was measured of it.
-        comparison: with the champion, None where there is none yet.
-        policy: what must hold.
-        names: of the classes.
+        challenger: measurements of the challenger.
+        comparison: comparison with the champion; None if there is no champion yet.
+        policy: the rules.
+        names: names of the classes.
     """
     checks = [
         Check(
@@ -180,8 +181,8 @@ def _classes(comparison: Comparison, policy: Policy, names: Sequence[str]) -> It
     failed = np.flatnonzero((lost > policy.class_loss) & (lost > comparison.ap_bound))
     failed = failed[np.argsort(-lost[failed])]
     rule = (
-        f"None of the {comparison.classes.size} classes of {policy.class_positives} videos and "
-        f"more must lose over {policy.class_loss:g} average precision beyond chance"
+        f"None of the {comparison.classes.size} classes with at least {policy.class_positives} "
+        f"videos may lose more than {policy.class_loss:g} average precision beyond chance"
     )
     worst = [
         f"{names[comparison.classes[i]] or 'unnamed'} ({comparison.classes[i]}) {-lost[i]:+.3f}"
@@ -189,6 +190,6 @@ def _classes(comparison: Comparison, policy: Policy, names: Sequence[str]) -> It
     ]
     more = f" and {failed.size - 3} more" if failed.size > 3 else ""
     sentence = (
-        f"{rule}, but so do {', '.join(worst)}{more}." if worst else f"{rule}, and none does."
+        f"{rule}, but these do: {', '.join(worst)}{more}." if worst else f"{rule}, and none does."
     )
     yield Check("classes", not worst, sentence)

@@ -1,4 +1,4 @@
-"""The lock under which a champion is changed, by one process of a host at a time."""
+"""The lock of a champion: only one process of a host at a time may change it."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ from yt8m_exp.tracking import store
 
 @contextmanager
 def champion_lock(name: str) -> Iterator[None]:
-    """Holds the lock of a registered model; requests to a server fail within seconds meanwhile.
+    """Holds the lock of a registered model; meanwhile, requests to a server fail within seconds.
 
-    The lock ends with this process, however that ends.
+    The lock is released when this process ends, even if it is killed.
 
     Args:
-        name: of the registered model.
+        name: name of the registered model.
 
     Raises:
         ConnectionError: the tracking server went away.
@@ -33,18 +33,18 @@ def champion_lock(name: str) -> Iterator[None]:
             raise ConnectionError(
                 f"The tracking server at {store.tracking_uri()} went away while the champion of "
                 f"{name} was read or changed ({str(error)[:200]}). Once it is back, start again: "
-                "a recorded decision is then completed, and nothing else was changed."
+                "this completes a recorded decision. Nothing else was changed."
             ) from error
 
 
 def lock_path(name: str) -> Path:
     """Returns the lock file of a registered model.
 
-    It lies beside the database where that is a file, for all who use that database; otherwise it
-    belongs to this host and user.
+    If the database is a file, the lock lies beside it, and all users of the database share it.
+    Otherwise it belongs to this host and user.
 
     Args:
-        name: of the registered model.
+        name: name of the registered model.
     """
     uri = store.tracking_uri()
     key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]

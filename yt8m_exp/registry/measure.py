@@ -1,4 +1,4 @@
-"""What a gate needs to know of a model: its predictions, how they rank, its latency."""
+"""Measures a model for the gate: its predictions, how well they rank, its latency."""
 
 import math
 import time
@@ -19,7 +19,7 @@ Batch = Mapping[str, NDArray]
 Predict = Callable[[Batch], NDArray]
 BINS = 15  # of the calibration error
 REQUESTS, WARM = 200, 10
-REQUEST_SECONDS = 5.0  # for all requests, but for the last
+REQUEST_SECONDS = 5.0  # for all requests together; the last one may take longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Measured:
     Attributes:
         predictions: its predictions, video by video.
         ranked: how well they rank, over all videos.
-        latency_milliseconds: of a request of one video, 99th percentile.
+        latency_milliseconds: time of a request of one video, 99th percentile.
     """
 
     predictions: Predictions
@@ -44,13 +44,13 @@ def measure(
     *,
     advance: Callable[[int], None] = lambda videos: None,
 ) -> Measured:
-    """Lets a model predict labelled batches.
+    """Measures a model on labelled batches.
 
     Args:
         predict: see `scoring.predictor`.
         batches: each video once.
         classes: C.
-        advance: is told how many videos are done.
+        advance: called with the number of videos done.
     """
     ranking, parts, first = Ranking(classes), [], None
     videos = 0
@@ -68,13 +68,13 @@ def measure(
 
 
 def distinct(parts: Iterable[NDArray]) -> NDArray:
-    """Joins padded lists of labels of several widths, and drops what a list repeats.
+    """Joins padded lists of labels of different widths, and drops labels that a list repeats.
 
     Args:
         parts: class ids, int32 (B, L), padded with -1, L of any size.
 
     Returns:
-        int32 (N, L), each row rising behind its padding.
+        int32 (N, L), each row rising after its padding.
     """
     parts = list(parts)
     width = max(part.shape[1] for part in parts)

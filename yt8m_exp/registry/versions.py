@@ -1,4 +1,4 @@
-"""The versions of a registered model: one for each logged model, with the facts to decide on it."""
+"""The versions of a registered model: one for each logged model, with facts for decisions."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 CHALLENGER = "challenger"
 BEST_GAP = (metrics.BEST + metrics.GAP.name, metrics.GAP.key)
-"""The metric of a training run that tells the GAP of its best model, today and in older stores."""
+"""The metric with the GAP of a training run's best model: its name today, and in older stores."""
 FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
 ORIGIN = ("git.commit", "git.dirty", "trial.study", "trial.number", "mlflow.parentRunId")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -34,7 +34,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
     Args:
         client: a client of the tracking store.
         model_uri: `models:/<model id>` or `runs:/<run id>/<name>`.
-        name: of the registered model.
+        name: name of the registered model.
 
     Returns:
         The version.
@@ -46,7 +46,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
     source = f"models:/{model.model_id}"
     if same := _of_source(client, name, source):
         return same[0]
-    with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints there what the next line logs
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what the next line logs
         made = int(mlflow.register_model(source, name, tags=_facts(client, model)).version)
     first = _of_source(client, name, source)[0]
     if first != made:
@@ -71,7 +71,7 @@ def find(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 
 def exists(client: MlflowClient, name: str, version: int | None) -> bool:
-    """Returns whether there is such a version, and it is not deleted."""
+    """Returns whether a version exists and is not deleted."""
     if version is None:
         return False
     try:
@@ -84,7 +84,7 @@ def exists(client: MlflowClient, name: str, version: int | None) -> bool:
 
 
 def require(client: MlflowClient, name: str, version: int) -> None:
-    """Raises InputError where there is no such version, or it is deleted."""
+    """Raises InputError if a version does not exist or is deleted."""
     if not exists(client, name, version):
         raise InputError(f"No version {version} of {name} in {client.tracking_uri}.")
 
@@ -112,12 +112,12 @@ def challenger(client: MlflowClient, name: str, *, exclude: Collection[int | Non
 
     Args:
         client: a client of the tracking store.
-        name: of the registered model.
+        name: name of the registered model.
         exclude: versions that are left out.
 
     Returns:
-        The version, None where none is left. Of equals and of those that do not tell their GAP in
-        a tag it is the newest.
+        The version; None if none is left. Of versions with equal GAP, or without a tag for their
+        GAP, the newest.
     """
     named = aliases(client, name).get(CHALLENGER)
     if named is not None and named not in exclude:
@@ -128,7 +128,7 @@ def challenger(client: MlflowClient, name: str, *, exclude: Collection[int | Non
 
 
 def _gap(version: ModelVersion) -> float:
-    names = metrics.GAP.name, metrics.GAP.key  # the second is that of older stores
+    names = metrics.GAP.name, metrics.GAP.key  # the second is the name in older stores
     return float(next((version.tags[name] for name in names if name in version.tags), "-inf"))
 
 
@@ -202,7 +202,7 @@ def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
 
 
 def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
-    """Returns the facts of a model for the tags of its version, since its run may be deleted."""
+    """Returns the facts for the tags of a model's version; the model's run may be deleted."""
     tags = {key: model.params[key] for key in FACTS if key in model.params}
     tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     newest: dict[str, Any] = {}

@@ -1,1 +1,1 @@
-"""Models and predictions as others receive them."""
+"""Models and predictions for users and other programs: packages, exports, files."""

@@ -25,31 +25,31 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     (B, 20), and `predictions`, float32 (B, 20), falling.
 
     `mediapipe` takes `rgb_and_audio`, float32 (B, T, D), dequantised frames, rgb before audio, and
-    `num_frames`, int32 (B, 1), and gives `predictions` of all classes, float32 (B, C). Models see
-    bytes, so values are rounded to the nearest that a byte stands for.
+    `num_frames`, int32 (B, 1), and gives `predictions` of all classes, float32 (B, C). Models take
+    bytes, so each value is rounded to the nearest value that a byte can represent.
 
     Args:
         model: from named features to probabilities.
         schema: what its records hold.
-        folder: where to write; made, or filled if empty.
+        folder: the folder to write to, which must be empty or not exist.
         form: one of `FORMS`.
 
     Raises:
-        InputError: there is no such form, the folder holds something, or a video-level model is to
-            take frames.
+        InputError: there is no such form, the folder is not empty, or the form `mediapipe` is
+            asked of a video-level model.
     """
     folder = Path(folder)
     if form not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"A model is written into an empty folder, but {folder} holds something.")
+        raise InputError(f"A model is written into an empty folder, but {folder} is not empty.")
     if form == "mediapipe" and schema.level == "video":
         raise InputError(
             "MediaPipe gives frames, but this is a video-level model: it takes "
             f"{', '.join(schema.features)}. Export a frame-level model."
         )
     module = tf.Module()
-    module.model = model  # whose variables are saved with it
+    module.model = model  # so that its variables are saved
     make = _starter_code if form == "starter_code" else _mediapipe
     tf.saved_model.save(module, str(folder), signatures=make(model, schema))
 
@@ -103,7 +103,7 @@ def _sequences(serialized: tf.Tensor, schema: Schema) -> tuple[tf.Tensor, dict[s
     )
     counts = [tf.cast(lengths[name], tf.int32) for name in schema.features]
     for count in counts[1:]:
-        tf.debugging.assert_equal(count, counts[0], "as many frames of every feature are needed")
+        tf.debugging.assert_equal(count, counts[0], "features must have equal numbers of frames")
     batch = {name: _bytes(lists[name], counts[0], size) for name, size in schema.features.items()}
     return _ids(context), batch | {"frames": tf.minimum(counts[0], schema.max_frames)}
 

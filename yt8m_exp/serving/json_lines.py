@@ -1,4 +1,4 @@
-"""The lines that a batch prediction job writes of an exported model: a JSON object a video.
+"""Reads what a batch prediction job of an exported model writes: one JSON object for each video.
 
     {"video_id": "...", "class_indexes": [...], "predictions": [...]}
 
@@ -24,7 +24,7 @@ def read(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
         A video's id, its class ids, int64 (K,), and its scores, float64 (K,), falling.
 
     Raises:
-        InputError: a line is not of this kind; the file and line are named.
+        InputError: a line has another format; the error names the file and the line.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -41,14 +41,14 @@ def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
         class_ids = np.asarray(ids) if len(ids) else np.empty(0, int)
         whole = np.issubdtype(class_ids.dtype, np.integer) and (class_ids >= 0).all()
         same = class_ids.ndim == 1 and class_ids.shape == scores.shape
-        video.encode()  # which half of a surrogate pair has no bytes for
+        video.encode()  # fails for half of a surrogate pair
         if whole and same and np.isfinite(scores).all():
             order = np.argsort(-scores, kind="stable")
             return video, class_ids[order], scores[order]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         pass
     raise InputError(
-        f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of one length, "
-        f"but got {line[:80].decode(errors='replace').strip()!r}. Is the file cut, or of another "
-        "kind, as a job's `errors_stats`?"
+        f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of equal length, "
+        f"but got {line[:80].decode(errors='replace').strip()!r}. Is the file truncated, or of "
+        "another kind, such as a job's `errors_stats`?"
     )

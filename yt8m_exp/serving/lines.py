@@ -1,4 +1,4 @@
-"""Lines of predictions as bytes, compiled by Numba: on first use, then from its cache.
+"""Writes lines of predictions as bytes, in a loop that Numba compiles on first use and then caches.
 
 Python's own formatting takes ten times as long, and all other threads wait for it.
 """
@@ -14,28 +14,30 @@ from yt8m_exp.data.warming import Call
 LEAST = 1e-16
 """Scores from here to 1, and zero, are written exactly as `%g` writes them.
 
-A float32 has 24 bits and 10**12 an odd part of 28: down to 1e-7 their product is exact in a
-float64, and so is the digit that it is rounded to. Below, 10**22 being exact too, the product is
-off by 2**-53 of itself at most; where that could change a digit, none of the lines is written.
+A float32 has 24 significant bits, and the odd part of 10**12 has 28. Down to 1e-7, their product is
+therefore exact in a float64, and so are the rounded digits. Below 1e-7, the power of ten is exact
+up to 10**22, and the product is off by at most 2**-53 of itself. If that could change a digit, no
+line is written.
 """
 _EXACT = 12
 _TENS = np.array([float(f"1e{power}") for power in range(23)])
 _UNSURE = 1e-9
 _DIGITS = 6
-_ROOM = 23  # bytes: 1 and 10 of a class, 1 and 11 of a score
+_ROOM = 23  # bytes of a pair: a separator and 10 for the class, a separator and 11 for the score
 
 
 def lines(ids: Sequence[bytes], class_ids: NDArray, scores: NDArray) -> bytes | None:
     """Returns `id,class score class score ...` and an end of line for each video.
 
     Args:
-        ids: names, B of them, as they shall stand there.
+        ids: B names, written as they are.
         class_ids: integers (B, K).
         scores: (B, K).
 
     Returns:
-        The lines; None where they must be written otherwise: if scores are not float32, one is not
-        zero or in [`LEAST`, 1], or a class is negative or no int32.
+        The lines; None if this loop cannot write them exactly: scores are not float32, a score is
+        neither zero nor in [`LEAST`, 1], its rounding is unsure, or a class is negative or too
+        large for int32.
     """
     if (
         scores.dtype != np.float32
@@ -104,7 +106,7 @@ def _score(out, at, score):  # type: ignore[no-untyped-def]
         number, tens = 10 ** (_DIGITS - 1), tens - 1
     while number % 10 == 0:
         number, digits = number // 10, digits - 1
-    behind = tens - (_DIGITS - 1)  # the first digit is that many places behind the point
+    behind = tens - (_DIGITS - 1)  # the place of the first digit after the point
     if behind > 4:
         at = _integer(out, at, number // 10 ** (digits - 1))
         if digits > 1:

@@ -1,4 +1,4 @@
-"""Models by URI: which one an alias stands for, loaded once."""
+"""Loads models by URI; an alias is resolved once."""
 
 import logging
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model, and which one it is.
+    """A loaded model and its identity.
 
     Attributes:
-        tagger: what predicts.
+        tagger: the model, which predicts.
         uri: a URI that always means this model; an alias is resolved once.
-        model_id: MLflow's id of the logged model, None for one that has none.
+        model_id: MLflow's id of the logged model; None if it has none.
         run_id: the run that trained it.
-        signature: what it takes and gives, None where that was not logged.
-        name, version: of the registered model, None where it was not asked for by name.
+        signature: its inputs and outputs; None if they were not logged.
+        name, version: of the registered model; None if the URI does not name one.
     """
 
     tagger: Tagger
@@ -36,7 +36,7 @@ class Loaded:
     version: str | None = None
 
     def tags(self) -> dict[str, str]:
-        """Returns what a run that uses the model is labelled with."""
+        """Returns the tags for a run that uses the model."""
         facts = {
             "model.uri": self.uri,
             "model.id": self.model_id,
@@ -47,12 +47,12 @@ class Loaded:
         return {key: value for key, value in facts.items() if value}
 
     def label(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        """Tags a run that uses the model with which one it is."""
+        """Tags a run with the model that it uses."""
         for key, value in self.tags().items():
             client.set_tag(run_id, key, value)
 
     def require_frames(self) -> None:
-        """Raises InputError where the model takes means of whole videos: they have no segments."""
+        """Raises InputError if the model takes features of whole videos, which have no segments."""
         if self.tagger.schema.level == "video":
             raise InputError(
                 f"Segments are predicted by models that take frames, but {self.uri} takes features "

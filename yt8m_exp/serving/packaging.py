@@ -46,10 +46,10 @@ def log_model(
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
-        model: one like that in the file, whatever its weights, where there is one.
+        model: a loaded model of the same architecture, if there is one; its weights do not matter.
 
     Returns:
-        What MLflow knows of it, its id and URI among that.
+        MLflow's information about the logged model, with its id and URI.
     """
     model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def log_metrics(
         model_id: the model.
         metrics: values by name.
         step: examples the model had seen.
-        data: name and digest of the data set.
+        data: name and digest of the dataset.
     """
     now = int(time.time() * 1000)
     points = [
@@ -101,9 +101,9 @@ def log_metrics(
 
 
 def signature(model: keras.Model) -> ModelSignature:
-    """Returns what the model takes and gives, for MLflow to check requests against."""
+    """Returns the inputs and outputs of the model, against which MLflow checks requests."""
     schema = tagger.schema(model)
-    # Floats of any width at video level; bytes, base64 or arrays of frames at the other.
+    # At video level, floats of any width; at frame level, bytes, base64 or arrays of frames.
     value = Array(DataType.double) if schema.level == "video" else AnyType()
     features = [ColSpec(value, name, required=False) for name in schema.features]
     columns: list[ColSpec | TensorSpec] = [
@@ -126,7 +126,7 @@ def signature(model: keras.Model) -> ModelSignature:
 
 
 def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
-    """What a decision on the model needs to know; a version of it takes it over."""
+    """Returns the facts that a decision on the model needs; a version of it copies them."""
     schema = tagger.schema(model)
     return {
         "parameters": model.count_params(),
@@ -139,15 +139,15 @@ def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides MLflow's progress bars of single files, and hints that the signature makes needless.
+    """Hides MLflow's progress bars for single files, and hints that do not apply to a signature.
 
-    MLflow also compares the requirements with the installed packages they were made of, once in a
-    process: 0.3 s, which no setting of MLflow 3.17 avoids (not reported).
+    Once in a process, MLflow also compares the requirements with the installed packages, from which
+    they were made. This takes 0.3 s, and no setting of MLflow 3.17 avoids it (not reported).
     """
     shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
     before = shown.get_raw()
     shown.set(False)
-    logger = logging.getLogger("mlflow.utils.environment")  # warns of pip, which uv does without
+    logger = logging.getLogger("mlflow.utils.environment")  # warns that pip is missing, as with uv
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

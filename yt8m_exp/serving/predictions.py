@@ -1,11 +1,11 @@
-"""The competition's predictions file: a video a line, its best classes and their scores.
+"""The competition's predictions file: one line for each video, its best classes and their scores.
 
     VideoId,LabelConfidencePairs
     <id>,<class> <score> <class> <score> ...
 
-Source: google/youtube-8m, `inference.py`, whose lines these are character by character: classes as
-`%d`, scores as `%g` (6 significant digits, as fewer would make ties), falling. That of 2017 wrote
-scores as `%f`.
+Source: google/youtube-8m, `inference.py`. The lines are equal to its lines, character by character:
+classes as `%d`, scores as `%g` (6 significant digits, because fewer would make ties), falling. The
+version of 2017 wrote scores as `%f`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,15 +26,14 @@ HEADER = ["VideoId", "LabelConfidencePairs"]
 class PredictionsWriter:
     """Writes predictions batch by batch; the file appears under its name when it is complete.
 
-    A context manager; a cut run leaves no partial result.
+    A context manager; an interrupted run leaves no partial file.
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
         score_format: `g`, or `f` for six decimals.
 
     Raises:
-        OSError: There is no place to write it; see `WholeFile`.
-        InputError: The format is another.
+        InputError: `score_format` is neither, or the file cannot be written; see `WholeFile`.
     """
 
     def __init__(self, path: str | Path, *, score_format: Literal["g", "f"] = "g"):
@@ -96,7 +95,7 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
         pass
     raise InputError(
         f"{where}: expected `id,class score class score ...`, but got {','.join(line)[:80]!r}. "
-        "Is the file cut, or of another kind?"
+        "Is the file truncated, or of another kind?"
     )
 
 
@@ -128,7 +127,7 @@ def _formatted(
 
 
 def _quoted(ids: Sequence[str]) -> Sequence[str]:
-    """The ids as CSV fields: in quotes if they hold what ends a field or a line."""
+    """Returns the ids as CSV fields, in quotes if they hold a comma, a quote or a line break."""
     if not set('",\r\n').intersection("".join(ids)):
         return ids
     return [f'"{i.replace(chr(34), chr(34) * 2)}"' if set('",\r\n') & set(i) else i for i in ids]

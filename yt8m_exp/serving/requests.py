@@ -2,8 +2,8 @@
 
 A request is a DataFrame with a column for each feature of the model, or with a column `record` of
 serialized `tf.Example`s or, at frame level, `tf.SequenceExample`s. A value of a feature is an array
-of floats (D,); at frame level an array of bytes (T, D), or these bytes themselves, as such or as
-text in base64. A column `id` names the rows.
+of floats (D,). At frame level it is an array of bytes (T, D), or a string of these bytes, or the
+same string in base64. A column `id` names the rows.
 """
 
 import base64
@@ -27,7 +27,7 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
         schema: what the model needs.
 
     Raises:
-        InputError: a row does not hold what the model needs; the row and column are named.
+        InputError: a row does not hold what the model needs; the error names the row and column.
     """
     if RECORD in rows:
         names, features = _from_records(rows[RECORD].tolist(), schema)
@@ -55,7 +55,9 @@ def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
         got = ", ".join(
             f"{count} of `{name}`" for name, count in zip(videos, counts[:, row], strict=True)
         )
-        raise InputError(f"Row {row}: expected as many frames of every feature, but got {got}.")
+        raise InputError(
+            f"Row {row}: expected the same number of frames of every feature, but got {got}."
+        )
     kept = np.minimum(counts[0], schema.max_frames).astype(np.int32)
     width = max(-(-int(kept.max(initial=0)) // FRAMES_STEP) * FRAMES_STEP, 1)
     padded = {
@@ -127,7 +129,7 @@ def _frames(value: object, size: int, name: str, row: int) -> np.ndarray:
         raise InputError(f"{where}: expected an array (T, {size}), but got {array.shape}.")
     if not ((array >= 0) & (array <= 255) & (array == np.floor(array))).all():
         raise InputError(
-            f"{where}: expected whole numbers in [0, 255], the bytes of the data set, but got "
+            f"{where}: expected whole numbers in [0, 255], the bytes of the dataset, but got "
             f"others. Dequantised frames are not what the model takes."
         )
     return array.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The competition's files of segments: a class a line, its best segments, best first.
+"""The competition's files of segments: one line for each class, its segments, best first.
 
     Class,Segments
     <class>,<video>:<start> <video>:<start> ...
@@ -32,16 +32,16 @@ HEADER = ["Class", "Segments"]
 class SegmentsWriter:
     """Takes predictions of segments batch by batch, and writes the best of each class at the end.
 
-    A context manager; a cut run leaves no partial result. Classes rise from line to line; a class
-    that no segment was given for has no line. See `RankedLists` for ties and memory.
+    A context manager; an interrupted run leaves no partial file. Lines are in the order of class
+    ids; a class without segments has no line. See `RankedLists` for ties and memory.
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
         class_ids: The classes that are listed.
-        most: Segments of a class.
+        most: The most segments that are listed for a class.
 
     Raises:
-        OSError: There is no place to write it; see `WholeFile`.
+        InputError: The file cannot be written; see `WholeFile`.
     """
 
     def __init__(self, path: str | Path, class_ids: ArrayLike, *, most: int = spec.SEGMENTS_LISTED):
@@ -62,7 +62,7 @@ class SegmentsWriter:
             scores: Not negative, (B, K).
 
         Raises:
-            InputError: The shapes disagree, a score is negative or NaN, or an id would end a field.
+            InputError: The shapes disagree, a score is negative or NaN, or an id holds a separator.
         """
         if set(b' ,"\r\n') & set(b"".join(ids)):
             wrong = next(name for name in ids if set(b' ,"\r\n') & set(name))
@@ -132,7 +132,7 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
         classes: How many classes there are.
 
     Raises:
-        InputError: There is no such column, or it holds what is no class id.
+        InputError: There is no such column, or a value in it is not a class id.
     """
     first, *rows = [row for _, row in text.table(path)] or [[]]
     index = text.column(first, INDEX)

@@ -1,7 +1,7 @@
-"""The model as others receive it: an MLflow pyfunc from code around a `.keras` file.
+"""The model that MLflow logs and serves: a pyfunc around a `.keras` file.
 
-It takes a DataFrame of features or of serialized records, see `requests`, and answers with class
-ids, names and probabilities, and with the model that gave them.
+It takes a DataFrame of features or of serialized records, see `requests`. It returns class ids,
+names and probabilities, and the name of the model that gave them.
 """
 
 import importlib
@@ -26,7 +26,7 @@ from yt8m_exp.spec import InputError
 
 
 class BadRequest(MlflowException, ValueError):
-    """A request that cannot be answered: a server tells its sentence, and no stack trace."""
+    """A request that cannot be answered: a server shows the sentence, and no stack trace."""
 
     def __init__(self, sentence: str):
         super().__init__(sentence, error_code=INVALID_PARAMETER_VALUE)
@@ -64,7 +64,7 @@ class Tagger(PythonModel):
         self.version = _version(Path(files["model"]).parents[1])
         self.predictor = predictor(self.model)
 
-    def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow wants the hint
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow needs the hint
         try:
             return self._answer(model_input, **(params or {}))
         except ValueError as error:
@@ -102,8 +102,8 @@ def schema(model: keras.Model) -> records.Schema:
 
 
 def _version(folder: Path) -> str:
-    """Returns which model lies in a folder, by what MLflow writes beside it."""
-    beside = folder / "registered_model_meta"  # where the model was loaded by name
+    """Returns the name of the model in a folder, from the files that MLflow writes beside it."""
+    beside = folder / "registered_model_meta"  # exists if the model was loaded by name
     if beside.exists():
         registered = yaml.safe_load(beside.read_text())
         if registered.get("model_version"):

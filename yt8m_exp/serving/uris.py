@@ -1,4 +1,4 @@
-"""Which model a URI stands for, found without loading it."""
+"""Finds the model that a URI names, without loading it."""
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -10,7 +10,7 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     """Resolves an alias or `latest` to a version, so that it cannot move while it is in use.
 
     Returns:
-        The URI, and the registered model's name and version where there is one.
+        The URI, and the name and version of the registered model; None if the URI names none.
 
     Raises:
         InputError: there is no such model, version or alias.
@@ -38,7 +38,7 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
 
 
 def require(model_uri: str) -> None:
-    """Raises InputError where a URI names no model; a model's files are not looked at."""
+    """Raises InputError if a URI names no model; does not read the model's files."""
     uri, name, _ = resolve(model_uri)
     client = mlflow.MlflowClient()
     try:
@@ -51,7 +51,7 @@ def require(model_uri: str) -> None:
 
 
 def missing(model_uri: str, error: Exception) -> str:
-    """Returns the sentence that there is no such model."""
+    """Returns the message for a URI that names no model."""
     return (
         f"No model at {model_uri!r} in {mlflow.get_tracking_uri()} ({error}). Train and register "
         "one: python -m yt8m_exp.train register=yt8m"

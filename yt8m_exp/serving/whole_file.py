@@ -1,4 +1,4 @@
-"""A CSV file that appears under its name when it is complete, or not at all."""
+"""A CSV file that appears under its name only when it is complete."""
 
 import gzip
 import os
@@ -12,20 +12,17 @@ from yt8m_exp.spec import InputError, MissingInputError
 
 
 class WholeFile:
-    """A CSV file to write bytes to, under a temporary name in its folder until the block has ended.
+    """A CSV file to write bytes to; it has a temporary name in its folder until the block ends.
 
-    A context manager. If the block fails, what was there before stays and nothing else is left.
+    A context manager. If the block fails, an existing file stays as it was, and no other is left.
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
-        header: The columns of the first line.
+        header: The columns of the first line; without any, there is no such line.
 
     Raises:
         MissingInputError: The folder does not exist.
-        NotADirectoryError: What should be the folder is a file.
-        PermissionError: The folder cannot be written to.
-        IsADirectoryError: The path is a folder.
-        FileExistsError: The path is something else that is no file, as a device.
+        InputError: The folder is a file or cannot be written to, or the path is not a regular file.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]):
@@ -40,10 +37,11 @@ class WholeFile:
             stack.callback(self._temporary.unlink, missing_ok=True)
             self._file = stack.enter_context(self._temporary.open("xb"))
             self._written: BinaryIO | gzip.GzipFile = self._file
-            if self.path.suffix == ".gz":  # no name and no time inside: equal runs, equal bytes
-                self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1: the fastest
+            if self.path.suffix == ".gz":  # no name and no time: equal runs write equal bytes
+                self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1 is fastest
                 stack.callback(self._written.close)
-            self._written.write((",".join(self.header) + "\n").encode())
+            if self.header:
+                self._written.write((",".join(self.header) + "\n").encode())
             self._cleanup = stack.pop_all()
         return self._written
 

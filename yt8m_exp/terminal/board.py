@@ -1,4 +1,4 @@
-"""A live table of what is at work in parallel; on standard error, and on a terminal alone."""
+"""A live table of parallel work, on standard error, and only on a terminal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ def shown(title: str, columns: Sequence[str]) -> Iterator[Show]:
     """Shows a table while the block runs.
 
     Args:
-        title: above the table.
-        columns: their heads.
+        title: title above the table.
+        columns: heads of the columns.
 
     Returns:
-        What replaces the rows, and the line of named values below them.
+        A function that replaces the rows, and the line of named values below them.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -41,7 +41,7 @@ def shown(title: str, columns: Sequence[str]) -> Iterator[Show]:
 
 
 def clock(seconds: float) -> str:
-    """Returns a duration as 0:42, 12:05 or 3:20:00; a dash where it is not known."""
+    """Returns a duration as 0:42, 12:05 or 3:20:00; a dash if it is not known."""
     if not 0 <= seconds < 1e9:
         return "-"
     minutes, rest = divmod(round(seconds), 60)

@@ -22,7 +22,7 @@ LINE_SECONDS = 10.0
 
 
 class Advance(Protocol):
-    """Tells how far the work is: what is done, and values to show beside it."""
+    """Reports progress: how much is done, and values to show beside it."""
 
     def __call__(self, done: int, **values: float | None) -> None: ...
 
@@ -33,7 +33,7 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
 
     Args:
         what: the work, in a word or two.
-        total: where it ends, or None where nobody knows.
+        total: where it ends; None if that is not known.
         start: where it begins.
         unit: what is counted.
     """

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up short, and its chatter off the terminal, and nothing else."""
+"""Makes TensorFlow start faster, and keeps its start-up messages off the terminal."""
 
 import importlib
 import os
@@ -14,11 +14,11 @@ CHATTER = (
     b"cuda_platform.cc",
     b"oneDNN custom operations are on",
 )
-UNUSED = ("sklearn", "matplotlib")  # a fifth of the start, for wrappers and galleries of Keras
+UNUSED = ("sklearn", "matplotlib")  # a fifth of the start, for unused parts of Keras
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow and Keras, which takes seconds, for all that import them later."""
+    """Imports TensorFlow and Keras, which takes seconds; later imports take no time."""
     with startup():
         importlib.import_module("keras")
         importlib.import_module("tensorflow")
@@ -29,8 +29,8 @@ def startup() -> Iterator[None]:
     """Holds back what is written to standard error, then writes it without TensorFlow's messages.
 
     TensorFlow 2.21 writes them from C++ before it reads any of its settings, so the file descriptor
-    is redirected (tensorflow/tensorflow#100442, open). Meanwhile libraries that Keras loads where
-    they are installed, and that nobody uses through Keras here, cannot be imported.
+    is redirected (tensorflow/tensorflow#100442, open). Meanwhile, the libraries in `UNUSED` cannot
+    be imported: Keras loads them if they are installed, but they are not used through Keras here.
     """
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None refuses an import

@@ -1,4 +1,4 @@
-"""What a verb ends with: the table on the terminal, where to look next, and its JSON line."""
+"""The end of a verb: its table on the terminal, commands to run next, and its JSON line."""
 
 import json
 import math
@@ -17,8 +17,8 @@ class Summary:
     Attributes:
         title: stands above the table.
         result: what a script needs next, by name.
-        rows: the rows of the table, where they are others than the result.
-        hints: commands by what they are for.
+        rows: the rows of the table, if they differ from the result.
+        hints: commands to run next, by their purpose.
         status: the exit status.
     """
 
@@ -42,7 +42,7 @@ class Summary:
             console.print(f"[dim]{purpose}:[/dim] {command}", highlight=False, soft_wrap=True)
 
     def json(self) -> str:
-        """Returns the result as one line of JSON; what is no number is null."""
+        """Returns the result as one line of JSON; NaN and infinity become null."""
         return json.dumps(_finite(self.result), allow_nan=False)
 
 
