@@ -42,6 +42,7 @@ def test_what_was_not_measured_is_left_out_and_what_has_no_number_is_none(found)
     values = metrics.values(Evaluation(nothing.result(), segments=SegmentMetrics({})))
     assert values["map"] is None
     assert values["segment_map"] is None
+    assert metrics.values(Evaluation(nothing.result()), [RECALL]) == {"recall_at_20": None}
     assert "val/map" not in metrics.logged(values)
     assert metrics.shown(values)["map"] == "no positives"
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any, Literal
 
+import numpy as np
+
 from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.evaluation.segments import SegmentMetrics
 
@@ -170,7 +172,8 @@ def values(found: Evaluation, metrics: Iterable[Metric] | None = None) -> dict[s
         metrics: By default all of `TABLE`.
     """
     parts = {m: getattr(found, m.of) for m in (TABLE if metrics is None else metrics)}
-    computed = {m.key: m.compute(part) for m, part in parts.items() if part is not None}
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 of 0 is NaN, which is no number
+        computed = {m.key: m.compute(part) for m, part in parts.items() if part is not None}
     return {key: None if math.isnan(v) else float(v) for key, v in computed.items()}
 
 
