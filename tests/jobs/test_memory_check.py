@@ -81,7 +81,7 @@ def test_the_check_can_be_turned_off():
 
 
 def test_estimating_trains_nothing():
-    cfg, learner, strategy = configured("data=frame", "model=dbof", "model.dropout=0.5")
+    cfg, learner, strategy = configured("model=resnet_mlp")
     before = [value.copy() for value in learner.values()]
     memory_check.require(cfg, learner, strategy, free=64 * GB)
     assert all((a == b).all() for a, b in zip(before, learner.values(), strict=True))
