@@ -226,13 +226,13 @@ def test_a_file_of_segments_scores_as_the_starter_code_says(store, n):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("predictions=nowhere.csv",), "No such file or directory: 'nowhere.csv'"),
+        (("predictions=nowhere.csv",), "nowhere.csv cannot be read: No such file or directory."),
         (("predictions=README.md",), "README.md: expected the header"),
         (("predictions=x", "model_uri=y"), "but got ['model_uri', 'predictions']"),
         (("predictions=x", "labels=y", "shards=z"), "Either shards or labels"),
         (("segment_predictions=x",), "shards or labels must be given with segment_predictions"),
-        (("model_uri=x", "top_k=2.5"), "`top_k` must be whole and at least 1, but got 2.5"),
-        (("model_uri=x", "top_n=[5,0]"), "`top_n` must be whole and at least 1"),
+        (("model_uri=x", "top_k=2.5"), "`top_k` must be an integer, but got top_k=2.5"),
+        (("model_uri=x", "top_n=[5,0]"), "`top_n >= 1` must hold, but got top_n=[5, 0]"),
     ],
 )
 def test_a_file_that_cannot_be_scored_is_refused_before_a_run_is_opened(store, words, sentence):

@@ -143,7 +143,7 @@ def test_scores_are_written_as_in_2017_on_request(store, trained, predicted, tmp
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("score_format=e", "`score_format` must be g or f, but got 'e'."),
+        ("score_format=e", "`score_format` must be 'g' or 'f', but got score_format='e'."),
         ("segments_per_class=0", "`segments_per_class >= 1` must hold, but got"),
         ("classes={}/high.csv", "`classes` must list classes of the model, in [0, 3862), but"),
         ("classes={}/latin.csv", "latin.csv, line 2: expected a text in UTF-8"),

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from tests.verbs import PROJECT, SCORED, SMALL
-from yt8m_exp import command, train
+from yt8m_exp.config import compose
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation, Metric
 from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.evaluation.segments import SegmentMetrics
+from yt8m_exp.jobs import train
 
 RECALL = Metric(
     "recall_at_20",
@@ -77,7 +78,7 @@ def test_an_added_metric_is_in_a_run_its_description_and_a_version(
     monkeypatch.chdir(PROJECT)
     words = [*SMALL, "epochs=1", "deterministic=false", "register=recalled"]
     words += [f"data.validate={SCORED}", f"tracking.runs={tmp_path}"]
-    result = train.run(command.compose("train", words))
+    result = train.run(compose.compose("train", words)).result
     recall = result["recall_at_20"]
     assert 0 < recall < 1
     run = store.get(result["run_id"])

@@ -126,7 +126,7 @@ def test_every_entry_of_a_golden_model_is_reproduced(name, tmp_path):
             np.testing.assert_allclose(variable, after[variable.path], atol=1e-6)
 
     if case.kind == "dbof":
-        places = np.asarray(sampling.random_frames(case["uniforms"], case["num_frames"]))
+        places = np.asarray(sampling.random_indices(case["uniforms"], case["num_frames"]))
         frames = np.take_along_axis(case["input_l2_normalized"], places[:, :, None], axis=1)
         np.testing.assert_allclose(frames, case["sampled_frames"], atol=1e-6)
     left = set(case.numbers.files) - case.seen

@@ -1,9 +1,16 @@
-from yt8m_exp.terminal import summary
+import json
+
+from yt8m_exp.terminal.summary import Summary
 
 
 def test_numbers_have_four_digits_wherever_they_stand(capsys):
     rows = {"gap": 0.123456, "rate": 1234.56, "videos": 28792, "interval": [-0.0673341, 0.1889483]}
-    summary.show("A model", rows | {"promoted": True}, {"Look": "mlflow ui"})
+    Summary("A model", rows | {"promoted": True}, hints={"Look": "mlflow ui"}).show()
     shown = capsys.readouterr().err
     for text in ("0.1235", "1,234.6", "28,792", "[-0.06733, 0.1889]", "True", "Look: mlflow ui"):
         assert text in shown
+
+
+def test_the_line_of_json_holds_no_value_that_json_has_not():
+    line = Summary("A model", {"map": float("nan"), "interval": [0.5, float("inf")]}).json()
+    assert json.loads(line) == {"map": None, "interval": [0.5, None]}

@@ -9,7 +9,6 @@ from hydra.utils import instantiate
 
 from tests.models import configured
 from yt8m_exp.config import compose
-from yt8m_exp.models import lstm
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
 
@@ -139,7 +138,7 @@ def test_clipping_bounds_the_step(by):
 
 
 def test_gradients_that_a_layer_joins_are_clipped_by_one_norm():
-    model = lstm.build({"x": 3}, 4, cells=2, layers=2)
+    model = configured.build("lstm", {"x": 3}, 4, "units=2", "layers=2")
     rng = np.random.default_rng(0)
     grads = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in model.trainable_variables]
     groups = step.clip_groups(model)

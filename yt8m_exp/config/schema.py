@@ -142,6 +142,17 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.known_training": bool,
         "policy.same_features": bool,
     },
+    "check": TRACKING
+    | {
+        "shards": Patterns,
+        "against": Patterns | None,
+        "output": Text | None,
+        "labels": bool,
+        "level": Literal["video", "frame", "segment"] | None,
+        "classes": Count | None,
+        "vocabulary": Text | None,
+        "require": bool,
+    },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
     "export": {
@@ -150,6 +161,19 @@ TYPES: dict[str, dict[str, Any]] = {
         "form": Literal["starter_code", "mediapipe"],
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
+    "download": {
+        "partition": Text,
+        "mirror": Literal["us", "eu", "asia"],
+        "shard": Text | None,
+        "output": Text,
+        "transfers": Count,
+        "attempts": Count,
+        "backoff_seconds": NotNegative,
+        "replace": bool,
+        "server.plans": Text,
+        "server.files": Text,
+        "server.vocabularies": Text,
+    },
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
 RANGES = {

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from yt8m_exp.spec import InputError
 
@@ -18,10 +19,10 @@ def lines(path: str | Path) -> Iterator[str]:
     """Yields the lines of a file with their ends; of a GZIP file, those that it holds.
 
     Raises:
-        InputError: the file is not UTF-8, or its GZIP stream is broken.
+        InputError: the file cannot be read, is not UTF-8, or its GZIP stream is broken.
     """
     path = Path(path)
-    with path.open("rb") as file, _named(path):
+    with _opened(path) as file, _named(path):
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         for number, line in enumerate(gzip.GzipFile(fileobj=file) if compressed else file, 1):
@@ -59,6 +60,13 @@ def _decoded(line: bytes, number: int, path: Path) -> str:
             f"{path}, line {number}: expected a text in UTF-8, but got the byte "
             f"0x{line[error.start]:02x} behind {line[: error.start].decode()[-40:]!r}. {REMEDY}"
         ) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import shards
+from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.spec import InputError
@@ -55,6 +56,8 @@ def eval(cfg: DictConfig) -> None:
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
             "The sample has none."
         )
+    if cfg.shards is not None and cfg.labels is not None:
+        raise InputError("Either shards or labels must be given, but got both.")
     if cfg.watch:
         configuration.read_config(cfg.watch)
     if cfg.model_uri:
@@ -84,6 +87,18 @@ def promote(cfg: DictConfig) -> None:
         run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
         versions.model_of_run(client, run_id)
     _find(cfg)
+
+
+def check(cfg: DictConfig) -> None:
+    """Checks that there are shards, the vocabulary, and the place of the labels."""
+    store.connect()
+    _require_folder(Path(cfg.tracking.runs))
+    if cfg.output:
+        whole_file.require_writable(Path(cfg.output).resolve())
+    vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
+    for key in ("shards", "against"):
+        if cfg[key] is not None:
+            shards.find(compose.plain(cfg)[key], shards.Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:

@@ -12,6 +12,7 @@ CHATTER = (
     b"Could not find cuda drivers",
     b"failed call to cuInit",
     b"cuda_platform.cc",
+    b"oneDNN custom operations are on",
 )
 UNUSED = ("sklearn", "matplotlib")  # a fifth of the start, for wrappers and galleries of Keras
 
