@@ -39,6 +39,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "precision": Literal["float32", "mixed_bfloat16"],
         "jit_compile": bool,
         "deterministic": bool,
+        "memory_check": bool,
         "clip.norm": float | None,
         "clip.by": Literal["variable", "global"],
         "ema_half_life": Positive | None,

@@ -15,7 +15,7 @@ from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs import finish, recipe, sources
+from yt8m_exp.jobs import finish, memory_check, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.jobs.resume import resumed
 from yt8m_exp.jobs.work import Report, Reported, Work
@@ -63,6 +63,7 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
     cfg = resumed(cfg) if cfg.resume else cfg
     strategy = recipe.strategy(cfg)
     learner = recipe.learner(cfg, strategy)  # before a run is opened: a misspelt key opens none
+    memory_check.require(cfg, learner, strategy)
     if number > 0:
         return _follow(cfg, strategy, learner)
     name = cfg.model._target_.split(".")[-2]
