@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from yt8m_exp.__main__ import verbs
 from yt8m_exp.config import compose, overrides
 from yt8m_exp.tuning.definition import Definition
 
@@ -112,6 +113,10 @@ def composed(verb, given):
 def test_an_entry_point_is_a_verb_and_its_parameters_are_configuration(verb):
     assert (PROJECT / "yt8m_exp" / f"{verb}.py").is_file()
     composed(verb, {})
+
+
+def test_every_verb_is_an_entry_point():
+    assert ENTRIES.keys() == verbs().keys()
 
 
 @pytest.mark.parametrize("words", commands("make "), ids=repr)

@@ -5,11 +5,15 @@ import json
 import multiprocessing
 import os
 import resource
+import runpy
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -17,9 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
+from yt8m_exp.config import schema
 from yt8m_exp.data import tfrecord
 from yt8m_exp.evaluation import metrics
 
@@ -34,16 +40,8 @@ SMALL = (
     "jit_compile=false",
 )
 """A small model on one shard, for what needs no good one."""
-LOADED = [
-    *(f"yt8m_exp.serving.{name}" for name in ("packaging", "tagger", "loading")),
-    *(f"yt8m_exp.tracking.{name}" for name in ("results", "runs")),
-    *("yt8m_exp.training.learner", "yt8m_exp.terminal.progress"),
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "matplotlib.backends.backend_agg",
-]
-WITHOUT_RUNS = ("history", "export", "json_to_csv", "download")
-WITHOUT_TENSORFLOW = ("check", "history", "rollback", "sweep", "json_to_csv", "download")
+LOADED = ["tests.loaded"]
+"""What the process loads from which verbs are forked."""
 DEADLINE_SECONDS = 120.0
 CURVES = ("train/loss", "learning_rate", *(metric.name for metric in metrics.curves()))
 
@@ -125,7 +123,7 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        if verb not in WITHOUT_RUNS:
+        if "tracking.runs" in schema.TYPES[verb]:
             words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 
@@ -209,10 +207,9 @@ def run_here(
     Options go to its `run`.
     """
 
-    from yt8m_exp import cli
-
     os.chdir(PROJECT)
     os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_CREAT | os.O_WRONLY), descriptor)
     if most_bytes is not None:
@@ -222,7 +219,7 @@ def run_here(
     if options:
         job = importlib.import_module(f"yt8m_exp.jobs.{verb}")
         job.run = partial(job.run, **options)
-    cli.run(verb, tensorflow=verb not in WITHOUT_TENSORFLOW)
+    runpy.run_module(f"yt8m_exp.{verb}", run_name="__main__")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -239,10 +236,37 @@ def process_server(cache: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory, process_server: None) -> Store:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty tracking database, made once for all workers, as its migrations take seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / "empty.db"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            made = path.with_suffix(".made")
+            SqlAlchemyStore(f"sqlite:///{made}", str(folder))
+            made.rename(path)
+    return path
+
+
+def copy_database(database: Path, folder: Path) -> None:
+    """Gives a folder a tracking database, whose artifacts go to that folder too."""
+    copied = shutil.copy(database, folder / "mlflow.db")
+    with closing(sqlite3.connect(copied)) as connection, connection:
+        place = f"{folder}/mlruns/0"
+        connection.execute("UPDATE experiments SET artifact_location = ?", [place])
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, process_server: None, database: Path) -> Store:
     """A store of its own for the tests of verbs, with all their runs."""
     forkserver.ensure_running()
-    return Store(tmp_path_factory.mktemp("store"))
+    made = Store(tmp_path_factory.mktemp("store"))
+    copy_database(database, made.folder)
+    return made
 
 
 @pytest.fixture(scope="session")

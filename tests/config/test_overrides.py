@@ -52,16 +52,27 @@ VALUES = st.recursive(
 )
 
 
-def composed(words):
-    """The value of `reason`, a key that may have any, as the verb's work would see it."""
+def seen(words):
+    """A configuration with these overrides, as the verb's work would see it."""
     cfg = compose.compose("rollback", words)
-    return compose.plain(compose.from_plain(compose.plain(cfg)))["reason"]
+    return compose.plain(compose.from_plain(compose.plain(cfg)))
 
 
-@settings(max_examples=150, deadline=None)
-@given(VALUES)
-def test_any_value_reaches_the_configuration_as_it_is(value):
-    assert composed([override("reason", value)]) == value
+def composed(words):
+    """The value of `reason`, a key that may have any."""
+    return seen(words)["reason"]
+
+
+def added(values):
+    """Overrides that add each value under a key of its own."""
+    return [override(f"+new{place}", value) for place, value in enumerate(values)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(VALUES, min_size=1, max_size=12))
+def test_any_value_reaches_the_configuration_as_it_is(values):
+    found = seen(added(values))
+    assert [found[f"new{place}"] for place in range(len(values))] == values
 
 
 @pytest.mark.parametrize("value", AWKWARD)
@@ -76,11 +87,12 @@ def test_a_parameter_of_text_is_that_text(value):
     )
 
 
-@settings(max_examples=100, deadline=None)
-@given(TEXT)
-def test_text_within_the_free_overrides_is_that_text(value):
-    free = shlex.quote(override("reason", value))
-    assert composed(from_mlproject(["--overrides", free], text=["reason"])) == value
+@settings(max_examples=20, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=12))
+def test_text_within_the_free_overrides_is_that_text(values):
+    free = shlex.join(added(values))
+    found = seen(from_mlproject(["--overrides", free], text=["reason"]))
+    assert [found[f"new{place}"] for place in range(len(values))] == values
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,28 +2,15 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
-PARALLEL_STARTS = 3
-
-OPEN_ONE = """
-    with runs.open_run("train", experiment="fresh", config={}, system_metrics=False) as run:
-        print(run.id)
-"""
-
-
-class Fresh(NamedTuple):
-    folder: Path
-    exits: list[tuple[int, str]]
+from tests.verbs import PROJECT, copy_database
 
 
 def start(script: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
@@ -43,21 +30,12 @@ def uri(folder: Path) -> dict[str, str]:
     return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    """A database that several processes found missing and started with at the same moment."""
-    folder = tmp_path_factory.mktemp("fresh")
-    processes = [start(OPEN_ONE, folder) for _ in range(PARALLEL_STARTS)]
-    outputs = [process.communicate()[0].strip() for process in processes]
-    return Fresh(folder, [(p.returncode, o) for p, o in zip(processes, outputs, strict=True)])
-
-
 @pytest.fixture
-def folder(fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a database of its own, which is this process's tracking store."""
     import mlflow
 
-    shutil.copy(fresh.folder / "mlflow.db", tmp_path)
+    copy_database(database, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that it is as before after the test
     mlflow.set_tracking_uri(uri(tmp_path)["MLFLOW_TRACKING_URI"])
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)

@@ -43,6 +43,11 @@ class Server:
                 assert self.process.poll() is None
                 time.sleep(0.1)
 
+    def pause(self) -> None:
+        """Takes requests from now on, and answers none."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)

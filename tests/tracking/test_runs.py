@@ -8,6 +8,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from tests.tracking.conftest import start
 from yt8m_exp.spec import OutsideError
 from yt8m_exp.tracking import configuration, owners, runs, store
 from yt8m_exp.tracking.configuration import flatten
@@ -17,6 +18,11 @@ CONFIG = {
     "data": {"train": ["a*.tfrecord", "b*.tfrecord"], "cache": True, "note": ""},
     "long": "x" * 7000,
 }
+PARALLEL_STARTS = 3
+OPEN_ONE = """
+    with runs.open_run("train", experiment="fresh", config={}, system_metrics=False) as run:
+        print(run.id)
+"""
 WAIT = """
     with runs.open_run("train", experiment="e", config={}, resume=os.environ.get("RESUME")) as run:
         print(run.id, flush=True)
@@ -42,17 +48,20 @@ def tags(run_id: str) -> dict[str, str]:
     return MlflowClient().get_run(run_id).data.tags
 
 
-def test_processes_that_find_no_database_at_the_same_time_share_one(fresh, folder):
-    assert [code for code, _ in fresh.exits] == [0, 0, 0]
+def test_processes_that_find_no_database_at_the_same_time_share_one(folder):
+    (folder / "mlflow.db").unlink()
+    processes = [start(OPEN_ONE, folder) for _ in range(PARALLEL_STARTS)]
+    started = [process.communicate()[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0] * PARALLEL_STARTS
     client = MlflowClient()
     experiments = [e for e in client.search_experiments() if e.name == "fresh"]
     assert len(experiments) == 1
     found = {run.info.run_id: run for run in client.search_runs([experiments[0].experiment_id])}
-    assert found.keys() == {run_id for _, run_id in fresh.exits}
+    assert found.keys() == set(started)
     for run_id, run in found.items():
         assert run.info.status == "FINISHED"
-        assert run.info.artifact_uri.startswith(f"{fresh.folder}/mlruns/")
-        assert (fresh.folder / "runs" / run_id / "lock").exists()
+        assert run.info.artifact_uri.startswith(f"{folder}/mlruns/")
+        assert (folder / "runs" / run_id / "lock").exists()
 
 
 def test_artifacts_lie_beside_the_database_whatever_the_directory(folder, tmp_path, monkeypatch):

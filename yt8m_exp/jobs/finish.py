@@ -42,40 +42,28 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         names: the names of the classes.
         rate: examples per second.
     """
-    cfg, train, validate = work.cfg, work.train, work.validate
     tracked.writer.flush()
     best = _best(work, state)
     model_uri = _log_models(work, tracked, state, names, best)
-    if best.ranked and cfg.figures:
-        results.log_evaluation(
-            tracked.client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
-        )
-        results.log_curves(tracked.client, tracked.id, best=state.best_examples)
-    name = best.model.name
-    note = results.note(name, best.values, train.records, validate.records, model_uri)
-    if changes := configuration.changes(tracked.client.get_run(tracked.id).data.params):
-        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
-    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+    _describe(work, tracked, state, names, best, model_uri)
+    size = work.manager.learner.size().items()
     result = {
         "run_id": tracked.id,
         "model_uri": model_uri,
         **best.values,
         "examples": state.examples,
         "examples_per_second": round(rate, 1),
-        **{
-            name.removeprefix("model/"): value
-            for name, value in work.manager.learner.size().items()
-        },
+        **{name.removeprefix("model/"): value for name, value in size},
     }
-    if cfg.register:
-        version = versions.register(tracked.client, model_uri, cfg.register)
-        result |= {"registered": cfg.register, "version": version}
+    if registered := work.cfg.register:
+        version = versions.register(tracked.client, model_uri, registered)
+        result |= {"registered": registered, "version": version}
     hints = {
         "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
         "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
     }
-    measured = f"measured on {validate.records:,} others"
-    title = f"{name}, trained on {train.records:,} videos, {measured}"
+    measured = f"measured on {work.validate.records:,} others"
+    title = f"{best.model.name}, trained on {work.train.records:,} videos, {measured}"
     return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
 
@@ -123,3 +111,20 @@ def _log_models(
     scores = metrics.logged(best.values, whose=metrics.BEST)
     packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
     return info.model_uri
+
+
+def _describe(
+    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored, model_uri: str
+) -> None:
+    """Logs the figures of the best model, where they are wanted, and the note of the run."""
+    train, client = work.train, tracked.client
+    if best.ranked and work.cfg.figures:
+        results.log_evaluation(
+            client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
+        )
+        results.log_curves(client, tracked.id, best=state.best_examples)
+    seen = train.records, work.validate.records
+    note = results.note(best.model.name, best.values, *seen, model_uri)
+    if changes := configuration.changes(client.get_run(tracked.id).data.params):
+        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
+    client.set_tag(tracked.id, "mlflow.note.content", note)

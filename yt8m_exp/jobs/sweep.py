@@ -22,10 +22,12 @@ from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking.trials import TrialRun
 from yt8m_exp.training import interrupts
+from yt8m_exp.training.interrupts import Interrupt
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.driver import Budget, Driver
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.pruning import Pruning
+from yt8m_exp.tuning.space import Space
 from yt8m_exp.tuning.status import COLUMNS, Status
 from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
@@ -54,8 +56,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
             continues the study.
     """
     definition = _definition(cfg)
-    settings = partial(_settings, definition)
-    space = definition.search_space(settings)
+    space = definition.search_space(partial(_settings, definition))
     data = _scanned(definition)
     launcher = instantiate(cfg.launcher, slots=cfg.slots)
     with ExitStack() as stack:
@@ -65,33 +66,22 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         stack.enter_context(leases.renewed())
         tracked = stack.enter_context(study_runs.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
-        every = settings({})["evaluate_every"] or data[0].records
+        every = _settings(definition, {})["evaluate_every"] or data[0].records
         pruning = Pruning(study, definition, space, every)
         runs = study_runs.trial_runs(cfg, study)
-
-        def task(run: TrialRun, params: Mapping[str, Any]) -> dict[str, Any]:
-            words = [*_shared_overrides(cfg), *_overrides(definition, params)]
-            return study_runs.task(work, words, run)
-
-        def plan(params: Mapping[str, Any]) -> float:
-            return space.lookup(params)("epochs") * data[0].records
-
         title = f"Study {definition.name}: {definition.trials} trials"
         with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
             driver = Driver(
                 *(space, trials, pruning, launcher, runs),
-                task=task,
-                ended=lambda: study_runs.log_progress(tracked, study),
+                task=partial(_task, cfg, definition, work),
+                ended=partial(study_runs.log_progress, tracked, study),
                 budget=_budget(definition),
                 stopping=lambda: bool(interrupt),
-                show=Status(trials, plan, show).show,
+                show=Status(trials, partial(_examples, space, data[0].records), show).show,
             )
             driver.run()
         summary = study_runs.close(cfg, definition, study, tracked, runs)
-        if interrupt:
-            raise SystemExit(128 + (interrupt.signal or 0))
-        if len(driver.failures) >= definition.max_failures:
-            raise OutsideError(driver.why)
+        _require_finished(driver, definition, interrupt)
         return summary
 
 
@@ -113,6 +103,26 @@ def _definition(cfg: DictConfig) -> Definition:
     entries["overrides"] = [*(entries.get("overrides") or ()), *added, *cfg.fixed]
     entries |= {key: cfg[key] for key in ("trials", "name") if cfg[key] is not None}
     return Definition.parse(entries)
+
+
+def _task(
+    cfg: DictConfig, definition: Definition, work: str, run: TrialRun, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    words = [*_shared_overrides(cfg), *_overrides(definition, params)]
+    return study_runs.task(work, words, run)
+
+
+def _examples(space: Space, records: int, params: Mapping[str, Any]) -> float:
+    """Returns how many examples a trial with these parameters trains on."""
+    return space.lookup(params)("epochs") * records
+
+
+def _require_finished(driver: Driver, definition: Definition, interrupt: Interrupt) -> None:
+    """Raises SystemExit where a signal stopped the session, OutsideError where failures did."""
+    if interrupt:
+        raise SystemExit(128 + (interrupt.signal or 0))
+    if len(driver.failures) >= definition.max_failures:
+        raise OutsideError(driver.why)
 
 
 def _shared_overrides(cfg: DictConfig) -> list[str]:

@@ -86,22 +86,8 @@ def compiled(
     """
     count = strategy.num_replicas_in_sync
     entry = Entry(model)
-    groups = clip_groups(model)
-    weights = [variable.value for variable in model.trainable_variables]
-
-    def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
-        with tf.GradientTape() as tape:
-            label_loss = loss(predictions=entry.predict(features, training=True), **known)
-            total = label_loss + tf.add_n(model.losses) if model.losses else label_loss
-        return label_loss, tape.gradient(total, weights)
-
-    def apply(grads: list[tf.Tensor]) -> None:
-        if count > 1 and clip_to.shortens:
-            context = tf.distribute.get_replica_context()
-            grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
-        grads = clipped(grads, clip_to, groups)
-        # Keras adds gradients up over replicas: a share of each gives the mean.
-        optimizer.apply([g / count for g in grads] if count > 1 else grads)
+    gradients = _gradients(model, entry, loss)
+    apply = _application(model, optimizer, clip_to, count)
 
     def update(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]) -> tf.Tensor:
         label_loss, grads = gradients(features, known)
@@ -120,6 +106,36 @@ def compiled(
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     return everywhere
+
+
+def _gradients(model: keras.Model, entry: Entry, loss: Loss) -> Callable:
+    """Returns what computes the loss of the labels, and the gradients of that and of penalties."""
+    weights = [variable.value for variable in model.trainable_variables]
+
+    def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
+        with tf.GradientTape() as tape:
+            label_loss = loss(predictions=entry.predict(features, training=True), **known)
+            total = label_loss + tf.add_n(model.losses) if model.losses else label_loss
+        return label_loss, tape.gradient(total, weights)
+
+    return gradients
+
+
+def _application(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, clip_to: Clip, count: int
+) -> Callable[[list[tf.Tensor]], None]:
+    """Returns what clips gradients and updates the weights, on each of `count` replicas."""
+    groups = clip_groups(model)
+
+    def apply(grads: list[tf.Tensor]) -> None:
+        if count > 1 and clip_to.shortens:
+            context = tf.distribute.get_replica_context()
+            grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
+        grads = clipped(grads, clip_to, groups)
+        # Keras adds gradients up over replicas: a share of each gives the mean.
+        optimizer.apply([g / count for g in grads] if count > 1 else grads)
+
+    return apply
 
 
 def clip_groups(model: keras.Model) -> list[list[int]]:
