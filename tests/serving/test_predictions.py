@@ -200,7 +200,13 @@ def test_wrong_batches_are_refused(tmp_path, class_ids, scores, sentence):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["v,1 0.5 2", "v,1 x", "v", "v,1 0.5,2"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("v,1 0.5 2", "v,1 x", "v", "v,1 0.5,2", "v,-1 0.5", "v,1_0 0.5", "v,9999999999 0.5"),
+        *("v,1 -0.5", "v,1 nan"),
+    ],
+)
 def test_other_files_are_refused_with_their_line(tmp_path, line):
     (tmp_path / "in.csv").write_text(f"VideoId,LabelConfidencePairs\nw,1 0.5\n{line}\n")
     with pytest.raises(ValueError, match=r"in.csv, line 3: expected"):

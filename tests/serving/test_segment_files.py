@@ -109,7 +109,7 @@ def test_an_id_that_would_end_a_field_is_refused(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["x,a:0", "3", "3,a:0,b:0", "3 a:0"])
+@pytest.mark.parametrize("line", ["x,a:0", "3", "3,a:0,b:0", "3 a:0", f"{10**10},a:0"])
 def test_other_files_are_refused_with_their_line(tmp_path, line):
     (tmp_path / "in.csv").write_text(f"Class,Segments\n1,a:0\n{line}\n")
     with pytest.raises(ValueError, match=r"in.csv, line 3: expected"):
