@@ -1,7 +1,7 @@
 """The type and range of every key that a command line can set, checked before anything starts.
 
-Keys of a group with a `_target_` (model, loss, optimizer, schedule, launcher) are checked by what
-the group builds.
+The keys inside a group with a `_target_` (model, loss, optimizer, schedule, launcher) are those of
+`parts`.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, parts
+from yt8m_exp.config.parts import Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """Of a registered model, as MLflow takes it."""
@@ -171,15 +168,18 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
     Raises:
         InputError: the first such value, with its key.
     """
-    for key, kind in TYPES[verb].items():
+    for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
-            value = compose.select(values, key)
+            _require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # of another level of the data, or left out by ~key
-        try:
-            TypeAdapter(kind, config=STRICT).validate_python(value)
-        except ValidationError as error:
-            raise InputError(_sentence(key, value, error)) from None
+
+
+def check_value(verb: str, key: str, value: Any) -> None:
+    """Refuses one value as `check` does; a key without a type passes."""
+    kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
+    if kind is not None:
+        _require(key, value, kind)
 
 
 def keys_of_text(verb: str) -> set[str]:
@@ -190,6 +190,13 @@ def keys_of_text(verb: str) -> set[str]:
 def keys_of_patterns(verb: str) -> set[str]:
     """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
     return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
+
+
+def _require(key: str, value: Any, kind: Any) -> None:
+    try:
+        TypeAdapter(kind, config=STRICT).validate_python(value)
+    except ValidationError as error:
+        raise InputError(_sentence(key, value, error)) from None
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:
