@@ -40,6 +40,34 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("verb", "words", "status", "sentence"),
+    [
+        ("train", ("data.train={text}",), 2, "text.csv, record 0"),
+        ("train", ("data.vocabulary={text}",), 2, "expected the columns"),
+        ("train", ("data.train={folder}",), 2, "Set data.train to where yours lie"),
+        ("train", ("start_from=nothing",), 2, "No model at 'runs:/nothing/best'"),
+        ("train", ("start_from={folder}/nothing",), 2, "no such folder"),
+        ("train", ("tracking.runs=/proc/nothing",), 2, "cannot be made"),
+        ("eval", ("predictions={text}",), 2, "expected the header"),
+        ("inference", ("model_uri=nothing", "output={folder}/out.csv"), 2, "no such folder"),
+        ("sweep", ("sweep=moe", "storage={folder}"), 2, "is a folder. Set storage to a file"),
+        ("sweep", ("sweep=moe", "fixed=[epochs=nan]"), 2, "`epochs` must be a finite number"),
+        ("sweep", ("sweep=moe", "fixed=[model.dropout=2]"), 2, "`model.dropout < 1` must hold"),
+    ],
+)
+def test_bad_input_leaves_no_run(store, tmp_path, verb, words, status, sentence):
+    text = tmp_path / "folder" / "text.csv"
+    text.parent.mkdir()
+    text.write_text("no shard, and no table either")
+    before = {run.info.run_id for run in store.search()}
+    given = [word.format(text=text, folder=text.parent) for word in words]
+    outcome = store.run(verb, *given, "tracking.system_metrics=false")
+    assert outcome.status == status, outcome.err
+    assert sentence in outcome.sentence
+    assert {run.info.run_id for run in store.search()} == before
+
+
 def test_a_mandatory_value_must_be_given(store):
     outcome = store.run("train", "data=video_2017")
     assert outcome.status == 2

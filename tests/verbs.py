@@ -125,7 +125,7 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        if verb not in WITHOUT_RUNS:
+        if verb not in WITHOUT_RUNS and not any("tracking.runs=" in word for word in words):
             words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 

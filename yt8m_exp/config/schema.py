@@ -170,7 +170,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
     """
     for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
-            _require(key, compose.select(values, key), kind)
+            require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # of another level of the data, or left out by ~key
 
@@ -179,7 +179,15 @@ def check_value(verb: str, key: str, value: Any) -> None:
     """Refuses one value as `check` does; a key without a type passes."""
     kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
     if kind is not None:
-        _require(key, value, kind)
+        require(key, value, kind)
+
+
+def require(key: str, value: Any, kind: Any) -> None:
+    """Refuses a value that is not of a kind, by the name of its key."""
+    try:
+        TypeAdapter(kind, config=STRICT).validate_python(value)
+    except ValidationError as error:
+        raise InputError(_sentence(key, value, error)) from None
 
 
 def keys_of_text(verb: str) -> set[str]:
@@ -190,13 +198,6 @@ def keys_of_text(verb: str) -> set[str]:
 def keys_of_patterns(verb: str) -> set[str]:
     """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
     return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
-
-
-def _require(key: str, value: Any, kind: Any) -> None:
-    try:
-        TypeAdapter(kind, config=STRICT).validate_python(value)
-    except ValidationError as error:
-        raise InputError(_sentence(key, value, error)) from None
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:
