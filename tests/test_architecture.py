@@ -6,6 +6,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "yt8m_exp"
 RANKS = [
     {"spec", "terminal"},
+    {"stores"},
     {"data", "models"},
     {"evaluation"},
     {"training"},

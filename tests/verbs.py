@@ -42,8 +42,8 @@ LOADED = [
     "mlflow.store.model_registry.sqlalchemy_store",
     "matplotlib.backends.backend_agg",
 ]
-WITHOUT_RUNS = ("history", "export", "json_to_csv")
-WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv")
+WITHOUT_RUNS = ("history", "export", "json_to_csv", "download")
+WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv", "download")
 DEADLINE_SECONDS = 120.0
 CURVES = ("train/loss", "learning_rate", *(metric.name for metric in metrics.curves()))
 

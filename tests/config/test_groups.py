@@ -84,3 +84,13 @@ def test_a_misspelt_choice_ends_with_2_and_a_sentence(store):
     outcome = store.run("train", "model.head=mo")
     assert outcome.status == 2
     assert outcome.sentence == "Error: `model.head` must be one of logistic, moe, but got 'mo'."
+
+
+@pytest.mark.parametrize("word", ["shard=1,100", "shard='1,100'"])
+def test_a_value_with_commas_is_text(word):
+    assert compose.compose("download", [word]).shard == "1,100"
+
+
+@pytest.mark.parametrize("word", ["train=[a,b]", "fixed=['a,b',c]"])
+def test_a_list_stays_a_list(word):
+    assert groups.to_hydra([word]) == [word]

@@ -4,10 +4,10 @@ import pytest
 
 from tests.data.examples import FRAME_SCHEMA, frame_video
 from tests.data.test_shards import written
+from tests.models import configured
 from yt8m_exp.data import compiled, pipeline, shards, warming
 from yt8m_exp.data.means import Means
 from yt8m_exp.evaluation import scoring, top_k
-from yt8m_exp.models import logistic
 from yt8m_exp.serving import lines, predictions
 from yt8m_exp.training import loss_values
 from yt8m_exp.training.losses import cross_entropy
@@ -29,7 +29,7 @@ def test_nothing_is_left_to_be_compiled_by_real_work(tmp_path):
         found = shards.Manifest(manifest.source, manifest.shards, manifest.schema, means)
         assert list(pipeline.ordered_batches(found, 2))
         next(pipeline.training_batches(found, 2, pipeline.Shuffle(0)))
-    model = logistic.build({"x": 3}, 20)
+    model = configured.build("logistic", {"x": 3}, 20)
     batch = {"x": np.ones((2, 3), np.float32), "labels": np.array([[1], [3]], np.int32)}
     scored = scoring.predictor(model)(batch)
     loss_values.value_of(cross_entropy)(labels=batch["labels"], predictions=scored)

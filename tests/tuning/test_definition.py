@@ -52,8 +52,7 @@ def test_every_study_can_begin(path):
     )
     assert pruner is None or isinstance(pruner, optuna.pruners.BasePruner)
     for trial in ({}, space.default(), space.suggest(study.ask())):
-        settings = compose(definition.overrides, trial)
-        assert trial.items() <= settings.items()
+        assert trial.items() <= settings(definition.overrides, trial).items()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from yt8m_exp.config.overrides import unswept
 from yt8m_exp.spec import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -17,12 +18,12 @@ PLACED = re.compile(r"^\s*- /(?P<group>[\w/]+)@(?P<package>[\w.]+):", re.MULTILI
 
 
 def to_hydra(overrides: Iterable[str]) -> list[str]:
-    """Rewrites choices of nested groups, such as `model.head=moe`, to Hydra's spelling.
+    """Rewrites choices of nested groups, such as `model.head=moe`, and commas to Hydra's spelling.
 
     Raises:
         InputError: a choice names no file of its group.
     """
-    return [_rewritten(word) for word in overrides]
+    return [unswept(_rewritten(word)) for word in overrides]
 
 
 def choices(group: str) -> list[str]:

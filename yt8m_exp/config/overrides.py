@@ -49,6 +49,21 @@ def escaped(text: str) -> str:
     return BEFORE_INTERPOLATION.sub(lambda found: 2 * found[1] + r"\${", text)
 
 
+def unswept(word: str) -> str:
+    """Returns an override in which a value with commas, as `shard=1,100`, is text.
+
+    Hydra would take it for a sweep over several values, and no verb sweeps so.
+    """
+    key, equals, value = word.partition("=")
+    if "," not in value or word[:1] == "-":
+        return word
+    try:
+        parsed = OverridesParser.create().parse_override(word)
+    except HydraException:
+        return word
+    return override(key, value) if parsed.is_choice_sweep() and equals else word
+
+
 def from_mlproject(
     words: Sequence[str], *, text: Collection[str] = (), lists: Collection[str] = ()
 ) -> list[str]:

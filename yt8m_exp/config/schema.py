@@ -146,6 +146,19 @@ TYPES: dict[str, dict[str, Any]] = {
         "form": Literal["starter_code", "mediapipe"],
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
+    "download": {
+        "partition": Text,
+        "mirror": Literal["us", "eu", "asia"],
+        "shard": Text | None,
+        "output": Text,
+        "transfers": Count,
+        "attempts": Count,
+        "backoff_seconds": NotNegative,
+        "replace": bool,
+        "server.plans": Text,
+        "server.files": Text,
+        "server.vocabularies": Text,
+    },
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
 RANGES = {

@@ -39,7 +39,7 @@ def undecodable(video: bytes) -> str | None:
 
 def missing(record: bytes) -> str | None:
     """Says why a serialized record has no id, in terms of what its keys hold instead."""
-    # Importing TensorFlow's protocol buffers takes a moment, and only an irregular record needs it.
+    # Imported here: it loads TensorFlow, and only an irregular record needs it.
     from google.protobuf.message import DecodeError
     from tensorflow.core.example.example_pb2 import Example
 

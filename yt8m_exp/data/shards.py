@@ -123,7 +123,10 @@ def find(patterns: str | Sequence[str], remedy: Remedy = Remedy()) -> list[Path]
         return find_files(patterns, names=FILES)
     except FileNotFoundError as error:
         text = str(error).replace("No file", "No shard", 1)
-        raise MissingInputError(f"{text} Set {remedy.shards} to where yours lie.") from None
+        raise MissingInputError(
+            f"{text} Set {remedy.shards} to where yours lie, or fetch the dataset: "
+            "mlflow run . -e download"
+        ) from None
 
 
 def scan(

@@ -188,6 +188,7 @@ def _plain(record: bytes, names: Sequence[str]) -> bytes:
 
     Several strings, which no feature may hold, become a list of none.
     """
+    # Imported here: it loads TensorFlow, and only an irregular record needs it.
     from google.protobuf.message import DecodeError
     from tensorflow.core.example.example_pb2 import Example
 

@@ -50,8 +50,6 @@ def score(cfg: Mapping[str, Any]) -> Scored:
         InputError: A file is of another format, or holds nothing that is labelled.
         MissingInputError: There is no such file, or a pattern matches no shard.
     """
-    if cfg["shards"] is not None and cfg["labels"] is not None:
-        raise InputError("Either shards or labels must be given, but got both.")
     return _score_segments(cfg) if cfg["segment_predictions"] else _score_videos(cfg)
 
 

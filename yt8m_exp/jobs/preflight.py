@@ -59,6 +59,8 @@ def eval(cfg: DictConfig) -> None:
             "shards must be given with segments=true: those of 2019 whose segments people rated. "
             "The sample has none."
         )
+    if cfg.shards is not None and cfg.labels is not None:
+        raise InputError("Either shards or labels must be given, but got both.")
     if cfg.watch:
         configuration.read_config(cfg.watch)
     if cfg.model_uri:

@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from yt8m_exp.terminal.board import clock
+
 LINE_SECONDS = 10.0
 
 
@@ -44,7 +46,7 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
         return "  ".join([f"{rate:,.0f} {unit}/s", *known])
 
     if not console.is_terminal:
-        yield _lines(what, total, text, console)
+        yield _lines(what, total, start, text, console)
         return
     columns = (
         TextColumn("[bold]{task.description}"),
@@ -66,8 +68,8 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
         yield advance
 
 
-def _lines(what: str, total: int | None, text, console: Console) -> Advance:
-    printed = time.monotonic()
+def _lines(what: str, total: int | None, start: int, text, console: Console) -> Advance:
+    began = printed = time.monotonic()
 
     def advance(done: int, **values: float | None) -> None:
         nonlocal printed
@@ -76,7 +78,15 @@ def _lines(what: str, total: int | None, text, console: Console) -> Advance:
             return
         printed = time.monotonic()
         of = f" of {total:,}" if total is not None else ""
-        line = f"{what}: {done:,}{of}  {text(done, values)}"
+        left = _left(total, done, start, printed - began)
+        line = f"{what}: {done:,}{of}  {text(done, values)}{left}"
         console.print(line, highlight=False, soft_wrap=True)
 
     return advance
+
+
+def _left(total: int | None, done: int, start: int, seconds: float) -> str:
+    """Returns the time left at the rate so far; nothing where it is not known or over."""
+    if total is None or done >= total or done <= start:
+        return ""
+    return f"  left {clock(seconds * (total - done) / (done - start))}"

@@ -110,6 +110,7 @@ def _cross_entropy_sum(labels, predictions, epsilon):  # type: ignore[no-untyped
 
 
 def calls() -> list[Call]:
-    """Returns a call of the loop for TensorFlow's arrays, not to be written to; see `warming`."""
-    predictions = np.frombuffer(bytes(4), np.float32).reshape(1, 1)
-    return [(_cross_entropy_sum, (np.full((1, 1), -1, np.int32), predictions, np.float32(1)))]
+    """Returns calls of the loop as `value_of` and a pass make them; see `warming`."""
+    labels, epsilon = np.full((1, 1), -1, np.int32), np.float32(1)
+    frozen = np.frombuffer(bytes(4), np.float32).reshape(1, 1)  # TensorFlow's are not written to
+    return [(_cross_entropy_sum, (labels, p, epsilon)) for p in (frozen.copy(), frozen)]

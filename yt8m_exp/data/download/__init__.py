@@ -1,0 +1,1 @@
+"""The dataset from its server: plans, transfers, and where files go."""

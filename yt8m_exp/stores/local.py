@@ -1,0 +1,65 @@
+"""The local disk as a store."""
+
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from yt8m_exp.stores.objects import Changed, Object, Sink
+
+CHUNK = 1 << 20
+
+
+class LocalDisk:
+    """Files of this machine."""
+
+    def list(self, patterns: Sequence[str]) -> list[list[Object]]:
+        return [_matches(pattern) for pattern in patterns]
+
+    def stat(self, uri: str) -> Object | None:
+        path = Path(uri)
+        return _object(path) if path.is_file() else None
+
+    def read(self, found: Object, sink: Sink, *, start: int = 0) -> None:
+        with Path(found.uri).open("rb") as file:
+            if _generation(os.fstat(file.fileno())) != found.generation:
+                raise Changed(f"{found.uri} changed while it was in use. Start again.")
+            file.seek(start)
+            while data := file.read(CHUNK):
+                sink(data)
+
+    def write(self, file: Path, uri: str, *, replaces: Object | None) -> Object:
+        path = Path(uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            shutil.copyfile(file, part)
+            if replaces is None:
+                os.link(part, path)
+            elif self.stat(uri) == replaces:
+                part.replace(path)
+            else:
+                raise Changed(f"{uri} was changed by someone else in the meantime.")
+        except FileExistsError:
+            raise Changed(f"{uri} was written by someone else in the meantime.") from None
+        finally:
+            part.unlink(missing_ok=True)
+        return _object(path)
+
+
+def _matches(pattern: str) -> list[Object]:
+    if Path(pattern).is_dir():
+        pattern = str(Path(pattern) / "*.tfrecord")
+    paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute patterns)
+    return [_object(path) for path in paths if path.is_file()]
+
+
+def _object(path: Path) -> Object:
+    status = path.stat()
+    return Object(str(path), status.st_size, _generation(status))
+
+
+def _generation(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
