@@ -135,7 +135,9 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     """Checks the configuration, and only then loads what the work needs, which takes seconds."""
     compose.require_complete(cfg)
     values = compose.plain(cfg)
-    _load("config.schema").check(verb, values)
+    schema = _load("config.schema")
+    schema.require_keys(verb, values)
+    schema.check(verb, values)
     cfg = compose.from_plain(values)
     if check := getattr(_load("jobs.preflight"), verb, None):
         check(cfg)

@@ -76,6 +76,8 @@ def test_every_verb_has_types():
         ),
         ("train", "optimizer", {"_target_": "x", "beta_2": 1}, "`optimizer.beta_2 < 1` must hold"),
         ("sweep", "launcher", {"_target_": "x", "devices": 0}, "`launcher.devices` must be a list"),
+        ("train", "batch_size", 2**31, "`batch_size < 2147483648` must hold"),
+        ("train", "data.features", {}, "`data.features` must not be empty"),
         ("train", "data.features", {"rgb": 0}, "`data.features >= 1` must hold"),
     ],
 )
@@ -94,3 +96,15 @@ def test_numbers_in_range_pass(value):
 
 def test_missing_keys_pass():
     schema.check("train", {"data": {"level": "video"}})
+
+
+@pytest.mark.parametrize("overrides", [["~clip"], ["clip=null"], ["~loss"], ["~data.classes"]])
+def test_a_key_that_is_left_out_is_named(overrides):
+    values = compose.plain(compose.compose("train", overrides))
+    with pytest.raises(ValueError, match=f"`{overrides[0].strip('~').split('=')[0]}.* must be"):
+        schema.require_keys("train", values)
+
+
+@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
+def test_each_choice_has_the_keys_that_its_verb_needs(verb, overrides):
+    schema.require_keys(verb, compose.plain(compose.compose(verb, overrides)))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter, read_predictions
@@ -126,6 +128,15 @@ def test_equal_runs_give_equal_compressed_bytes(tmp_path):
     compressed = (tmp_path / "one.csv.gz").read_bytes()
     assert compressed == (tmp_path / "two.csv.gz").read_bytes()
     assert gzip.decompress(compressed) == (tmp_path / "plain.csv").read_bytes()
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=5))
+def test_any_ids_survive(ids):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "out.csv")
+        write(path, (ids, np.zeros((len(ids), 1), int), np.full((len(ids), 1), 0.5, np.float32)))
+        assert [row[0] for row in read_predictions(path)] == ids
 
 
 def test_odd_ids_survive(tmp_path):

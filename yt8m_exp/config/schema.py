@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from yt8m_exp.config import compose, parts
-from yt8m_exp.config.parts import Count, NotNegative, Positive, Text
+from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -50,12 +50,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.train": Patterns,
         "data.validate": Patterns,
         "data.level": Literal["video", "frame", "segment"],
-        "data.features": dict[str, Count],
+        "data.features": Annotated[dict[Text, Count], Field(min_length=1)],
         "data.max_frames": Count,
         "data.classes": Count,
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
-        "data.shuffle_bytes": Count,
+        "data.shuffle_bytes": Bytes,
+        **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
     | {
@@ -113,6 +114,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "figures": bool,
         "accept_changes": bool,
         "register": ModelName | None,
+        "launcher._target_": Text,
     },
     "promote": TRACKING
     | {
@@ -167,6 +169,7 @@ RANGES = {
     "less_than": "<",
     "less_than_equal": "<=",
 }
+OPTIONAL = {"data.max_frames"}  # there for frames alone
 EMPTY = ("string_too_short", "too_short")
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -186,6 +189,21 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
             require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # of another level of the data, or left out by ~key
+
+
+def require_keys(verb: str, values: Mapping[str, Any]) -> None:
+    """Refuses a configuration without one of the keys that its verb needs.
+
+    Raises:
+        InputError: a key was left out by `~key`, or its group was set to something else.
+    """
+    for key in TYPES[verb].keys() - OPTIONAL:
+        try:
+            compose.select(values, key)
+        except KeyError:
+            raise InputError(
+                f"`{key}` must be there: leave out no key or group, and set none to null."
+            ) from None
 
 
 def check_value(verb: str, key: str, value: Any) -> None:
@@ -218,7 +236,8 @@ def _sentence(key: str, value: Any, error: ValidationError) -> str:
     for found in errors:
         if found["type"] in RANGES:
             bound = next(iter(found["ctx"].values()))
-            return f"`{key} {RANGES[found['type']]} {bound:g}` must hold, but got {key}={value!r}."
+            shown = bound if isinstance(bound, int) else f"{bound:g}"
+            return f"`{key} {RANGES[found['type']]} {shown}` must hold, but got {key}={value!r}."
         if found["type"] in EMPTY:
             return (
                 f"`{key}` must not be empty (is a variable of your shell unset?), but is {value!r}."

@@ -58,6 +58,7 @@ def score_predictions(
         InputError: A video or a class of it comes twice, a score is negative or NaN, or no video
             of the file has labels.
     """
+    top_k = min(top_k, classes)
     ranking = Ranking(classes, top_k=top_k, padded=True)
     left, unknown = dict(labels), 0
     rows: list[tuple[NDArray, NDArray, NDArray]] = []

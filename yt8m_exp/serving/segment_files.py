@@ -97,7 +97,7 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
     for number, line in enumerate(lines, 2):
         class_id, comma, names = line.partition(",")
-        segments = names.split()
+        segments = [name for name in names.rstrip("\r\n").split(" ") if name]
         if text.class_id(class_id) is None or not comma or "," in names:
             raise InputError(
                 f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
