@@ -61,6 +61,8 @@ def eval(cfg: DictConfig) -> None:
         )
     if cfg.shards is not None and cfg.labels is not None:
         raise InputError("Either shards or labels must be given, but got both.")
+    if cfg.loss is not None and "_target_" not in cfg.loss:
+        raise InputError("Name the loss first: loss=cross_entropy, and then its keys.")
     if cfg.watch:
         configuration.read_config(cfg.watch)
     if cfg.model_uri:
