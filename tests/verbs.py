@@ -43,7 +43,7 @@ LOADED = [
     "matplotlib.backends.backend_agg",
 ]
 WITHOUT_RUNS = ("history", "export", "json_to_csv", "download")
-WITHOUT_TENSORFLOW = ("history", "rollback", "sweep", "json_to_csv", "download")
+WITHOUT_TENSORFLOW = ("check", "history", "rollback", "sweep", "json_to_csv", "download")
 DEADLINE_SECONDS = 120.0
 CURVES = ("train/loss", "learning_rate", *(metric.name for metric in metrics.curves()))
 

@@ -18,7 +18,7 @@ class Words(HTMLParser):
             self.marked.append(data)
 
     def handle_starttag(self, tag, attributes):
-        self.within = tag == "td" and ("class", "yes") in attributes
+        self.within = ("class", "yes") in attributes
         self.sources += [value for key, value in attributes if key in ("src", "href")]
 
 

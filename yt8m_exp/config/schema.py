@@ -140,6 +140,17 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.known_training": bool,
         "policy.same_features": bool,
     },
+    "check": TRACKING
+    | {
+        "shards": Patterns,
+        "against": Patterns | None,
+        "output": Text | None,
+        "labels": bool,
+        "level": Literal["video", "frame", "segment"] | None,
+        "classes": Count | None,
+        "vocabulary": Text | None,
+        "require": bool,
+    },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
     "export": {

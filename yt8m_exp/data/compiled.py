@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from yt8m_exp import spec
+from yt8m_exp.data import walking
 from yt8m_exp.data.warming import Call
 
 _CENTER, _SCALE = np.float32(spec.BYTE_CENTER), np.float32(spec.BYTE_SCALE)
@@ -91,11 +92,12 @@ def _add_row(mean, row, scale):  # type: ignore[no-untyped-def]
 def calls(level: str) -> list[Call]:
     """Returns calls of these loops as the reader of shards of a level makes them; see `warming`."""
     if level == "video":
-        return []
+        return walking.calls()
     one, row, table = np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros((1, 1), np.int64)
     checked = np.frombuffer(bytes(1), np.uint8)  # a shard that is checked cannot be written to
     frames = (row, table, table, one, np.zeros(1, np.int32), True, True)
     return [
+        *walking.calls(),
         (even, (checked, one, one, one, one)),
         (even, (row, one, one, one, one)),
         (add_frames, (np.zeros((1, 1), np.float32), *frames)),

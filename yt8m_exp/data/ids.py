@@ -39,9 +39,11 @@ def undecodable(video: bytes) -> str | None:
 
 def missing(record: bytes) -> str | None:
     """Says why a serialized record has no id, in terms of what its keys hold instead."""
-    # Imported here: it loads TensorFlow, and only an irregular record needs it.
+    # Imported here: only a record without an id needs it.
     from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import Example
+
+    # The same.
+    from yt8m_exp.data.messages import Example
 
     got = "it has none of them"
     try:

@@ -128,9 +128,11 @@ class _Entry:
 
 def _plain(record: bytes, sizes: Mapping[str, int]) -> bytes:
     """Returns the named lists alone; of one whose rows differ, a row that is not as it should."""
-    # Imported here: it loads TensorFlow, and only an irregular record needs it.
+    # Imported here: only an irregular record needs it.
     from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import SequenceExample
+
+    # The same.
+    from yt8m_exp.data.messages import SequenceExample
 
     try:
         lists = SequenceExample.FromString(record).feature_lists.feature_list

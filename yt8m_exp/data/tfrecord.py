@@ -16,6 +16,7 @@ import numpy as np
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 AGAIN = "Fetch the shard again."
+CUT = "the file ends in the middle of it"
 
 
 class Problem(NamedTuple):
@@ -93,7 +94,4 @@ def _write_one(file: BinaryIO, record: bytes) -> None:
 
 
 def _cut(offset: int, needed: int, size: int) -> str:
-    return (
-        f"the file ends in the middle of it: {needed} bytes from byte {offset} do not fit in "
-        f"{size}. {AGAIN}"
-    )
+    return f"{CUT}: {needed} bytes from byte {offset} do not fit in {size}. {AGAIN}"

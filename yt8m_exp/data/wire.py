@@ -1,8 +1,7 @@
-"""The protobuf wire format of `tf.Example`, walked for all records of a shard in step.
+"""The protobuf wire format of `tf.Example`: where each record of a shard holds its features.
 
-Each step reads the next field of every record with array operations, so that its cost is shared by
-hundreds of records. A record that is valid protobuf but not laid out as TensorFlow writes it goes
-through the protobuf library instead.
+A record that is valid protobuf but not laid out as TensorFlow writes it goes through the protobuf
+library instead.
 Source: https://protobuf.dev/programming-guides/encoding and tensorflow/core/example/example.proto.
 """
 
@@ -84,40 +83,17 @@ def varints(buffer: np.ndarray, field: Field) -> tuple[np.ndarray, np.ndarray, n
 def _walk(
     buffer: np.ndarray, spans: Spans, names: Sequence[str]
 ) -> tuple[dict[str, Field], np.ndarray]:
-    words = as_words(buffer)
-    ends = spans.starts + spans.lengths
-    fields = {name: Field(*np.zeros((3, len(ends)), np.int64)) for name in names}
-    cursor, body_ends, regular = enter(words, spans.starts, ends, LENGTH_DELIMITED)
-    # A SequenceExample read as an Example: its feature lists are an unknown field.
-    _, lists_ends, has_lists = enter(words, body_ends, ends, VALUE)
-    regular &= (body_ends == ends) | (has_lists & (lists_ends == ends))
-    active = np.flatnonzero(regular & (cursor < body_ends))
-    regular |= spans.lengths == 0
-    for _ in range(MOST_FIELDS):
-        if not active.size:
-            break
-        entry, entry_ends, ok = enter(words, cursor[active], body_ends[active], LENGTH_DELIMITED)
-        key, key_ends, key_ok = enter(words, entry, entry_ends, LENGTH_DELIMITED)
-        value, value_ends, value_ok = enter(words, key_ends, entry_ends, VALUE)
-        kinds = words[np.minimum(value, len(words) - 1)] & 0xFF
-        lists, list_ends, list_ok = enter(words, value, value_ends, kinds)
-        empty = lists == list_ends
-        payload, payload_ends, packed = enter(words, lists, list_ends, LENGTH_DELIMITED)
-        ok &= key_ok & value_ok & list_ok & (value_ends == entry_ends) & (list_ends == value_ends)
-        ok &= (kinds == BYTES) | (kinds == FLOATS) | (kinds == INTEGERS)
-        ok &= empty | (packed & (payload_ends == list_ends))
-        for name, field in fields.items():
-            hit = np.flatnonzero(ok & named(words, key, key_ends - key, name.encode()))
-            rows = active[hit]
-            ok[hit] &= field.kinds[rows] == 0  # a second time: the protobuf library decides
-            field.kinds[rows] = kinds[hit]
-            field.starts[rows] = np.where(empty, lists, payload)[hit]
-            field.lengths[rows] = np.where(empty, 0, payload_ends - payload)[hit]
-        regular[active[~ok]] = False
-        cursor[active] = entry_ends
-        active = active[ok & (entry_ends < body_ends[active])]
-    regular[active] = False
-    return fields, ~regular
+    # Imported here: Numba takes a second to load, and `find` answers without it.
+    from yt8m_exp.data import walking
+
+    records = len(spans.starts)
+    found = np.zeros((3, len(names), records), np.int64)
+    irregular = np.empty(records, bool)
+    kinds, places, sizes = found
+    names_as_bytes = walking.packed(names)
+    walking.walk(buffer, *spans, *names_as_bytes, kinds, places, sizes, irregular)
+    fields = {name: Field(*found[:, place]) for place, name in enumerate(names)}
+    return fields, irregular
 
 
 def as_words(buffer: np.ndarray) -> np.ndarray:
@@ -188,9 +164,11 @@ def _plain(record: bytes, names: Sequence[str]) -> bytes:
 
     Several strings, which no feature may hold, become a list of none.
     """
-    # Imported here: it loads TensorFlow, and only an irregular record needs it.
+    # Imported here: only an irregular record needs it.
     from google.protobuf.message import DecodeError
-    from tensorflow.core.example.example_pb2 import Example
+
+    # The same.
+    from yt8m_exp.data.messages import Example
 
     try:
         found = Example.FromString(record).features.feature

@@ -1,6 +1,5 @@
 """The contest of a challenger with the champion: what is measured of both, what the gate says."""
 
-import io
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from yt8m_exp.data.shards import Manifest
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
+from yt8m_exp.plots import document
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
@@ -125,7 +125,7 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
         numbers |= {"gain": verdict.comparison.gain, "gain/low": low, "gain/high": high}
     run.writer.log(numbers, 0)
     names = models["challenger"].tagger.names.tolist()
-    figures = {title: _png(figure) for title, figure in _figures(verdict, names).items()}
+    figures = {title: document.png(figure) for title, figure in _figures(verdict, names).items()}
     checks = sorted(verdict.checks, key=lambda check: check.passed)
     columns = {
         side: {
@@ -211,12 +211,6 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
                 [f"{names[i]} ({i})".strip() for i in found.classes],
             )
     return figures
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def _better(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

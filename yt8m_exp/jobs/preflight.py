@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.shards import Remedy
@@ -92,6 +93,18 @@ def promote(cfg: DictConfig) -> None:
         run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
         versions.model_of_run(client, run_id)
     _find(cfg)
+
+
+def check(cfg: DictConfig) -> None:
+    """Checks that there are shards, the vocabulary, and the place of the labels."""
+    store.connect()
+    _require_folder(Path(cfg.tracking.runs))
+    if cfg.output:
+        whole_file.require_writable(Path(cfg.output).resolve())
+    vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
+    for key in ("shards", "against"):
+        if cfg[key] is not None:
+            shards.find(compose.plain(cfg)[key], shards.Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:

@@ -1,22 +1,12 @@
 """The page that tells why a challenger became champion, or did not."""
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from types import MappingProxyType
 
+from yt8m_exp.plots import document
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 60rem; margin: 2rem auto }
-table { border-collapse: collapse; margin: 1rem 0 }
-td, th { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #dfe3e8 }
-img { max-width: 100% }
-.no { color: #b8403a; font-weight: 600 }
-.yes { color: #3a8f5c }
-small { color: #6b7280 }
-"""
 
 
 def render(
@@ -40,38 +30,33 @@ def render(
     """
     verdict = "passes" if record.kind == "promote" else "is refused"
     parts = [
-        f"<!doctype html><meta charset=utf-8><title>{_text(name)}</title><style>{STYLE}</style>",
-        f"<h1>{_text(name)}, version {record.version}, {verdict}</h1>",
-        f"<p>{_text(record.reason)}</p>",
-        "<h2>What must hold</h2><table>",
-        *(
-            f"<tr><td class={'yes' if c.passed else 'no'}>{'holds' if c.passed else 'fails'}</td>"
-            f"<td>{_text(c.name)}</td><td>{_text(c.sentence)}</td></tr>"
-            for c in checks
-        ),
-        "</table>",
-        *_columns(facts, better),
-        *(
-            f'<h2>{_text(title)}</h2><img alt="{_text(title)}" src="data:image/png;base64,'
-            f'{base64.b64encode(png).decode()}">'
-            for title, png in figures.items()
-        ),
-        f"<p><small>{_text(record.at)}, by {_text(record.by)}, run {_text(str(record.run_id))}"
+        f"<h1>{escape(name)}, version {record.version}, {verdict}</h1>",
+        f"<p>{escape(record.reason)}</p>",
+        "<h2>What must hold</h2>",
+        document.table((), map(_check, checks)),
+        "<h2>The models</h2>",
+        document.table(("", *facts), _facts(facts, better)),
+        *(document.image(title, png) for title, png in figures.items()),
+        f"<p><small>{escape(record.at)}, by {escape(record.by)}, run {escape(str(record.run_id))}"
         "</small></p>",
     ]
-    return "\n".join(parts)
+    return document.page(name, parts)
 
 
-def _columns(facts: Mapping[str, Mapping[str, str]], better: Mapping[str, str]) -> list[str]:
-    rows = dict.fromkeys(key for column in facts.values() for key in column)
-    head = "".join(f"<th>{_text(title)}</th>" for title in facts)
-    lines = []
-    for row in rows:
-        marks = {side: " class=yes" if better.get(row) == side else "" for side in facts}
-        cells = [f"<td{marks[side]}>{_text(facts[side].get(row, ''))}</td>" for side in facts]
-        lines.append(f"<tr><td>{_text(row)}</td>{''.join(cells)}</tr>")
-    return ["<h2>The models</h2><table>", f"<tr><th></th>{head}</tr>", *lines, "</table>"]
+def _check(check: Check) -> tuple[str, ...]:
+    word = document.good("holds") if check.passed else document.bad("fails")
+    return word, escape(check.name), escape(check.sentence)
 
 
-def _text(value: str) -> str:
-    return html.escape(value)
+def _facts(
+    facts: Mapping[str, Mapping[str, str]], better: Mapping[str, str]
+) -> Iterator[tuple[str, ...]]:
+    for row in dict.fromkeys(key for column in facts.values() for key in column):
+        cells = {side: column.get(row, "") for side, column in facts.items()}
+        yield (
+            escape(row),
+            *(
+                document.good(cell) if better.get(row) == side else escape(cell)
+                for side, cell in cells.items()
+            ),
+        )

@@ -19,7 +19,7 @@ class WholeFile:
 
     Args:
         path: The file to write or replace; compressed if it ends in `.gz`.
-        header: The columns of the first line.
+        header: The columns of the first line; without any, there is no such line.
 
     Raises:
         MissingInputError: The folder does not exist.
@@ -44,7 +44,8 @@ class WholeFile:
             if self.path.suffix == ".gz":  # no name and no time inside: equal runs, equal bytes
                 self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1: the fastest
                 stack.callback(self._written.close)
-            self._written.write((",".join(self.header) + "\n").encode())
+            if self.header:
+                self._written.write((",".join(self.header) + "\n").encode())
             self._cleanup = stack.pop_all()
         return self._written
 

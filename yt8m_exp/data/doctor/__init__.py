@@ -1,0 +1,1 @@
+"""What is wrong with shards, and what they hold: the findings of `check`."""

@@ -1,0 +1,223 @@
+"""Checks shards, and shows what is wrong with them and what they hold."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from gzip import GzipFile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from yt8m_exp import spec
+from yt8m_exp.config import compose
+from yt8m_exp.data import shards, vocabulary, warming
+from yt8m_exp.data.doctor import detection, examination, release, statistics, survey
+from yt8m_exp.data.doctor.examination import Examination, Labels
+from yt8m_exp.data.doctor.findings import KINDS, Finding
+from yt8m_exp.data.doctor.release import Classes
+from yt8m_exp.data.doctor.survey import Survey
+from yt8m_exp.jobs.opened import opened
+from yt8m_exp.plots import checkup, document
+from yt8m_exp.plots import shards as drawn
+from yt8m_exp.serving.whole_file import WholeFile
+from yt8m_exp.terminal import progress, table
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+LABELS = "labels.csv"
+FEWEST = 10
+"""Videos without which a feature is not drawn."""
+LISTED = 1000
+"""Numbers of records that findings.json lists of a problem and a shard."""
+
+
+def run(cfg: DictConfig) -> Summary:
+    """Checks as a configuration of `conf/check.yaml` says.
+
+    Returns:
+        The run's id, how many videos are usable, and how many problems of each kind there are.
+
+    Raises:
+        FileNotFoundError: a pattern matches no shard.
+        OSError: the file of labels cannot be written.
+    """
+    with opened("check", cfg) as tracked:
+        warming.warm(statistics.calls())
+        sets = {"shards": _surveyed(cfg, "shards", tracked, _output(cfg))}
+        if cfg.against is not None:
+            sets["against"] = _surveyed(cfg, "against", tracked, None)
+        findings = _findings(sets)
+        _log(cfg, tracked, sets, findings)
+        return _told(cfg, tracked, sets, findings)
+
+
+def _output(cfg: DictConfig) -> str | None:
+    return cfg.output or (LABELS if cfg.labels else None)
+
+
+def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Survey:
+    """Examines a set of shards, writes its labels, and logs it as a data set."""
+    patterns = compose.plain(cfg)[key]
+    paths = shards.find(patterns, shards.Remedy(shards=key))
+    schema_of = partial(detection.schema_of, level=cfg.level, classes=cfg.classes)
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        advance = stack.enter_context(progress.shown("Checking", len(paths), unit="shards"))
+        found = examination.examine_all(paths, schema_of)
+        if output:
+            found = _writing(found, stack.enter_context(WholeFile(output, ())))
+        examined = survey.survey(_counted(found, advance))
+    seconds = time.perf_counter() - began
+    source = [patterns] if isinstance(patterns, str) else list(map(str, patterns))
+    context = "check" if key == "shards" else key
+    datasets.log(tracked, examined.manifest(source), name=f"yt8m-{context}", context=context)
+    logger.info(
+        "%s: %s videos in %s shards, %.2f s, %.0f MB/s",
+        key, f"{examined.videos:,}", f"{len(paths):,}", seconds, examined.bytes / 1e6 / seconds,
+    )  # fmt: skip
+    tracked.writer.log({f"{context}/videos": examined.videos, f"{context}/seconds": seconds}, 0)
+    return examined
+
+
+def _counted(found: Iterable[Examination], advance: progress.Advance) -> Iterator[Examination]:
+    for number, examined in enumerate(found, 1):
+        yield examined
+        advance(number)
+
+
+def _writing(found: Iterable[Examination], file: BinaryIO | GzipFile) -> Iterator[Examination]:
+    for examined in found:
+        file.write(_lines(examined.labels))
+        yield examined
+
+
+def _lines(labels: Labels) -> bytes:
+    """Returns the labels of a shard as lines `id,label label`."""
+    words = labels.labels.astype("S")
+    splits = labels.splits.tolist()
+    rows = zip(labels.ids.tolist(), splits, splits[1:], strict=False)
+    return b"".join(b"%s,%s\n" % (video, b" ".join(words[a:b])) for video, a, b in rows if b > a)
+
+
+def _findings(sets: Mapping[str, Survey]) -> list[Finding]:
+    """Returns all problems, in the order of `KINDS`, then of the shards."""
+    found = [finding for one in sets.values() for finding in (*one.findings, *survey.repeats(one))]
+    if "against" in sets:
+        found += survey.leaks(sets["shards"], sets["against"])
+    order = list(KINDS)
+    return sorted(found, key=lambda finding: order.index(finding.kind))
+
+
+def _log(
+    cfg: DictConfig, tracked: Run, sets: Mapping[str, Survey], findings: Sequence[Finding]
+) -> None:
+    """Logs metrics, the page with figures, and every finding."""
+    found, counts = sets["shards"], survey.counts(findings)
+    tracked.writer.log({f"problems/{kind}": count for kind, count in counts.items()}, 0)
+    comparisons = list(release.compare(found.features, found.labels_per_video))
+    classes = release.compare_classes(found.class_counts, cfg.vocabulary)
+    page = checkup.render(
+        "Check of shards",
+        _verdict(counts),
+        sets,
+        findings,
+        comparisons,
+        {title: document.png(figure) for title, figure in _figures(cfg, found, classes).items()},
+    )
+    tracked.client.log_text(tracked.id, page, "report.html")
+    details = {
+        "problems": counts,
+        "findings": [_detail(finding) for finding in findings],
+        "release": [row._asdict() | {"differs": row.differs} for row in comparisons],
+        "classes": classes.listed() if classes else [],
+    }
+    tracked.client.log_dict(tracked.id, details, "findings.json")
+    note = f"{_verdict(counts)} Among the artifacts: `report.html`, with figures."
+    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+
+
+def _figures(cfg: DictConfig, found: Survey, classes: Classes | None) -> dict[str, Figure]:
+    """Returns figures by title."""
+    figures: dict[str, Figure] = {}
+    for name, feature in found.features.items():
+        if feature.count < FEWEST:
+            continue
+        known = release.FEATURES.get(name, release.Known())
+        figures[f"Lengths of {name}"] = drawn.norms(
+            feature.norms, feature.fake_norms, statistics.NORM_STEP, known=known.norms
+        )
+        figures[f"Deviations of {name}"] = drawn.deviations(feature.deviations(), known.deviations)
+    if found.frames_per_video.any():
+        figures["Frames of a video"] = drawn.frames(found.frames_per_video)
+    if found.labels_per_video[1:].any():
+        figures["Labels of a video"] = drawn.labels(found.labels_per_video)
+    if classes:
+        words = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names
+        figures["Videos of each class"] = drawn.frequencies(
+            classes.counts, classes.expected, classes.odd, words
+        )
+    return figures
+
+
+def _detail(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "shard": finding.path,
+        "count": finding.count,
+        "records": finding.records[:LISTED].tolist(),
+        "first": finding.text,
+    }
+
+
+def _verdict(counts: Mapping[str, int]) -> str:
+    found = [f"{KINDS[kind].title} ({count:,})" for kind, count in counts.items() if count]
+    return f"Found: {', '.join(found)}." if found else "No problem was found."
+
+
+def _told(
+    cfg: DictConfig, tracked: Run, sets: Mapping[str, Survey], findings: Sequence[Finding]
+) -> Summary:
+    """Shows the problems, and returns what the verb ends with."""
+    counts = survey.counts(findings)
+    if findings:
+        columns = ("count", "what", "shards", "the first")
+        table.show("Problems", columns, _rows(findings), numbers=(0, 2))
+    output = _output(cfg)
+    result = {
+        "run_id": tracked.id,
+        "videos": sets["shards"].videos,
+        "shards": len(sets["shards"].parts),
+        "problems": counts,
+        "report": f"runs:/{tracked.id}/report.html",
+        "output": output and str(Path(output).absolute()),
+    }
+    rows: dict[str, Any] = {
+        "run_id": tracked.id,
+        **{name: _size(found) for name, found in sets.items()},
+    }
+    rows |= {"problems": sum(counts.values()), "report": result["report"]}
+    rows |= {"output": result["output"]} if output else {}
+    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    status = 1 if cfg.require and findings else 0
+    return Summary("Check of shards", result, rows, {"Report and figures": where}, status)
+
+
+def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
+    """Yields a row for each kind of problem that there is."""
+    for kind, count in survey.counts(findings).items():
+        ours = [finding for finding in findings if finding.kind == kind]
+        if ours:
+            first = f"{Path(ours[0].path).name}, {ours[0].text}"
+            yield f"{count:,}", KINDS[kind].title, f"{len(ours):,}", first
+
+
+def _size(found: Survey) -> str:
+    shards, levels = len(found.parts), " and ".join(found.levels)
+    return f"{found.videos:,} videos, {levels} level, in {shards:,} shard{'s' * (shards != 1)}"

@@ -1,0 +1,89 @@
+"""The page that tells what is wrong with shards, and what they hold."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from yt8m_exp.data.doctor import survey
+from yt8m_exp.data.doctor.findings import KINDS, Finding
+from yt8m_exp.data.doctor.release import Comparison
+from yt8m_exp.data.doctor.survey import Survey
+from yt8m_exp.plots import document
+
+SETS = ("set", "shards", "bytes", "videos", "level", "digest")
+COMPARED = ("", "these shards", "the release", "")
+FOUND = ("shard", "what", "count", "the first")
+MOST_SHARDS = 200
+"""Findings of more shards are counted, but not listed."""
+
+
+def render(
+    title: str,
+    verdict: str,
+    sets: Mapping[str, Survey],
+    findings: Sequence[Finding],
+    comparisons: Sequence[Comparison],
+    figures: Mapping[str, bytes],
+) -> str:
+    """Returns a page of HTML that needs no other file.
+
+    Args:
+        title: of the page.
+        verdict: what came out, in a sentence.
+        sets: the sets of shards by name.
+        findings: what is wrong with them.
+        comparisons: numbers beside the release's.
+        figures: PNG images by title.
+    """
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(verdict)}</p>"]
+    parts.append(document.table(SETS, _sets(sets), numbers=(1, 2, 3)))
+    if findings:
+        parts += [
+            "<h2>Problems</h2>",
+            document.table(("count", "what", ""), _kinds(findings), numbers=(0,)),
+        ]
+    if comparisons:
+        rows = map(_comparison, comparisons)
+        parts += ["<h2>Beside the release</h2>", document.table(COMPARED, rows, numbers=(1, 2))]
+    parts += [document.image(name, png) for name, png in figures.items()]
+    if findings:
+        parts += [
+            "<h2>Problems by shard</h2>",
+            document.table(FOUND, _shards(findings), numbers=(2,)),
+        ]
+        if len(findings) > MOST_SHARDS:
+            parts.append(f"<p>{len(findings) - MOST_SHARDS:,} more are in findings.json.</p>")
+    return document.page(title, parts)
+
+
+def _sets(sets: Mapping[str, Survey]) -> Iterator[tuple[str, ...]]:
+    for name, found in sets.items():
+        levels = ", ".join(
+            level if len(found.levels) == 1 else f"{level} ({shards:,})"
+            for level, shards in found.levels.items()
+        )
+        numbers = (f"{number:,}" for number in (len(found.parts), found.bytes, found.videos))
+        yield escape(name), *numbers, levels, f"<code>{found.manifest(())['digest']}</code>"
+
+
+def _kinds(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
+    for kind, count in survey.counts(findings).items():
+        if count:
+            title, meaning = KINDS[kind]
+            yield f"{count:,}", document.bad(title), _marked(meaning)
+
+
+def _comparison(found: Comparison) -> tuple[str, ...]:
+    word = document.bad("differs") if found.differs else document.good("alike")
+    return escape(found.name), f"{found.measured:.3g}", f"{found.known:.3g}", word
+
+
+def _shards(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
+    for found in findings[:MOST_SHARDS]:
+        name = f'<span title="{escape(found.path)}">{escape(Path(found.path).name)}</span>'
+        yield name, escape(KINDS[found.kind].title), f"{found.count:,}", escape(found.text)
+
+
+def _marked(text: str) -> str:
+    return re.sub(r"`(.*?)`", r"<code>\1</code>", escape(text))
