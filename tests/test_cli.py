@@ -48,7 +48,7 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
         ("train", ("data.train={folder}",), 2, "Set data.train to where yours lie"),
         ("train", ("start_from=nothing",), 2, "No model at 'runs:/nothing/best'"),
         ("train", ("start_from={folder}/nothing",), 2, "no such folder"),
-        ("train", ("tracking.runs=/proc/nothing",), 2, "cannot be made"),
+        ("train", ("tracking.runs=/proc/nothing",), 2, "cannot be made or written to"),
         ("train", ("epochs=${{nothing}}",), 2, "Interpolation key 'nothing' not found"),
         ("train", ("model._target_=nothing",), 2, "Error locating target 'nothing'"),
         ("train", ("~optimizer",), 2, "must be there"),
@@ -56,6 +56,7 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
         ("eval", ("model_uri={folder}", "+loss.epsilon=1"), 2, "Name the loss first"),
         ("eval", ("predictions={text}",), 2, "expected the header"),
         ("inference", ("model_uri=nothing", "output={folder}/out.csv"), 2, "no such folder"),
+        ("export", ("model_uri={folder}", "output=/proc/out"), 2, "cannot be made or written to"),
         ("sweep", ("sweep=moe", "storage={folder}"), 2, "is a folder. Set storage to a file"),
         ("sweep", ("sweep=moe", 'fixed=["epochs=nan"]'), 2, "`epochs` must be a finite number"),
         ("sweep", ("sweep=moe", 'fixed=["model.dropout=2"]'), 2, "`model.dropout < 1` must hold"),
@@ -67,7 +68,7 @@ def test_bad_input_leaves_no_run(store, tmp_path, verb, words, status, sentence)
     text.write_text("no shard, and no table either")
     before = {run.info.run_id for run in store.search()}
     given = [word.format(text=text, folder=text.parent) for word in words]
-    outcome = store.run(verb, *given, "tracking.system_metrics=false")
+    outcome = store.run(verb, *given)
     assert outcome.status == status, outcome.err
     assert sentence in outcome.sentence
     assert {run.info.run_id for run in store.search()} == before

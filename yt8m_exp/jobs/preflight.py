@@ -5,8 +5,8 @@ verb itself would raise later, perhaps after hours.
 """
 
 import logging
-import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,9 @@ def rollback(cfg: DictConfig) -> None:
 
 
 def export(cfg: DictConfig) -> None:
-    """Checks the model."""
+    """Checks the model, and the place of the export."""
     store.connect()
+    _require_folder(Path(cfg.output).absolute().parent, key="output")
     uris.require(cfg.model_uri)
 
 
@@ -156,9 +157,9 @@ def _require_folder(path: Path, *, key: str = "tracking.runs") -> None:
     """Makes a folder; refuses one that cannot be made or written to."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise InputError(
-            f"The folder {path.absolute()} cannot be made ({error.strerror}). Set {key}."
+            f"The folder {path.absolute()} cannot be made or written to ({error.strerror}). "
+            f"Set {key}."
         ) from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"The folder {path.absolute()} cannot be written to. Set {key}.")
