@@ -26,8 +26,8 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("clip.by=row",), "`clip.by` must be 'variable' or 'global'"),
         (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
         (("data.on_bad_record=hide",), "`data.on_bad_record` must be 'stop' or 'skip'"),
-        (("model.normalize=some",), "`normalize` must be each, joint or none"),
-        (("model=moe", "model.head.experts=0"), "`experts >= 1` must hold, but got experts=0."),
+        (("model.normalize=some",), "`model.normalize` must be 'each', 'joint' or 'none'"),
+        (("model=moe", "model.head.experts=0"), "`model.head.experts >= 1` must hold"),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),
     ],
@@ -38,6 +38,40 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
     assert sentence in outcome.err
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "status", "sentence"),
+    [
+        ("train", ("data.train={text}",), 2, "text.csv, record 0"),
+        ("train", ("data.vocabulary={text}",), 2, "expected the columns"),
+        ("train", ("data.train={folder}",), 2, "Set data.train to where yours lie"),
+        ("train", ("start_from=nothing",), 2, "No model at 'runs:/nothing/best'"),
+        ("train", ("start_from={folder}/nothing",), 2, "no such folder"),
+        ("train", ("tracking.runs=/proc/nothing",), 2, "cannot be made or written to"),
+        ("train", ("epochs=${{nothing}}",), 2, "Interpolation key 'nothing' not found"),
+        ("train", ("model._target_=nothing",), 2, "Error locating target 'nothing'"),
+        ("train", ("~optimizer",), 2, "must be there"),
+        ("inference", ("model_uri={folder}", "output=/proc/out.csv"), 2, "cannot be written"),
+        ("eval", ("model_uri={folder}", "+loss.epsilon=1"), 2, "Name the loss first"),
+        ("eval", ("predictions={text}",), 2, "expected the header"),
+        ("inference", ("model_uri=nothing", "output={folder}/out.csv"), 2, "no such folder"),
+        ("export", ("model_uri={folder}", "output=/proc/out"), 2, "cannot be made or written to"),
+        ("sweep", ("sweep=moe", "storage={folder}"), 2, "is a folder. Set storage to a file"),
+        ("sweep", ("sweep=moe", 'fixed=["epochs=nan"]'), 2, "`epochs` must be a finite number"),
+        ("sweep", ("sweep=moe", 'fixed=["model.dropout=2"]'), 2, "`model.dropout < 1` must hold"),
+    ],
+)
+def test_bad_input_leaves_no_run(store, tmp_path, verb, words, status, sentence):
+    text = tmp_path / "folder" / "text.csv"
+    text.parent.mkdir()
+    text.write_text("no shard, and no table either")
+    before = {run.info.run_id for run in store.search()}
+    given = [word.format(text=text, folder=text.parent) for word in words]
+    outcome = store.run(verb, *given)
+    assert outcome.status == status, outcome.err
+    assert sentence in outcome.sentence
+    assert {run.info.run_id for run in store.search()} == before
 
 
 def test_a_mandatory_value_must_be_given(store):

@@ -118,3 +118,23 @@ def test_the_remedies_for_shards_are_the_sweeps_own(store, tmp_path):
     outcome = store.run("sweep", *given, f"train={tmp_path}/bad.tfrecord")
     assert outcome.status == 2
     assert """set 'fixed=["data.on_bad_record=skip"]'.""" in outcome.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"space": {"model.dropout": {"type": "float", "low": -0.5, "high": 0.5}}},
+            "`model.dropout >= 0` must hold, but got model.dropout=-0.5.",
+        ),
+        ({"sampler": {"_target_": "optuna.samplers.Nothing"}}, "`sampler` cannot be made"),
+        ({"pruner": {"_target_": "optuna.pruners.MedianPruner", "x": 1}}, "`pruner` cannot be"),
+        ({"overrides": [*SMALL, "epochs=${nothing}"]}, "nothing"),
+    ],
+)
+def test_what_no_trial_could_use_is_refused_before_one_begins(store, tmp_path, changes, sentence):
+    before = len(store.search())
+    outcome = store.run("sweep", *words(tmp_path / "study", "refused", **changes))
+    assert outcome.status == 2, outcome.err
+    assert sentence in outcome.sentence
+    assert len(store.search()) == before

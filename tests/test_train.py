@@ -232,6 +232,15 @@ def test_a_resume_can_set_a_value_back_to_its_default(store):
     assert [rate for _, rate in curve] == [0.5] * (len(curve) // 2) + [0.02] * (len(curve) // 2)
 
 
+def test_a_batch_that_no_memory_holds_is_refused_before_a_run_is_opened(store):
+    before = {run.info.run_id for run in store.search()}
+    outcome = store.run("train", *SMALL, "batch_size=20000000")
+    assert outcome.status == 2
+    assert "A training must fit the free memory" in outcome.sentence
+    assert "Set batch_size=" in outcome.sentence
+    assert {run.info.run_id for run in store.search()} == before
+
+
 @pytest.mark.parametrize("moment", ["evaluate_every=128", "checkpoint_seconds=0"])
 def test_a_training_that_diverges_fails_and_nothing_is_kept_of_it(store, moment):
     words = ("batch_size=64", "schedule=constant", "optimizer=sgd", "learning_rate=1e38", moment)

@@ -123,7 +123,7 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        if "tracking.runs" in schema.TYPES[verb]:
+        if "tracking.runs" in schema.TYPES[verb] and not any("tracking.runs=" in w for w in words):
             words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 

@@ -37,6 +37,7 @@ OUTSIDE = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
 }
 """Errors of the operating system that are no fault of the program."""
+CALLED = "Error in call to target"
 # mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, because blocks of a thread's own
 # arena are limited to 64 MiB.
 MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
@@ -135,7 +136,9 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     """Checks the configuration, and only then loads what the work needs, which takes seconds."""
     compose.require_complete(cfg)
     values = compose.plain(cfg)
-    _load("config.schema").check(verb, values)
+    schema = _load("config.schema")
+    schema.require_keys(verb, values)
+    schema.check(verb, values)
     cfg = compose.from_plain(values)
     if check := getattr(_load("jobs.preflight"), verb, None):
         check(cfg)
@@ -153,6 +156,9 @@ def _explained(raised: Exception) -> int:
     wrapped = isinstance(raised, InstantiationException) and raised.__cause__
     error = wrapped or raised  # what a `_target_` raised
     unknown_argument = wrapped and isinstance(error, TypeError)
+    if isinstance(raised, InstantiationException) and CALLED not in str(raised):
+        words = " ".join(str(raised).split())
+        error = InputError(words)  # there is no such target, or Hydra refuses it
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1

@@ -94,3 +94,9 @@ def test_a_value_with_commas_is_text(word):
 @pytest.mark.parametrize("word", ["train=[a,b]", "fixed=['a,b',c]"])
 def test_a_list_stays_a_list(word):
     assert groups.to_hydra([word]) == [word]
+
+
+@pytest.mark.parametrize("group", ["model", "data", "tracking", "experiment"])
+def test_a_group_cannot_be_null(group):
+    with pytest.raises(ValueError, match=f"`{group}` must be one of .*, but got null"):
+        groups.to_hydra([f"{group}=null"])

@@ -4,29 +4,32 @@ import re
 import pytest
 
 from yt8m_exp.__main__ import verbs
-from yt8m_exp.config import compose, schema
+from yt8m_exp.config import compose, groups, parts, schema
 
 
-def built(values, prefix=""):
-    """The groups that Hydra builds, whose keys are checked by what is built."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            if "_target_" in value:
-                yield f"{prefix}{key}."
-            yield from built(value, f"{prefix}{key}.")
+def composed():
+    """Each verb by default, and with each choice of each group."""
+    yield from ((verb, []) for verb in sorted(schema.TYPES))
+    for group in ("model", "loss", "optimizer", "schedule", "data", "experiment"):
+        yield from (("train", [f"{group}={choice}"]) for choice in groups.choices(group))
+    for model, part in ("dbof", "sampling"), ("moe", "head"):
+        choices = groups.choices(part)
+        yield from (("train", [f"model={model}", f"model.{part}={choice}"]) for choice in choices)
+    yield from (("sweep", [f"launcher={choice}"]) for choice in groups.choices("launcher"))
 
 
-@pytest.mark.parametrize("verb", sorted(schema.TYPES))
-def test_every_key_has_a_type(verb):
-    values = compose.plain(compose.compose(verb))
-    checked = (*built(values), *(f"{key}." for key in schema.TYPES[verb]))
+@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
+def test_every_key_has_a_type(verb, overrides):
+    values = compose.plain(compose.compose(verb, overrides))
+    checked = {*schema.TYPES[verb], *(key for key, _ in parts.keys(values))}
     for key in compose.leaves(values):
-        assert key in schema.TYPES[verb] or key.startswith(checked), key
+        inside = key.startswith(tuple(f"{known}." for known in checked))
+        assert key in checked or inside or key.rpartition(".")[2][0] == "_", key
 
 
-@pytest.mark.parametrize("verb", sorted(schema.TYPES))
-def test_the_defaults_are_of_their_types(verb):
-    values = compose.plain(compose.compose(verb))
+@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
+def test_the_defaults_are_of_their_types(verb, overrides):
+    values = compose.plain(compose.compose(verb, overrides))
     for key, value in compose.leaves(values).items():
         if value == "???":
             *groups, last = key.split(".")
@@ -62,6 +65,19 @@ def test_every_verb_has_types():
         ("train", "register", "a:b", "`register` must be a name without '/' and ':'"),
         ("train", "register", "..", "`register` must be a name without '/' and ':'"),
         ("train", "register", 2024, "`register` must be text"),
+        ("train", "model", {"_target_": "x", "dropout": -0.5}, "`model.dropout >= 0` must hold"),
+        ("train", "model", {"_target_": "x", "dropout": 1}, "`model.dropout < 1` must hold"),
+        ("train", "model", {"_target_": "x", "dropout": True}, "`model.dropout` must be a number"),
+        (
+            "train",
+            "model",
+            {"_target_": "x", "head": {"_target_": "y", "l2": math.nan}},
+            "`model.head.l2` must be a finite number",
+        ),
+        ("train", "optimizer", {"_target_": "x", "beta_2": 1}, "`optimizer.beta_2 < 1` must hold"),
+        ("sweep", "launcher", {"_target_": "x", "devices": 0}, "`launcher.devices` must be a list"),
+        ("train", "batch_size", 2**31, "`batch_size < 2147483648` must hold"),
+        ("train", "data.features", {}, "`data.features` must not be empty"),
         ("train", "data.features", {"rgb": 0}, "`data.features >= 1` must hold"),
     ],
 )
@@ -80,3 +96,15 @@ def test_numbers_in_range_pass(value):
 
 def test_missing_keys_pass():
     schema.check("train", {"data": {"level": "video"}})
+
+
+@pytest.mark.parametrize("overrides", [["~clip"], ["clip=null"], ["~loss"], ["~data.classes"]])
+def test_a_key_that_is_left_out_is_named(overrides):
+    values = compose.plain(compose.compose("train", overrides))
+    with pytest.raises(ValueError, match=f"`{overrides[0].strip('~').split('=')[0]}.* must be"):
+        schema.require_keys("train", values)
+
+
+@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
+def test_each_choice_has_the_keys_that_its_verb_needs(verb, overrides):
+    schema.require_keys(verb, compose.plain(compose.compose(verb, overrides)))

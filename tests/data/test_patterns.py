@@ -1,14 +1,19 @@
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from yt8m_exp.data.patterns import find_files
+from yt8m_exp.spec import InputError
 
 
 def made(*paths):
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(path.name)
+        path.write_bytes(os.fsencode(path.name))
     return list(paths)
 
 
@@ -62,3 +67,35 @@ def test_relative_patterns_stay_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for pattern in ("x", "x/a", "x/*", "*/a", "**/a", "./x/a"):
         assert [os.fspath(path) for path in find_files(pattern)] == ["x/a"]
+
+
+file_names = st.one_of(
+    st.text("[]*?!-{}~$ab.\\'\" ", min_size=1, max_size=8),
+    st.binary(min_size=1, max_size=8).map(os.fsdecode),
+).filter(lambda name: "/" not in name and "\0" not in name and name.strip("."))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(file_names, min_size=1, max_size=4, unique=True), file_names)
+def test_any_name_is_found_by_its_very_words_and_in_its_folder(file_names, folder):
+    with tempfile.TemporaryDirectory() as root:
+        files = made(*(Path(root, folder, name) for name in file_names))
+        for file in files:
+            assert find_files(str(file)) == [file]
+        shown = [file for file in files if not file.name.startswith(".")]
+        if shown:
+            assert sorted(find_files(str(Path(root, folder)))) == sorted(shown)
+        if shown and "*" not in file_names:  # a file of that name is meant by its very word
+            assert sorted(find_files(str(Path(root, folder, "*")))) == sorted(shown)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text("[]*?!-{}~$ab./\\:\0é", max_size=12))
+def test_any_pattern_finds_files_or_is_refused(pattern):
+    with tempfile.TemporaryDirectory() as root:
+        made(Path(root, "a"), Path(root, "b", "a"))
+        try:
+            found = find_files(f"{root}/b/{pattern}")
+        except InputError:
+            return
+        assert all(file.is_file() for file in found)

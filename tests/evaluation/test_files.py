@@ -68,6 +68,13 @@ def test_the_order_of_lines_and_of_pairs_changes_nothing():
     assert (again.gap, again.perr, again.map) == (once.gap, once.perr, once.map)
 
 
+def test_more_predictions_than_classes_are_all_classes():
+    rows = [row("a", (3, 0.2), (1, 0.5))]
+    assert score_predictions(rows, LABELS, 5, top_k=10**9).ranked.gap == pytest.approx(
+        score_predictions(rows, LABELS, 5, top_k=5).ranked.gap
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

@@ -20,6 +20,7 @@ DRAWN = {
     "validation only": lambda: curves.loss_curve([], [(1, 2.0), (2, 1.0)]),
     "precision": lambda: curves.precision_recall(*curve(), gap=0.8),
     "precision at one point": lambda: curves.precision_recall([0.1], [0.0], [0.5], gap=0.0),
+    "precision of nothing": lambda: curves.precision_recall([], [], [], gap=0.0),
 }
 
 

@@ -31,7 +31,6 @@ def test_a_video_without_predictions_is_one_too(tmp_path):
         rb'{"video_id": "\ud800", "class_indexes": [], "predictions": []}',
         b"[]",
         b"null",
-        b"\xff\xfe",
         b"[" * 100_000,
         json.dumps({"video_id": "a"}).encode(),
         json.dumps(LINE | {"video_id": 7}).encode(),
@@ -48,3 +47,8 @@ def test_a_video_without_predictions_is_one_too(tmp_path):
 def test_another_line_is_named(tmp_path, bad):
     with pytest.raises(ValueError, match="00001, line 2: expected a JSON object with video_id"):
         read(tmp_path, json.dumps(LINE).encode(), bad)
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path):
+    with pytest.raises(ValueError, match="00001, line 2: expected a text in UTF-8"):
+        read(tmp_path, json.dumps(LINE).encode(), b"\xff\xfe")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter, read_predictions
@@ -128,6 +130,15 @@ def test_equal_runs_give_equal_compressed_bytes(tmp_path):
     assert gzip.decompress(compressed) == (tmp_path / "plain.csv").read_bytes()
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=5))
+def test_any_ids_survive(ids):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "out.csv")
+        write(path, (ids, np.zeros((len(ids), 1), int), np.full((len(ids), 1), 0.5, np.float32)))
+        assert [row[0] for row in read_predictions(path)] == ids
+
+
 def test_odd_ids_survive(tmp_path):
     ids = ["a,b", 'say "x"', "%s", "äé", "", "line\nbreak"]
     write(tmp_path / "out.csv", (ids, np.zeros((6, 1), int), np.full((6, 1), 0.5)))
@@ -200,7 +211,13 @@ def test_wrong_batches_are_refused(tmp_path, class_ids, scores, sentence):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["v,1 0.5 2", "v,1 x", "v", "v,1 0.5,2"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("v,1 0.5 2", "v,1 x", "v", "v,1 0.5,2", "v,-1 0.5", "v,1_0 0.5", "v,9999999999 0.5"),
+        *("v,1 -0.5", "v,1 nan"),
+    ],
+)
 def test_other_files_are_refused_with_their_line(tmp_path, line):
     (tmp_path / "in.csv").write_text(f"VideoId,LabelConfidencePairs\nw,1 0.5\n{line}\n")
     with pytest.raises(ValueError, match=r"in.csv, line 3: expected"):

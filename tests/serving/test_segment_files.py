@@ -1,8 +1,11 @@
 import gzip
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from yt8m_exp.serving.predictions import read_predictions
 from yt8m_exp.serving.segment_files import (
@@ -11,6 +14,7 @@ from yt8m_exp.serving.segment_files import (
     read_ratings,
     read_segments,
 )
+from yt8m_exp.spec import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "csv"
 NAMES = [b"a:0", b"a:5", b"b:0"]
@@ -38,6 +42,23 @@ def test_the_file_by_hand(tmp_path):
     assert (tmp_path / "out.csv").read_text() == ("Class,Segments\n3,b:0 a:0 a:5\n7,a:5 a:0 b:0\n")
     write(tmp_path / "out.csv", most=1)
     assert (tmp_path / "out.csv").read_text() == "Class,Segments\n3,b:0\n7,a:5\n"
+
+
+segment_names = st.text(st.characters(codec="utf-8"), max_size=6).map("{}:0".format)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(segment_names, min_size=1, max_size=5, unique=True))
+def test_any_segments_survive_or_are_refused(names):
+    with tempfile.TemporaryDirectory() as folder:
+        path, scores = Path(folder, "out.csv"), np.linspace(0.9, 0.1, len(names))[:, None]
+        try:
+            with SegmentsWriter(path, [3]) as writer:
+                writer.write([name.encode() for name in names], [3], scores)
+        except InputError:
+            assert set(' ,"\r\n') & set("".join(names))
+        else:
+            assert list(read_segments(path)) == [(3, names)]
 
 
 def test_the_golden_submission_is_read():
@@ -109,7 +130,7 @@ def test_an_id_that_would_end_a_field_is_refused(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["x,a:0", "3", "3,a:0,b:0", "3 a:0"])
+@pytest.mark.parametrize("line", ["x,a:0", "3", "3,a:0,b:0", "3 a:0", f"{10**10},a:0"])
 def test_other_files_are_refused_with_their_line(tmp_path, line):
     (tmp_path / "in.csv").write_text(f"Class,Segments\n1,a:0\n{line}\n")
     with pytest.raises(ValueError, match=r"in.csv, line 3: expected"):

@@ -251,6 +251,23 @@ def test_a_server_that_does_not_answer_is_named_at_once(folder, monkeypatch):
         finished()
 
 
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("sqlite:///{folder}", "must be a file, but .* is a folder"),
+        ("sqlite:////proc/nothing/mlflow.db", "The folder of the tracking database .* cannot be"),
+        ("sqlite:///{folder}/text", "file is not a database"),
+        ("postgresql+psycopg://nobody@127.0.0.1:9/none", "onnection refused"),
+        ("nothing://at.all", "MLFLOW_TRACKING_URI names no store"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_named_at_once(tmp_path, monkeypatch, uri, sentence):
+    (tmp_path / "text").write_text("no database" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(folder=tmp_path))
+    with pytest.raises(OutsideError, match=sentence):
+        store.connect()
+
+
 def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
     wrapper = MlflowClient().create_run("0").info.run_id
     MlflowClient().log_param(wrapper, "epochs", "'1'")

@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from yt8m_exp import spec
 from yt8m_exp.config import groups
@@ -62,7 +63,10 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """Returns a configuration as plain data, every interpolation resolved; `???` stays."""
-    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+    try:
+        return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from None
 
 
 def require_complete(cfg: DictConfig) -> None:

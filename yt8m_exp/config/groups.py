@@ -37,6 +37,9 @@ def from_hydra(key: str) -> str:
 
 
 def _rewritten(word: str) -> str:
+    key, _, value = word.lstrip("+").partition("=")
+    if value == "null" and "/" not in key and choices(key):
+        raise InputError(f"`{key}` must be one of {', '.join(choices(key))}, but got null.")
     found = CHOICE.fullmatch(word)
     group = found and _group(found["key"])
     if not found or not group:

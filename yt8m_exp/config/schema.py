@@ -1,7 +1,7 @@
 """The type and range of every key that a command line can set, checked before anything starts.
 
-Keys of a group with a `_target_` (model, loss, optimizer, schedule, launcher) are checked by the
-class or function that the group names.
+The keys inside a group with a `_target_` (model, loss, optimizer, schedule, launcher) are those of
+`parts`.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, parts
+from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """The name of a registered model, as MLflow accepts it."""
@@ -39,6 +36,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "precision": Literal["float32", "mixed_bfloat16"],
         "jit_compile": bool,
         "deterministic": bool,
+        "memory_check": bool,
         "clip.norm": float | None,
         "clip.by": Literal["variable", "global"],
         "ema_half_life": Positive | None,
@@ -53,12 +51,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.train": Patterns,
         "data.validate": Patterns,
         "data.level": Literal["video", "frame", "segment"],
-        "data.features": dict[str, Count],
+        "data.features": Annotated[dict[Text, Count], Field(min_length=1)],
         "data.max_frames": Count,
         "data.classes": Count,
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
-        "data.shuffle_bytes": Count,
+        "data.shuffle_bytes": Bytes,
+        **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
     | {
@@ -116,6 +115,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "figures": bool,
         "accept_changes": bool,
         "register": ModelName | None,
+        "launcher._target_": Text,
     },
     "promote": TRACKING
     | {
@@ -181,6 +181,7 @@ RANGES = {
     "less_than": "<",
     "less_than_equal": "<=",
 }
+OPTIONAL = {"data.max_frames"}  # there for frames alone
 EMPTY = ("string_too_short", "too_short")
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -195,15 +196,41 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
     Raises:
         InputError: the first such value, with its key.
     """
-    for key, kind in TYPES[verb].items():
+    for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
-            value = compose.select(values, key)
+            require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # a key of another level of the data, or removed by ~key
+
+
+def require_keys(verb: str, values: Mapping[str, Any]) -> None:
+    """Refuses a configuration without one of the keys that its verb needs.
+
+    Raises:
+        InputError: a key was left out by `~key`, or its group was set to something else.
+    """
+    for key in TYPES[verb].keys() - OPTIONAL:
         try:
-            TypeAdapter(kind, config=STRICT).validate_python(value)
-        except ValidationError as error:
-            raise InputError(_sentence(key, value, error)) from None
+            compose.select(values, key)
+        except KeyError:
+            raise InputError(
+                f"`{key}` must be there: leave out no key or group, and set none to null."
+            ) from None
+
+
+def check_value(verb: str, key: str, value: Any) -> None:
+    """Refuses one value as `check` does; a key without a type passes."""
+    kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
+    if kind is not None:
+        require(key, value, kind)
+
+
+def require(key: str, value: Any, kind: Any) -> None:
+    """Refuses a value that is not of a kind, by the name of its key."""
+    try:
+        TypeAdapter(kind, config=STRICT).validate_python(value)
+    except ValidationError as error:
+        raise InputError(_sentence(key, value, error)) from None
 
 
 def keys_of_text(verb: str) -> set[str]:
@@ -221,7 +248,8 @@ def _sentence(key: str, value: Any, error: ValidationError) -> str:
     for found in errors:
         if found["type"] in RANGES:
             bound = next(iter(found["ctx"].values()))
-            return f"`{key} {RANGES[found['type']]} {bound:g}` must hold, but got {key}={value!r}."
+            shown = bound if isinstance(bound, int) else f"{bound:g}"
+            return f"`{key} {RANGES[found['type']]} {shown}` must hold, but got {key}={value!r}."
         if found["type"] in EMPTY:
             return (
                 f"`{key}` must not be empty (is a variable of your shell unset?), but is {value!r}."

@@ -44,6 +44,8 @@ def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) 
 
 
 def _matches(pattern: str, names: Sequence[str]) -> list[Path]:
+    if "\0" in pattern:
+        raise InputError(f"A path has no null character, but got {pattern!r}.")
     if "://" in pattern:
         raise InputError(f"Files must lie in a local file system, but got {pattern!r}.")
     globs = [_escaped(pattern)]

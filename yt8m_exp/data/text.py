@@ -48,6 +48,11 @@ def column(names: Iterable[str], known: Iterable[str]) -> int | None:
     return next((lowered.index(name) for name in known if name in lowered), None)
 
 
+def class_id(text: str) -> int | None:
+    """Returns the class id that a text is, None where it is none: not below zero, an int32."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def _decoded(line: bytes, number: int, path: Path) -> str:
     if number == 1:
         if line.startswith(UTF16):

@@ -55,7 +55,7 @@ def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary")
             f"{', '.join(INDEX[1:])} and {', '.join(NAME[1:])}), but got {first}."
         )
     for number, row in enumerate(rows, 1):
-        if len(row) != len(first) or not row[index].isdecimal():
+        if len(row) != len(first) or text.class_id(row[index]) is None:
             raise InputError(
                 f"{path}, row {number} below the first line: expected {len(first)} values, a "
                 f"class id as `{first[index]}` among them, but got {row}."

@@ -1,6 +1,5 @@
 """Scores the predictions of a file against the labels of videos."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.data import text
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.ranking import Ranked, Ranking
 from yt8m_exp.spec import InputError
@@ -58,6 +58,7 @@ def score_predictions(
         InputError: A video or one of its classes is repeated, a score is negative or NaN, or no
             video of the file has labels.
     """
+    top_k = min(top_k, classes)
     ranking = Ranking(classes, top_k=top_k, padded=True)
     left, unknown = dict(labels), 0
     rows: list[tuple[NDArray, NDArray, NDArray]] = []
@@ -100,11 +101,11 @@ def read_labels(path: str | Path) -> dict[str, NDArray]:
         InputError: The file does not have the format, or names a video twice.
     """
     found: dict[str, NDArray] = {}
-    for number, row in _rows(Path(path)):
+    for number, row in _rows(path):
         try:
             video, class_ids = row
-            labels = np.array(class_ids.split(), np.int32)
-        except ValueError:
+            labels = np.array([text.class_id(word) for word in class_ids.split()], np.int32)
+        except (ValueError, TypeError):
             raise InputError(
                 f"{path}, line {number}: expected `id,class class ...`, but got "
                 f"{','.join(row)[:80]!r}."
@@ -117,12 +118,12 @@ def read_labels(path: str | Path) -> dict[str, NDArray]:
     return found
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        if (header := next(rows, None)) != HEADER:
-            raise InputError(f"{path}: expected the header {HEADER}, but got {header}.")
-        yield from ((rows.line_num, row) for row in rows if row)
+def _rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    rows = text.table(path)
+    _, header = next(rows, (0, None))
+    if header != HEADER:
+        raise InputError(f"{path}: expected the header {HEADER}, but got {header}.")
+    yield from rows
 
 
 def _padded(

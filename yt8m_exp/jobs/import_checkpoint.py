@@ -54,13 +54,14 @@ def run(cfg: DictConfig) -> Summary:
     features, options = checkpoint.order(plain["features"]), plain["options"] or {}
     model = checkpoint.model(features, options)
     names = _names(cfg, model.output.shape[-1])
+    manifest = _checked(cfg, model) if cfg.shards else None
     with opened("import_checkpoint", cfg, name=cfg.kind) as tracked:
         gap = {}
-        if cfg.shards:
-            manifest = _scanned(cfg, tracked, model)
+        if manifest:
+            datasets.log_read(tracked, manifest, context="check")
             gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
         info = _logged(model, tracked, names, cfg.checkpoint)
-        if gap:
+        if manifest:
             points, data = metrics.logged(gap), ("yt8m-check", manifest.digest)
             packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
         result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
@@ -76,14 +77,9 @@ def _names(cfg: DictConfig, classes: int) -> Vocabulary:
     return vocabulary.read(cfg.vocabulary or default, classes, key="vocabulary")
 
 
-def _scanned(cfg: DictConfig, tracked: Run, model: keras.Model) -> Manifest:
-    return datasets.scanned(
-        tracked,
-        compose.plain(cfg)["shards"],
-        tagger.schema(model),
-        context="check",
-        on_bad_record=cfg.on_bad_record,
-    )
+def _checked(cfg: DictConfig, model: keras.Model) -> Manifest:
+    patterns = compose.plain(cfg)["shards"]
+    return datasets.checked(patterns, tagger.schema(model), on_bad_record=cfg.on_bad_record)
 
 
 def _checked_gap(

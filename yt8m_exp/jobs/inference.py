@@ -28,7 +28,6 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
-from yt8m_exp.tracking.runs import Run
 
 MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]
@@ -51,9 +50,10 @@ def run(cfg: DictConfig) -> Summary:
     _require_known(cfg, listed, model.tagger.schema.classes)
     if cfg.segments:
         model.require_frames()
+    manifest = _checked(cfg, model)
     with opened("inference", cfg) as tracked, writer as file:
         model.label(tracked.client, tracked.id)
-        manifest = _scanned(cfg, tracked, model)
+        datasets.log_read(tracked, manifest, context="predict", labelled=False)
         seconds = _predict(cfg, model.tagger, manifest, file, listed)
         videos = manifest.records - len(manifest.repeats)
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
@@ -88,18 +88,12 @@ def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> Non
         )
 
 
-def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
+def _checked(cfg: DictConfig, model: Loaded) -> Manifest:
     schema = model.tagger.schema
     if cfg.segments:
         schema = replace(schema, max_frames=spec.MAX_FRAMES)  # a model may take fewer
-    return datasets.scanned(
-        tracked,
-        compose.plain(cfg)["shards"],
-        schema,
-        context="predict",
-        on_bad_record=cfg.on_bad_record,
-        labelled=False,
-    )
+    patterns = compose.plain(cfg)["shards"]
+    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record, labelled=False)
 
 
 def _predict(

@@ -5,7 +5,8 @@ would raise later, perhaps after hours.
 """
 
 import logging
-import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data.shards import Remedy
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.tracking import configuration, store
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
@@ -31,15 +33,17 @@ def train(cfg: DictConfig) -> None:
     if cfg.resume:
         configuration.read_config(cfg.resume)
         return
-    for patterns in (cfg.data.train, cfg.data.validate):
-        shards.find(patterns)
+    for key in ("data.train", "data.validate"):
+        shards.find(compose.select(compose.plain(cfg), key), Remedy(key))
     if "data.train" in compose.given() and "data.validate" not in compose.given():
         logger.warning(
             "data.train is given, but data.validate is not: the model is measured on %s.",
             cfg.data.validate,
         )
-    if cfg.start_from and any(mark in cfg.start_from for mark in ":/"):
-        uris.require(cfg.start_from)
+    vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    if cfg.start_from:
+        is_run = not any(mark in cfg.start_from for mark in ":/")
+        uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
 
 
 def eval(cfg: DictConfig) -> None:
@@ -58,6 +62,8 @@ def eval(cfg: DictConfig) -> None:
         )
     if cfg.shards is not None and cfg.labels is not None:
         raise InputError("Either shards or labels must be given, but got both.")
+    if cfg.loss is not None and "_target_" not in cfg.loss:
+        raise InputError("Name the loss first: loss=cross_entropy, and then its keys.")
     if cfg.watch:
         configuration.read_config(cfg.watch)
     if cfg.model_uri:
@@ -107,8 +113,9 @@ def rollback(cfg: DictConfig) -> None:
 
 
 def export(cfg: DictConfig) -> None:
-    """Checks the model."""
+    """Checks the model, and the place of the export."""
     store.connect()
+    _require_folder(Path(cfg.output).absolute().parent, key="output")
     uris.require(cfg.model_uri)
 
 
@@ -119,18 +126,40 @@ def import_checkpoint(cfg: DictConfig) -> None:
     _find(cfg)
 
 
+def sweep(cfg: DictConfig) -> None:
+    """Checks that a tracking store is there, and the places of the runs and of the study."""
+    store.connect()
+    _require_folder(Path(cfg.tracking.runs))
+    journal = Path(cfg.storage)
+    if "://" not in cfg.storage:
+        _require_folder(journal.parent, key="storage")
+    if journal.is_dir():
+        raise InputError(f"{journal} is a folder. Set storage to a file, as {journal}/journal.")
+
+
 def _find(cfg: DictConfig) -> None:
     patterns: Any = compose.plain(cfg)["shards"]
     if patterns is not None:
         shards.find(patterns)
 
 
-def _require_folder(path: Path) -> None:
-    """Refuses a folder of runs that cannot be made or written to."""
-    there = next(
-        folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
-    )
-    if not there.is_dir():
-        raise InputError(f"{there} is not a folder, so {path} cannot be one. Set tracking.runs.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"The folder {there} cannot be written to. Set tracking.runs.")
+def require_space(folder: Path, megabytes: float) -> None:
+    """Raises OutsideError where a folder's disk has less than that left."""
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < megabytes:
+        raise OutsideError(
+            f"The run needs about {megabytes:,.0f} MB on disk for checkpoints and models, but "
+            f"{folder.absolute()} has {free:,.0f} MB left. Make room, or set tracking.runs."
+        )
+
+
+def _require_folder(path: Path, *, key: str = "tracking.runs") -> None:
+    """Makes a folder; refuses one that cannot be made or written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise InputError(
+            f"The folder {path.absolute()} cannot be made or written to ({error.strerror}). "
+            f"Set {key}."
+        ) from None

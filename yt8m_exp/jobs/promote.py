@@ -17,7 +17,7 @@ from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.serving import loading
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
 
@@ -34,29 +34,31 @@ def run(cfg: DictConfig) -> Summary:
         MissingInputError: a pattern matches no shard.
         ConnectionError: the tracking server went away.
     """
-    policy = Policy(**cfg.policy)
-    with opened("promote", cfg) as tracked:
-        version = _named(cfg, tracked)
-        with champion_lock(cfg.name):
-            chain, champion = audit.current(tracked.client, cfg.name)
-        if version is None:
-            judged = {champion, *chain.judged}
-            version = versions.challenger(tracked.client, cfg.name, exclude=judged)
-        if version is None or version == champion:
+    policy, client = Policy(**cfg.policy), store.connect()
+    version = _named(cfg, client)
+    with champion_lock(cfg.name):
+        chain, champion = audit.current(client, cfg.name)
+    if version is None:
+        version = versions.challenger(client, cfg.name, exclude={champion, *chain.judged})
+    if version is None or version == champion:
+        with opened("promote", cfg) as tracked:
             return _unchanged(cfg, tracked, champion, version)
-        models = _loaded(cfg.name, tracked, version, champion)
-        manifest = datasets.scanned(
-            tracked,
-            compose.plain(cfg)["shards"],
-            models["challenger"].tagger.schema,
-            context="promote",
-            on_bad_record=cfg.on_bad_record,
-        )
+    # What is wrong with the input is refused before a run is opened.
+    models = _loaded(cfg.name, version, champion)
+    manifest = _checked(cfg, models)
+    with opened("promote", cfg) as tracked:
+        _label(tracked, models)
+        datasets.log_read(tracked, manifest, context="promote")
         verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
         decision = _decision(cfg, tracked, chain, models, manifest, verdict)
         contest.log(tracked, cfg.name, decision, verdict, models)
-        promoted, reason = decide(tracked.client, cfg.name, decision)
+        promoted, reason = decide(client, cfg.name, decision)
         return _told(cfg, tracked, decision, verdict, promoted=promoted, reason=reason)
+
+
+def _checked(cfg: DictConfig, models: Models) -> Manifest:
+    patterns, schema = compose.plain(cfg)["shards"], models["challenger"].tagger.schema
+    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record)
 
 
 def _decision(
@@ -125,28 +127,29 @@ def _ended(cfg: DictConfig, title: str, result: dict[str, Any], champion: int | 
     return Summary(title, result, rows, status=status)
 
 
-def _loaded(name: str, tracked: Run, challenger: int, champion: int | None) -> dict[str, Loaded]:
-    """Loads both models, and labels the run with them."""
+def _loaded(name: str, challenger: int, champion: int | None) -> dict[str, Loaded]:
+    """Loads both models."""
     sides = {"challenger": challenger, "champion": champion}
-    models = {
+    return {
         side: loading.load(f"models:/{name}/{version}")
         for side, version in sides.items()
         if version is not None
     }
+
+
+def _label(tracked: Run, models: Models) -> None:
+    """Labels the run with both models."""
     for side, model in models.items():
         for key, value in model.tags().items():
             tracked.client.set_tag(tracked.id, f"{side}.{key.removeprefix('model.')}", value)
-    return models
 
 
-def _named(cfg: DictConfig, tracked: Run) -> int | None:
+def _named(cfg: DictConfig, client: Any) -> int | None:
     """Returns the version that the command line names; registers a run's model as a version."""
     if cfg.version is not None or not (cfg.run_id or cfg.sweep):
         return cfg.version
-    run_id = cfg.run_id or versions.best_run_of_sweep(tracked.client, cfg.sweep)
-    return versions.register(
-        tracked.client, versions.model_of_run(tracked.client, run_id), cfg.name
-    )
+    run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
+    return versions.register(client, versions.model_of_run(client, run_id), cfg.name)
 
 
 def _unchanged(cfg: DictConfig, tracked: Run, champion: int | None, version: int | None) -> Summary:

@@ -5,19 +5,19 @@ import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, schema
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
 from yt8m_exp.data.shards import Manifest, Remedy
-from yt8m_exp.jobs import sources
+from yt8m_exp.jobs import sources, study_file
 from yt8m_exp.jobs import study as study_runs
-from yt8m_exp.spec import InputError, MissingInputError, OutsideError
+from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking.trials import TrialRun
@@ -32,7 +32,6 @@ from yt8m_exp.tuning.status import COLUMNS, Status
 from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
-FOLDER = Path(__file__).parents[2] / "sweeps"
 SKIP = """'fixed=["data.on_bad_record=skip"]'"""
 TRIAL = "yt8m_exp.jobs.trial:run"
 HOUR_SECONDS = 3600.0
@@ -55,12 +54,13 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         SystemExit: a signal stopped it; trials keep their checkpoints, and the same command
             continues the study.
     """
-    definition = _definition(cfg)
+    definition = study_file.read(cfg.sweep, compose.plain(cfg))
     space = definition.search_space(partial(_settings, definition))
-    data = _scanned(definition)
-    launcher = instantiate(cfg.launcher, slots=cfg.slots)
+    _require_values(definition, space)
     with ExitStack() as stack:
         storage = stack.enter_context(closing(open_storage(cfg.storage)))
+        data = _scanned(definition)
+        launcher = instantiate(cfg.launcher, slots=cfg.slots)
         study = _study(cfg, definition, storage, space.default(), data)
         leases = Leases(study)
         stack.enter_context(leases.renewed())
@@ -83,26 +83,6 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         summary = study_runs.close(cfg, definition, study, tracked, runs)
         _require_finished(driver, definition, interrupt)
         return summary
-
-
-def _definition(cfg: DictConfig) -> Definition:
-    """Reads the study's file, with what the command line adds."""
-    path = Path(cfg.sweep) if Path(cfg.sweep).suffix else FOLDER / f"{cfg.sweep}.yaml"
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise MissingInputError(f"There is no study '{cfg.sweep}'. Set sweep to {names} or a file.")
-    entries: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    if not isinstance(entries, dict):
-        raise InputError(f"{path} must hold the fields of a study by name.")
-    given = compose.plain(cfg)
-    added = [
-        override(f"data.{name}", given[name])
-        for name in ("train", "validate")
-        if cfg[name] is not None
-    ]
-    entries["overrides"] = [*(entries.get("overrides") or ()), *added, *cfg.fixed]
-    entries |= {key: cfg[key] for key in ("trials", "name") if cfg[key] is not None}
-    return Definition.parse(entries)
 
 
 def _task(
@@ -143,6 +123,14 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
     return compose.settings("train", _overrides(definition, params))
 
 
+def _require_values(definition: Definition, space: Space) -> None:
+    """Refuses what no trial could be configured with."""
+    schema.check("train", compose.plain(compose.compose("train", definition.overrides)))
+    for parameter in space.parameters:
+        for value in parameter.extremes:
+            schema.check_value("train", parameter.key, value)
+
+
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
     """Checks the shards once; trials use the cached result."""
     cfg = compose.compose("train", definition.overrides)
@@ -165,7 +153,7 @@ def _study(
         seeded = {"seed": given["seed"] + session} if given.get("seed") is not None else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that parts of Optuna are experimental
-            return instantiate(definition.sampler, **seeded)
+            return _built("sampler", definition.sampler, **seeded)
 
     return open_study(
         storage,
@@ -173,9 +161,19 @@ def _study(
         data={"train": data[0].digest, "validate": data[1].digest},
         first=first,
         sampler=sampler,
-        pruner=instantiate(definition.pruner),
+        pruner=_built("pruner", definition.pruner),
         accept_changes=cfg.accept_changes,
     )
+
+
+def _built(field: str, entry: Mapping[str, Any] | None, **more: Any) -> Any:
+    """Builds what a field of a study's file names."""
+    try:
+        return instantiate(entry, **more)
+    except (HydraException, ValueError, TypeError) as error:
+        raise InputError(
+            f"`{field}` cannot be made of {entry}: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _budget(definition: Definition) -> Budget:

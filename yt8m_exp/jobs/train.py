@@ -6,16 +6,18 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp.data import compiled, vocabulary, warming
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
+from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs import finish, recipe, sources
+from yt8m_exp.jobs import finish, memory_check, preflight, recipe, sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.jobs.resume import resumed
 from yt8m_exp.jobs.work import Report, Reported, Work
@@ -34,6 +36,10 @@ from yt8m_exp.training.interrupts import Interrupt
 from yt8m_exp.training.learner import Learner
 
 logger = logging.getLogger(__name__)
+
+FILES = 8
+"""Models' worth of bytes that a run keeps: two checkpoints, each with two moments, and two models.
+"""
 
 
 def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True) -> Summary:
@@ -62,22 +68,45 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         )
     cfg = resumed(cfg) if cfg.resume else cfg
     strategy = recipe.strategy(cfg)
-    learner = recipe.learner(cfg, strategy)  # before a run is opened: a misspelt key opens none
+    # What is wrong with the input is refused before a run is opened.
+    learner = recipe.learner(cfg, strategy)
+    memory_check.require(cfg, learner, strategy)
     if number > 0:
         return _follow(cfg, strategy, learner)
+    preflight.require_space(Path(cfg.tracking.runs), FILES * learner.size()["model/bytes"] / 1e6)
+    data = _checked(cfg)
     name = cfg.model._target_.split(".")[-2]
     with opened("train", cfg, name=name, resume=cfg.resume) as tracked:
-        return _train(cfg, tracked, strategy, learner, reported)
+        return _train(cfg, tracked, data, strategy, learner, reported)
+
+
+class Data(NamedTuple):
+    """The shards to learn from and to measure on, checked, and the names of the classes."""
+
+    train: Manifest
+    validate: Manifest
+    names: Vocabulary
+
+
+def _checked(cfg: DictConfig) -> Data:
+    names = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    train, validate = (
+        datasets.checked(**sources.arguments(cfg, context)) for context in sources.CONTEXTS
+    )
+    return Data(train, validate, names)
 
 
 def _train(
-    cfg: DictConfig, tracked: Run, strategy: Any, learner: Learner, reported: Reported
+    cfg: DictConfig,
+    tracked: Run,
+    data: Data,
+    strategy: Any,
+    learner: Learner,
+    reported: Reported,
 ) -> Summary:
-    names = vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
-    train, validate = (
-        datasets.scanned(tracked, **sources.arguments(cfg, context), context=context)
-        for context in sources.CONTEXTS
-    )
+    train, validate, names = data
+    datasets.log_read(tracked, train, context="train")
+    datasets.log_read(tracked, validate, context="validate")
     if not reported(learner.size(), 0):
         raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
     report: Report = tracked.writer.log

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, schema
 from yt8m_exp.jobs import train
 from yt8m_exp.jobs.work import Reported
 
@@ -12,4 +12,6 @@ def run(overrides: Sequence[str], reported: Reported) -> Mapping[str, Any]:
     """Trains as the overrides of a trial say; returns what the training found."""
     cfg = compose.compose("train", overrides)
     compose.require_complete(cfg)
-    return train.run(compose.from_plain(compose.plain(cfg)), reported=reported).result
+    values = compose.plain(cfg)
+    schema.check("train", values)
+    return train.run(compose.from_plain(values), reported=reported).result

@@ -92,6 +92,8 @@ def precision_recall(
         gap: GAP of the same predictions.
     """
     x, y, scores = np.asarray(recall), np.asarray(precision), np.asarray(threshold)
+    if not x.size:  # nothing was predicted of any video
+        x, y, scores = (np.zeros(1) for _ in range(3))
     f1 = 2 * x * y / np.maximum(x + y, 1e-12)
     best = int(np.argmax(f1))
     figure = new_figure()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_exp.data import text
 from yt8m_exp.spec import InputError
 
 KEYS = ("video_id", "class_indexes", "predictions")
@@ -26,14 +27,12 @@ def read(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:
     Raises:
         InputError: a line has another format; the error names the file and the line.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _parsed(line, where=f"{path}, line {number}")
+    for number, line in enumerate(text.lines(path), 1):
+        if line.strip():
+            yield _parsed(line, where=f"{path}, line {number}")
 
 
-def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
+def _parsed(line: str, *, where: str) -> tuple[str, NDArray, NDArray]:
     try:
         found = json.loads(line)
         video, ids, scores = (found[key] for key in KEYS)
@@ -48,7 +47,7 @@ def _parsed(line: bytes, *, where: str) -> tuple[str, NDArray, NDArray]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         pass
     raise InputError(
-        f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of equal length, "
-        f"but got {line[:80].decode(errors='replace').strip()!r}. Is the file truncated, or of "
-        "another kind, such as a job's `errors_stats`?"
+        f"{where}: expected a JSON object with {', '.join(KEYS)}, the latter two of one length, "
+        f"but got {line[:80].strip()!r}. Is the file cut, or of another "
+        "kind, as a job's `errors_stats`?"
     )

@@ -89,9 +89,10 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
         video, pairs = line
         values = pairs.split()
         class_ids, scores = np.array(values[::2], np.int32), np.array(values[1::2], np.float32)
-        if class_ids.shape == scores.shape:
+        known = class_ids.shape == scores.shape and (class_ids >= 0).all() and "_" not in pairs
+        if known and (scores >= 0).all():  # NaN is not
             return video, class_ids, scores
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise InputError(
         f"{where}: expected `id,class score class score ...`, but got {','.join(line)[:80]!r}. "

@@ -9,6 +9,7 @@ class is present in the segment.
 Source: google/youtube-8m, `inference.py` and `segment_eval_inference.py` (`label_cache`).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -96,8 +97,8 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
     for number, line in enumerate(lines, 2):
         class_id, comma, names = line.partition(",")
-        segments = names.split()
-        if not (class_id.isdecimal() and comma) or "," in names:
+        segments = [name for name in names.rstrip("\r\n").split(" ") if name]
+        if text.class_id(class_id) is None or not comma or "," in names:
             raise InputError(
                 f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
                 f"{line[:80]!r}. Is the file of another kind?"
@@ -114,8 +115,11 @@ def read_ratings(path: str | Path) -> Ratings:
     ratings: dict[int, dict[str, bool]] = defaultdict(dict)
     for number, line in enumerate(text.lines(path), 1):
         try:
-            segment, class_id, score = line.split(",")
-            ratings[int(class_id)][segment] = float(score) > 0
+            segment, name, score = line.split(",")
+            class_id, value = text.class_id(name), float(score)
+            if class_id is None or math.isnan(value):
+                raise ValueError
+            ratings[class_id][segment] = value > 0
         except ValueError:
             raise InputError(
                 f"{path}, line {number}: expected `video:start,class,score`, but got "
@@ -140,7 +144,8 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
         raise InputError(f"{path}: expected a column `Index`, but got {first}.")
     values = [(row[index : index + 1] or [""])[0] for row in rows]
     for number, value in enumerate(values, 1):
-        if not (value.isdecimal() and int(value) < classes):
+        class_id = text.class_id(value)
+        if class_id is None or class_id >= classes:
             raise InputError(
                 f"{path}, row {number} below the first line: expected a class id in "
                 f"[0, {classes}), but got {value!r}."

@@ -1,9 +1,11 @@
 """Finds the model that a URI names, without loading it."""
 
+from pathlib import Path
+
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, MissingInputError
 
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
@@ -46,7 +48,9 @@ def require(model_uri: str) -> None:
             client.get_run(uri.removeprefix("runs:/").partition("/")[0])
         elif uri.startswith("models:/") and name is None:
             client.get_logged_model(uri.removeprefix("models:/"))
-    except MlflowException as error:
+        elif ":/" not in uri and not Path(uri).is_dir():
+            raise MissingInputError("no such folder")
+    except (MlflowException, MissingInputError) as error:
         raise InputError(missing(model_uri, error)) from error
 
 

@@ -3,6 +3,7 @@
 import gzip
 import os
 import secrets
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,3 +70,7 @@ def require_writable(path: Path) -> None:
         raise InputError(f"{path} is not a regular file. Name another file.")
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         raise InputError(f"The folder {folder} cannot be written to. Name another for {path}.")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}). Name another.") from None

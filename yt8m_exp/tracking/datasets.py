@@ -52,24 +52,6 @@ def checked(
     return manifest
 
 
-def scanned(
-    run: Run,
-    patterns: str | Sequence[str] | None,
-    schema: Schema,
-    *,
-    context: str,
-    on_bad_record: str,
-    labelled: bool = True,
-    remedy: Remedy = FROM_SHARDS,
-) -> Manifest:
-    """Checks the shards that patterns match, and logs what they are; see `checked`, `log_read`."""
-    manifest = checked(
-        patterns, schema, on_bad_record=on_bad_record, labelled=labelled, remedy=remedy
-    )
-    log_read(run, manifest, context=context, labelled=labelled)
-    return manifest
-
-
 def log_read(run: Run, manifest: Manifest, *, context: str, labelled: bool = True) -> None:
     """Logs what a run reads, and what is odd in it.
 

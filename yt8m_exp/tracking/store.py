@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -15,9 +16,10 @@ from mlflow import MlflowClient
 from mlflow.entities import ExperimentTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, OutsideError
 
 logger = logging.getLogger(__name__)
 
@@ -48,26 +50,51 @@ def connect() -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     # With a server, MLflow prints two links on standard output, which is for the verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    database = sqlite_file(uri)
-    if database is None:
-        _require_answer(uri)
-        return mlflow.MlflowClient(uri)
-    with FileLock(database.with_name(f"{database.name}.lock")):
-        if not database.exists():
-            logger.info("Making the tracking database %s; this takes some seconds.", database)
-            _store_beside(uri, database)
-        return mlflow.MlflowClient(uri)
+    try:
+        database = sqlite_file(uri)
+        if database is None:
+            _require_answer(uri)
+            return mlflow.MlflowClient(uri)
+        _require_place(database)
+        with FileLock(database.with_name(f"{database.name}.lock")):
+            if not database.exists():
+                logger.info("Making the tracking database %s; this takes some seconds.", database)
+                _store_beside(uri, database)
+            return mlflow.MlflowClient(uri)
+    except (SQLAlchemyError, MlflowException, ImportError) as error:
+        reason = str(error).partition("\n")[0].strip()
+        raise OutsideError(
+            f"MLFLOW_TRACKING_URI names no store that can be used: {reason}"
+        ) from error
+
+
+def _require_place(database: Path) -> None:
+    """Raises OutsideError where no database can be; MLflow itself retries for two minutes."""
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutsideError(
+            f"The folder of the tracking database {database} cannot be made ({error.strerror}). "
+            "Set MLFLOW_TRACKING_URI."
+        ) from None
+    if database.is_dir():
+        raise OutsideError(
+            f"The tracking database must be a file, but {database} is a folder. Set "
+            "MLFLOW_TRACKING_URI."
+        )
 
 
 def _require_answer(uri: str) -> None:
     """Raises ConnectionError where no server answers; MLflow itself retries for four minutes."""
+    if uri.startswith("postgresql"):
+        create_engine(uri, connect_args={"connect_timeout": int(ANSWER_SECONDS)}).connect().close()
     if not uri.startswith(("http://", "https://")):
         return
     try:
         urlopen(uri, timeout=ANSWER_SECONDS).close()
     except HTTPError:
         return  # it answers
-    except OSError as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise ConnectionError(
             f"No tracking server answers at {uri} ({error}). Start it, or unset "
             "MLFLOW_TRACKING_URI to track in the project's own database."
@@ -140,6 +167,4 @@ def _store_beside(uri: str, database: Path) -> AbstractStore:
     # Imported here: it takes 0.7 s, and a server needs none of it.
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    # In a folder that is missing, MLflow 3.17 retries for 100 s (not reported).
-    database.parent.mkdir(parents=True, exist_ok=True)
     return SqlAlchemyStore(uri, str(database.parent / "mlruns"))

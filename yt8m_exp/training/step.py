@@ -41,6 +41,31 @@ def make(
     clip_to: Clip = Clip(),
     jit_compile: bool = False,
 ) -> Step:
+    """Returns a function of a batch (this worker's rows) and a learning rate; see `compiled`."""
+    entry = Entry(model)
+    everywhere = compiled(
+        model, loss, optimizer, strategy=strategy, clip_to=clip_to, jit_compile=jit_compile
+    )
+
+    def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
+        features = {name: replicas.deal(strategy, batch[name]) for name in entry.names(batch)}
+        known = {
+            name: replicas.deal(strategy, _widened(batch[name])) for name in KNOWN & batch.keys()
+        }
+        return everywhere(features, known, tf.constant(learning_rate, tf.float32))
+
+    return step
+
+
+def compiled(
+    model: keras.Model,
+    loss: Loss,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    strategy: tf.distribute.Strategy,
+    clip_to: Clip = Clip(),
+    jit_compile: bool = False,
+) -> tf.types.experimental.PolymorphicFunction:
     """Compiles the update of a model's weights.
 
     Gradients are averaged over replicas, then clipped, those of the regularisation included.
@@ -55,8 +80,9 @@ def make(
         jit_compile: whether XLA compiles forward and backward (with one replica the update too).
 
     Returns:
-        A function of a batch (this worker's rows) and a learning rate that updates the weights and
-        returns the mean loss of the labels, without regularisation, as a tensor.
+        A function of features and of what is known of the videos, both by name and dealt to the
+        replicas, and of a learning rate. It updates the weights and returns the mean loss of the
+        labels, without regularisation, as a tensor.
     """
     count = strategy.num_replicas_in_sync
     entry = Entry(model)
@@ -79,14 +105,7 @@ def make(
         losses = strategy.run(update, args=(features, known))
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
-    def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
-        features = {name: replicas.deal(strategy, batch[name]) for name in entry.names(batch)}
-        known = {
-            name: replicas.deal(strategy, _widened(batch[name])) for name in KNOWN & batch.keys()
-        }
-        return everywhere(features, known, tf.constant(learning_rate, tf.float32))
-
-    return step
+    return everywhere
 
 
 def _gradients(model: keras.Model, entry: Entry, loss: Loss) -> Callable:

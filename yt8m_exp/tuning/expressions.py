@@ -69,23 +69,31 @@ class Expression:
         """
         try:
             return _value(self._tree(), lookup)
-        except (TypeError, ZeroDivisionError) as error:
+        except InputError:
+            raise
+        except (TypeError, ValueError, ArithmeticError, MemoryError) as error:
             values = ", ".join(f"{key}={lookup(key)!r}" for key in sorted(self.keys))
             raise InputError(f"`{self.text}` cannot be computed with {values}: {error}.") from error
 
     def _tree(self) -> ast.expr:
         if equality := EQUALITY.fullmatch(self.text):
-            key, value = equality[1], yaml.safe_load(equality[2])
+            key, value = equality[1], self._yaml(equality[2])
             text = f"{key} {'in' if isinstance(value, list) else '=='} {value!r}"
         else:
             text = self.text.strip()
         try:
             return ast.parse(text, mode="eval").body
-        except SyntaxError as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise InputError(
-                f"`{self.text}` is no expression ({error.msg}). Write one as `model.head=moe`, or "
+                f"`{self.text}` is no expression ({error}). Write one as `model.head=moe`, or "
                 "as `model.units % 8 == 0`."
             ) from None
+
+    def _yaml(self, value: str) -> Any:
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"`{self.text}` has no value behind `=`, but `{value}`.") from None
 
 
 def _keys(node: ast.expr, text: str) -> set[str]:

@@ -72,6 +72,13 @@ class Parameter:
         found = [part for part in (self.when, self.low, self.high) if isinstance(part, Expression)]
         return set().union(*(expression.keys for expression in found))
 
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Its choices, or those ends of its range that do not depend on other keys."""
+        if self.type == "categorical":
+            return self.choices
+        return tuple(end for end in (self.low, self.high) if not isinstance(end, Expression))
+
     def ends(self, lookup: Lookup) -> tuple[Any, Any]:
         """Returns the ends of the range under these values of other keys."""
         low, high = (

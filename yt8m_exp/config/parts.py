@@ -1,0 +1,69 @@
+"""The types and ranges of the keys inside the groups that Hydra builds: models, losses, launchers.
+
+A key has one meaning in all of them, so its name alone decides; keys of models that are not
+shipped need no entry, and are checked by what is built.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Bytes = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+TYPES: dict[str, Any] = {
+    # models, heads, samplers
+    "normalize": Literal["each", "joint", "none"],
+    "dropout": BelowOne,
+    "units": Count,
+    "layers": Count,
+    "clusters": Count,
+    "activation": Literal["sigmoid", "relu6", "relu"],
+    "pooling": Literal["max", "average"],
+    "batch_norm": bool,
+    "experts": Count,
+    "l2": NotNegative,
+    "initial_bias": float,
+    "gate_initializer": Literal["zeros", "glorot_uniform"],
+    "method": Literal["random", "run", "stride"],
+    "samples": Count,
+    "max_frames": Count,
+    # losses, optimizers, schedules
+    "epsilon": NotNegative,
+    "margin": float,
+    "beta_1": BelowOne,
+    "beta_2": BelowOne,
+    "rho": BelowOne,
+    "momentum": BelowOne,
+    "nesterov": bool,
+    "weight_decay": NotNegative,
+    "initial_accumulator_value": NotNegative,
+    "warmup_examples": NotNegative,
+    "decay": Annotated[float, Field(gt=0, le=1)],
+    "decay_examples": Positive,
+    # launchers
+    "devices": list[Annotated[int, Field(ge=0)] | Text] | None,
+    "megabytes": Count | None,
+    "preload": list[Text],
+    "address": Text | None,
+    "resources": dict[str, Positive] | None,
+}
+
+
+def keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted key and the type of each key of `TYPES` in the groups of a configuration.
+
+    Args:
+        values: a configuration as plain data; a group in it is a mapping with a `_target_`.
+        prefix: of its keys.
+    """
+    for key, value in values.items():
+        if "_target_" in values and key in TYPES:
+            yield f"{prefix}{key}", TYPES[key]
+        elif isinstance(value, Mapping):
+            yield from keys(value, f"{prefix}{key}.")

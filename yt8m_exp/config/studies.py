@@ -1,0 +1,65 @@
+"""The type and range of every field of a study's file, checked before the study is made of it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from yt8m_exp.config import schema
+from yt8m_exp.config.parts import Count, Positive, Text
+from yt8m_exp.spec import InputError
+
+Built = dict[str, Any] | None
+End = float | Text
+"""Of a range: a number, or an expression."""
+
+FIELDS: dict[str, Any] = {
+    "name": Text,
+    "description": str,
+    "overrides": list[Text],
+    "objectives": dict[Text, str],
+    "space": dict[Text, Any],
+    "trials": Count,
+    "constraints": list[Text],
+    "retries": Annotated[int, Field(ge=0)],
+    "max_failures": Count,
+    "hours": Positive | None,
+    "trial_hours": Positive | None,
+    "sampler": Built,
+    "pruner": Built,
+}
+PARAMETER: dict[str, Any] = {
+    "type": Text,
+    "low": End,
+    "high": End,
+    "log": bool,
+    "step": Positive | None,
+    "choices": Annotated[list[str | bool | int | float | None], Field(min_length=1)],
+    "when": Text | None,
+}
+WHOLE: dict[str, Any] = PARAMETER | {"low": int | Text, "high": int | Text, "step": Count | None}
+
+
+def check(entries: Mapping[Any, Any]) -> None:
+    """Refuses fields of another type, or out of their range; unknown and missing ones pass.
+
+    Args:
+        entries: the content of a study's file.
+
+    Raises:
+        InputError: the first such value, with its key.
+    """
+    for key in entries:
+        if not isinstance(key, str):
+            raise InputError(f"The fields of a study have names, but one is {key!r}.")
+    _check(FIELDS, {key: value for key, value in entries.items() if value is not None})
+    for key, entry in (entries.get("space") or {}).items():
+        if isinstance(entry, Mapping):
+            kinds = WHOLE if entry.get("type") == "int" else PARAMETER
+            _check(kinds, entry, prefix=f"space.{key}: ")
+
+
+def _check(kinds: Mapping[str, Any], values: Mapping[Any, Any], prefix: str = "") -> None:
+    for key, kind in kinds.items():
+        if key in values:
+            schema.require(f"{prefix}{key}", values[key], kind)
