@@ -59,7 +59,7 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
         ("export", ("model_uri={folder}", "output=/proc/out"), 2, "cannot be made or written to"),
         ("sweep", ("sweep=moe", "storage={folder}"), 2, "is a folder. Set storage to a file"),
         ("sweep", ("sweep=moe", 'fixed=["epochs=nan"]'), 2, "`epochs` must be a finite number"),
-        ("sweep", ("sweep=moe", 'fixed=["model.dropout=2"]'), 2, "`model.dropout < 1` must hold"),
+        ("sweep", ("sweep=moe", 'fixed=["loss.epsilon=-1"]'), 2, "`loss.epsilon >= 0` must hold"),
     ],
 )
 def test_bad_input_leaves_no_run(store, tmp_path, verb, words, status, sentence):

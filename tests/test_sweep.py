@@ -113,7 +113,7 @@ def test_the_remedies_for_shards_are_the_sweeps_own(store, tmp_path):
     given = words(tmp_path / "study", "remedies", overrides=["tracking.system_metrics=false"])
     outcome = store.run("sweep", *given, f"train={tmp_path}/none*.tfrecord")
     assert outcome.status == 2
-    assert "Set train to where yours lie." in outcome.sentence
+    assert "Set train to where yours lie" in outcome.sentence
     shard(tmp_path / "bad.tfrecord", record("bad", mean_audio=floats([1.0])))
     outcome = store.run("sweep", *given, f"train={tmp_path}/bad.tfrecord")
     assert outcome.status == 2

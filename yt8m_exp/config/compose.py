@@ -1,6 +1,7 @@
 """Composes the configuration of a verb from `conf/`, and finds what a command line changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,14 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """Returns a configuration as plain data, every interpolation resolved; `???` stays."""
-    try:
+    with _refused():
         return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise InputError(" ".join(str(error).split())) from None
 
 
 def require_complete(cfg: DictConfig) -> None:
     """Raises InputError if a mandatory value is missing."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    with _refused():
+        missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise InputError(f"{missing[0]} must be given: {missing[0]}=...")
 
@@ -133,6 +133,15 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         nested = isinstance(value, Mapping) and value
         found |= leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return found
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Makes a user's mistake of an interpolation that cannot be resolved."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from None
 
 
 def _words() -> list[str]:
