@@ -28,8 +28,14 @@ TRACKING = {
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
 }
+READING = {
+    "data.cache.folder": Text | None,
+    "data.cache.bytes": Annotated[int, Field(ge=0)],
+    "data.check_bytes": Annotated[int, Field(ge=0)] | None,
+}
 TYPES: dict[str, dict[str, Any]] = {
     "train": TRACKING
+    | READING
     | {
         "epochs": Positive,
         "batch_size": Count,
@@ -60,6 +66,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.shuffle_bytes": Count,
     },
     "eval": TRACKING
+    | READING
     | {
         "model_uri": Text | None,
         "shards": Patterns | None,
@@ -70,6 +77,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "watch_seconds": Positive,
     },
     "inference": TRACKING
+    | READING
     | {
         "model_uri": Text,
         "shards": Patterns | None,
@@ -104,6 +112,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "register": ModelName | None,
     },
     "promote": TRACKING
+    | READING
     | {
         "name": ModelName,
         "version": Count | None,

@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
 from yt8m_exp.evaluation import scoring, segments
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.lists import RankedLists
@@ -61,6 +61,7 @@ def _score(cfg: DictConfig, tracked: Run, model: Loaded) -> Summary:
         schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
     manifest = _scanned(cfg, tracked, schema)
     metrics, values = _measured(cfg, model.tagger.model, manifest, cross_entropy)
+    datasets.log_read(tracked, manifest, context="eval")
     if cfg.segments:
         values |= _ranked(cfg, model.tagger.model, manifest)
     packaging.log_metrics(
@@ -99,7 +100,12 @@ def _watch(cfg: DictConfig, tracked: Run) -> Summary:
 def _scanned(cfg: DictConfig, tracked: Run, schema: Schema) -> Manifest:
     patterns = compose.plain(cfg)["shards"]
     return datasets.scanned(
-        tracked, patterns, schema, context="eval", on_bad_record=cfg.on_bad_record
+        tracked,
+        patterns,
+        schema,
+        context="eval",
+        on_bad_record=cfg.on_bad_record,
+        reading=sources.reading(cfg),
     )
 
 
@@ -120,7 +126,8 @@ def _measured(
 def _ranked(cfg: DictConfig, model: keras.Model, rated: Manifest) -> dict[str, float]:
     """Ranks every segment of the videos, rated or not, as the competition does."""
     schema = replace(rated.schema, level="frame")
-    whole = shards.scan(rated.source, schema, on_bad_record=cfg.on_bad_record)
+    bad, reading = cfg.on_bad_record, sources.reading(cfg)
+    whole = shards.scan(rated.source, schema, on_bad_record=bad, reading=reading)
     ratings = segments.gather_ratings(ordered_batches(rated))
     lists = RankedLists(sorted(ratings))
     score = scoring.scorer(model, lists.class_ids)

@@ -15,7 +15,7 @@ from yt8m_exp.jobs.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import results
+from yt8m_exp.tracking import datasets, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -44,6 +44,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
     cfg, train, validate = work.cfg, work.train, work.validate
     tracked.writer.flush()
     best = _best(work, state)
+    for manifest, context in ((train, "train"), (validate, "validate")):
+        datasets.log_read(tracked, manifest, context=context)
     model_uri = _log_models(work, tracked, state, names, best)
     if best.metrics and cfg.figures:
         results.log_evaluation(

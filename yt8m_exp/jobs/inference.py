@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data.pipeline import ahead, ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.ahead import ahead
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation import scoring, segments
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import best
+from yt8m_exp.jobs import sources
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.serving import loading, segment_files
 from yt8m_exp.serving.loading import Loaded
@@ -52,6 +54,7 @@ def run(cfg: DictConfig) -> Summary:
         began = time.perf_counter()
         with progress.shown("Predicting", manifest.records, unit="videos") as advance:
             predict(cfg, model.tagger, manifest, file, advance)
+        datasets.log_read(tracked, manifest, context="predict")
         rate = manifest.records / (time.perf_counter() - began)
         tracked.writer.log({"videos": manifest.records, "videos_per_second": rate}, 0)
     result = {
@@ -81,6 +84,7 @@ def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
         context="predict",
         on_bad_record=cfg.on_bad_record,
         labelled=False,
+        reading=sources.reading(cfg),
     )
 
 

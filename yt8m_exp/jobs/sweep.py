@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.jobs import sources
 from yt8m_exp.jobs import study as study_runs
 from yt8m_exp.terminal import board
@@ -131,9 +132,15 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
 
 
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
-    """Checks the shards once; trials find them checked."""
-    cfg = compose.compose("train", definition.overrides)
-    return sources.scanned(cfg)
+    """Checks the shards once; trials find them checked.
+
+    A study is refused other data than it began with, so that their digest must be exact.
+    """
+    train, validate = sources.scanned(compose.compose("train", definition.overrides))
+    for manifest in (train, validate):
+        if not manifest.is_exact:
+            shards.read(manifest)
+    return sources.scanned(compose.compose("train", definition.overrides))
 
 
 def _study(

@@ -24,7 +24,7 @@ class LocalDisk:
 
     def read(self, found: Object, sink: Sink, *, start: int = 0) -> None:
         with Path(found.uri).open("rb") as file:
-            if _generation(os.fstat(file.fileno())) != found.generation:
+            if generation(os.fstat(file.fileno())) != found.generation:
                 raise Changed(f"{found.uri} changed while it was in use. Start again.")
             file.seek(start)
             while data := file.read(CHUNK):
@@ -58,8 +58,9 @@ def _matches(pattern: str) -> list[Object]:
 
 def _object(path: Path) -> Object:
     status = path.stat()
-    return Object(str(path), status.st_size, _generation(status))
+    return Object(str(path), status.st_size, generation(status))
 
 
-def _generation(status: os.stat_result) -> str:
+def generation(status: os.stat_result) -> str:
+    """Returns what names the content of a file, as far as a disk knows."""
     return f"{status.st_size}-{status.st_mtime_ns}"

@@ -3,14 +3,16 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import DEFAULT_READING, Reading
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run
 
@@ -29,6 +31,7 @@ def scanned(
     context: str,
     on_bad_record: str,
     labelled: bool = True,
+    reading: Reading = DEFAULT_READING,
 ) -> Manifest:
     """Checks the shards that patterns match, and logs what they are.
 
@@ -39,27 +42,55 @@ def scanned(
         context: what they are read for: train, validate, ...
         on_bad_record: stop or skip.
         labelled: whether each record must have labels.
+        reading: which shards are checked before, and where distant ones are kept.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
         ValueError: a record is bad, or has no labels where it must.
     """
     patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record)
-    if labelled:
-        manifest.require_labels()
+    manifest = shards.scan(
+        patterns, schema, on_bad_record=on_bad_record, needs_labels=labelled, reading=reading
+    )
     log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
-    if manifest.skipped:
-        run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
+    _log_skipped(run, manifest, context)
+    unread = sum(shard.facts is None for shard in manifest.shards)
     logger.info(
-        "%s: %s videos in %d shards, digest %s%s",
+        "%s: %s%s videos in %d shards, digest %s%s%s",
         context.capitalize(),
+        "about " if unread else "",
         f"{manifest.records:,}",
         len(manifest.shards),
         manifest.digest,
         f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
+        f"; {unread:,} shards are checked when they are read" if unread else "",
     )
     return manifest
+
+
+def log_read(run: Run, manifest: Manifest, *, context: str) -> None:
+    """Logs what was learnt of shards while they were read, if anything; see `scanned`."""
+    if manifest.began_unread:
+        found = replace(manifest)  # with the digest of today
+        log(run, found.as_dict(), name=f"yt8m-{context}", context=context)
+        _log_skipped(run, found, context)
+
+
+def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:
+    """Returns how many records a run's plan follows from: those known or estimated when it began.
+
+    They stay the same when the run is resumed, so that its plan does, too.
+    """
+    tag = f"data.{context}.records"
+    tags = run.client.get_run(run.id).data.tags
+    if tag not in tags:
+        run.client.set_tag(run.id, tag, str(manifest.records))
+    return int(tags.get(tag, manifest.records))
+
+
+def _log_skipped(run: Run, manifest: Manifest, context: str) -> None:
+    if manifest.skipped:
+        run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
 
 
 def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
@@ -115,7 +146,12 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         for entry in (inputs.dataset_inputs if inputs else [])
         if context in [tag.value for tag in entry.tags]
     ]
-    if digests and manifest.digest not in digests:
+    if not digests or {manifest.digest, manifest.digest_of_names} & set(digests):
+        return
+    if not manifest.is_exact:
+        shards.read(manifest)
+        manifest = replace(manifest)  # with the digest of all bytes
+    if manifest.digest not in digests:
         raise ValueError(
             f"A run must go on with the data it began with (data.{context} of digest "
             f"{digests[0]}), but {', '.join(manifest.source)} now has the digest "
