@@ -39,7 +39,8 @@ def download(found: Object, file: BinaryIO, stopped: threading.Event | None = No
         checksum = _checksum_of(file, found)
         start = file.tell()
         try:
-            store_of(found.uri).read(found, _sink(file, checksum, stopped), start=start)
+            if start < found.bytes:
+                store_of(found.uri).read(found, _sink(file, checksum, stopped), start=start)
             problem = checksum.problem()
         except Interrupted as error:
             problem = str(error)
