@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,7 +17,7 @@ from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.jobs import sources
 from yt8m_exp.jobs.opened import opened
-from yt8m_exp.serving import loading, segment_files
+from yt8m_exp.serving import loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
@@ -59,7 +58,7 @@ def run(cfg: DictConfig) -> Summary:
         tracked.writer.log({"videos": manifest.records, "videos_per_second": rate}, 0)
     result = {
         "run_id": tracked.id,
-        "output": str(Path(cfg.output).absolute()),
+        "output": whole_file.absolute(cfg.output),
         "videos": manifest.records,
         "videos_per_second": round(rate, 1),
     }

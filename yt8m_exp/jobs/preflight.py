@@ -15,6 +15,8 @@ from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
+from yt8m_exp.spec import InputError
+from yt8m_exp.stores.uris import is_local
 from yt8m_exp.tracking import configuration, store
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 def train(cfg: DictConfig) -> None:
     """Checks the shards, the folder of runs, and the run to resume or the weights to start from."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     if cfg.resume:
         configuration.read_config(cfg.resume)
         return
@@ -41,7 +43,7 @@ def train(cfg: DictConfig) -> None:
 def eval(cfg: DictConfig) -> None:
     """Checks the model or the run to watch, and the shards."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     if not (cfg.model_uri or cfg.watch):
         raise ValueError("model_uri must be given: model_uri=...; or watch, the id of a run.")
     if cfg.segments and not cfg.shards:
@@ -59,8 +61,8 @@ def eval(cfg: DictConfig) -> None:
 def inference(cfg: DictConfig) -> None:
     """Checks the model, the shards, and the place of the predictions."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
-    whole_file.require_writable(Path(cfg.output).resolve())
+    _require_folder(cfg.tracking.runs)
+    whole_file.require_writable(cfg.output)
     uris.require(cfg.model_uri)
     _find(cfg)
 
@@ -68,7 +70,7 @@ def inference(cfg: DictConfig) -> None:
 def promote(cfg: DictConfig) -> None:
     """Checks that one challenger is named, if any, and the shards."""
     client = store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
     if len(given) > 1:
         raise ValueError(f"One of version, run_id and sweep may be given, but got {given}.")
@@ -94,7 +96,7 @@ def export(cfg: DictConfig) -> None:
 def import_checkpoint(cfg: DictConfig) -> None:
     """Checks that a tracking store is there."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
 
 
 def _find(cfg: DictConfig) -> None:
@@ -103,8 +105,14 @@ def _find(cfg: DictConfig) -> None:
         shards.find(patterns)
 
 
-def _require_folder(path: Path) -> None:
+def _require_folder(runs: str) -> None:
     """Refuses a folder of runs that cannot be made or written to."""
+    if not is_local(runs):
+        raise InputError(
+            f"tracking.runs must be a local folder, for locks and journals, but got {runs!r}. "
+            "Checkpoints and models go to the artifacts of MLflow, which may be in gs://."
+        )
+    path = Path(runs)
     there = next(
         folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
     )
