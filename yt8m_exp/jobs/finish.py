@@ -74,7 +74,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
     }
     measured = f"measured on {validate.records:,} others"
-    return Summary(f"{name}, trained on {train.records:,} videos, {measured}", result, hints=hints)
+    trained = f"{'' if train.is_read else 'about '}{train.records:,}"
+    return Summary(f"{name}, trained on {trained} videos, {measured}", result, hints=hints)
 
 
 def _best(work: Work, state: TrainState) -> Scored:
