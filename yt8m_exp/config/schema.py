@@ -29,8 +29,14 @@ TRACKING = {
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
 }
+READING = {
+    "data.cache.folder": Text | None,
+    "data.cache.bytes": Annotated[int, Field(ge=0)],
+    "data.check_bytes": Annotated[int, Field(ge=0)] | None,
+}
 TYPES: dict[str, dict[str, Any]] = {
     "train": TRACKING
+    | READING
     | {
         "epochs": Positive,
         "batch_size": Count,
@@ -61,6 +67,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.shuffle_bytes": Count,
     },
     "eval": TRACKING
+    | READING
     | {
         "model_uri": Text | None,
         "shards": Patterns | None,
@@ -79,6 +86,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_listed": Count,
     },
     "inference": TRACKING
+    | READING
     | {
         "model_uri": Text,
         "shards": Patterns | None,
@@ -118,6 +126,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "register": ModelName | None,
     },
     "promote": TRACKING
+    | READING
     | {
         "name": ModelName,
         "version": Count | None,

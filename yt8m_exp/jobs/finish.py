@@ -16,7 +16,7 @@ from yt8m_exp.jobs.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, results
+from yt8m_exp.tracking import configuration, datasets, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -45,6 +45,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
     cfg, train, validate = work.cfg, work.train, work.validate
     tracked.writer.flush()
     best = _best(work, state)
+    train = datasets.log_learnt(tracked, train, context="train")
+    validate = datasets.log_learnt(tracked, validate, context="validate")
     model_uri = _log_models(work, tracked, state, names, best)
     if best.ranked and cfg.figures:
         results.log_evaluation(
@@ -75,7 +77,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
     }
     measured = f"measured on {validate.records:,} others"
-    title = f"{name}, trained on {train.records:,} videos, {measured}"
+    trained = f"{'' if train.is_read else 'about '}{train.records:,}"
+    title = f"{name}, trained on {trained} videos, {measured}"
     return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
 

@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import vocabulary
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
@@ -83,6 +84,7 @@ def _scanned(cfg: DictConfig, tracked: Run, model: keras.Model) -> Manifest:
         tagger.schema(model),
         context="check",
         on_bad_record=cfg.on_bad_record,
+        reading=Reading(check_bytes=None),
     )
 
 

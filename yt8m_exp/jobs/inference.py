@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,14 +11,16 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import compiled, ids, warming
-from yt8m_exp.data.pipeline import ahead, ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.ahead import ahead
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import best, masked
+from yt8m_exp.jobs import sources
 from yt8m_exp.jobs.opened import opened
-from yt8m_exp.serving import lines, loading, segment_files
+from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
@@ -56,11 +57,12 @@ def run(cfg: DictConfig) -> Summary:
         model.label(tracked.client, tracked.id)
         manifest = _scanned(cfg, tracked, model)
         seconds = _predict(cfg, model.tagger, manifest, file, listed)
+        manifest = datasets.log_learnt(tracked, manifest, context="predict", labelled=False)
         videos = manifest.records - len(manifest.repeats)
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
     result = {
         "run_id": tracked.id,
-        "output": str(Path(cfg.output).absolute()),
+        "output": whole_file.absolute(cfg.output),
         "videos": videos,
         "repeated": len(manifest.repeats),
         "videos_per_second": round(videos / seconds, 1),
@@ -100,6 +102,7 @@ def _scanned(cfg: DictConfig, tracked: Run, model: Loaded) -> Manifest:
         context="predict",
         on_bad_record=cfg.on_bad_record,
         labelled=False,
+        reading=sources.reading(cfg),
     )
 
 
@@ -120,7 +123,8 @@ def _predict(
 def _batches(manifest: Manifest, batch_size: int | None) -> Iterator[Batch]:
     """Yields each video once, also where its id occurs again."""
     batches = ordered_batches(manifest, batch_size)
-    return ids.once(batches) if manifest.repeats else batches
+    unique = manifest.is_read and not manifest.repeats
+    return batches if unique else ids.once(batches)
 
 
 def _predict_videos(

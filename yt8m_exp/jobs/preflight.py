@@ -14,9 +14,11 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.spec import InputError
+from yt8m_exp.stores.uris import is_local
 from yt8m_exp.tracking import configuration, store
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 def train(cfg: DictConfig) -> None:
     """Checks the shards, the folder of runs, and the run to resume or the weights to start from."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     if cfg.resume:
         configuration.read_config(cfg.resume)
         return
@@ -45,7 +47,7 @@ def train(cfg: DictConfig) -> None:
 def eval(cfg: DictConfig) -> None:
     """Checks the model or the run to watch, and the shards."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     given = [source for source in SOURCES if cfg[source]]
     if not given:
         raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
@@ -68,8 +70,8 @@ def eval(cfg: DictConfig) -> None:
 def inference(cfg: DictConfig) -> None:
     """Checks the model, the shards, and the place of the predictions."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
-    whole_file.require_writable(Path(cfg.output).resolve())
+    _require_folder(cfg.tracking.runs)
+    whole_file.require_writable(cfg.output)
     uris.require(cfg.model_uri)
     _find(cfg)
 
@@ -77,7 +79,7 @@ def inference(cfg: DictConfig) -> None:
 def promote(cfg: DictConfig) -> None:
     """Checks that one challenger is named, if any, and the shards."""
     client = store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
     if len(given) > 1:
         raise InputError(f"One of version, run_id and sweep may be given, but got {given}.")
@@ -92,13 +94,13 @@ def promote(cfg: DictConfig) -> None:
 def check(cfg: DictConfig) -> None:
     """Checks that there are shards, the vocabulary, and the place of the labels."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     if cfg.output:
-        whole_file.require_writable(Path(cfg.output).resolve())
+        whole_file.require_writable(cfg.output)
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find(compose.plain(cfg)[key], shards.Remedy(shards=key))
+            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:
@@ -115,7 +117,7 @@ def export(cfg: DictConfig) -> None:
 def import_checkpoint(cfg: DictConfig) -> None:
     """Checks that a tracking store is there, and the shards."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_folder(cfg.tracking.runs)
     _find(cfg)
 
 
@@ -125,8 +127,14 @@ def _find(cfg: DictConfig) -> None:
         shards.find(patterns)
 
 
-def _require_folder(path: Path) -> None:
+def _require_folder(runs: str) -> None:
     """Refuses a folder of runs that cannot be made or written to."""
+    if not is_local(runs):
+        raise InputError(
+            f"tracking.runs must be a local folder, for locks and journals, but got {runs!r}. "
+            "Checkpoints and models go to the artifacts of MLflow, which may be in gs://."
+        )
+    path = Path(runs)
     there = next(
         folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists()
     )

@@ -6,8 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.data.shards import Manifest
-from yt8m_exp.jobs import contest
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.jobs import contest, sources
 from yt8m_exp.jobs.contest import Models, Verdict
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
@@ -51,6 +51,8 @@ def run(cfg: DictConfig) -> Summary:
             models["challenger"].tagger.schema,
             context="promote",
             on_bad_record=cfg.on_bad_record,
+            # The gate compares the checksums of all shards with those that were trained on.
+            reading=replace(sources.reading(cfg), check_bytes=None),
         )
         verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
         decision = _decision(cfg, tracked, chain, models, manifest, verdict)

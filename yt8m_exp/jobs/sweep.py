@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
-from yt8m_exp.data.shards import Manifest, Remedy
+from yt8m_exp.data.manifest import Manifest, Remedy
 from yt8m_exp.jobs import sources
 from yt8m_exp.jobs import study as study_runs
 from yt8m_exp.spec import InputError, MissingInputError, OutsideError
@@ -134,13 +135,24 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
 
 
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
-    """Checks the shards once; trials find them checked."""
+    """Checks the shards once; trials find them checked.
+
+    A study is refused other data than it began with, so that their digest must be exact.
+    """
     cfg = compose.compose("train", definition.overrides)
     train, validate = (
         shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
         for context in sources.CONTEXTS
     )
-    return train, validate
+    return _exact(train), _exact(validate)
+
+
+def _exact(manifest: Manifest) -> Manifest:
+    if not manifest.is_exact:
+        shards.read(manifest)
+        for shard in manifest.shards:
+            manifest.require(shard)
+    return replace(manifest)  # with the digest of all bytes
 
 
 def _study(
