@@ -1,3 +1,4 @@
+import gzip
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from tests.buckets import flipped
 from tests.data.examples import SCHEMA, integers, video
 from yt8m_exp.data import shards, tfrecord
+from yt8m_exp.data.ids import Repeat
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
 from yt8m_exp.data.shards import Reading
+from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.stores.objects import Changed
 
@@ -141,6 +144,46 @@ def test_an_estimate_looks_for_a_record(folder, nothing_known):
         (folder / f"{name}.tfrecord").touch()
     manifest = unread(folder, on_bad_record="skip")
     assert manifest.records == pytest.approx(RECORDS, rel=0.1)
+
+
+def test_compressed_shards_are_checked_before_any_use(folder, bucket, tmp_path, monkeypatch):
+    """What they take in memory decides on the groups, so that the order does not change later."""
+    known = shards.scan(str(folder), SCHEMA)
+    shuffle = small_groups(known)
+    expected = stream(training_batches(known, 5, shuffle), 2 * RECORDS)
+    bucket.put_folder(folder)
+    bucket.delete("3.tfrecord")
+    packed = gzip.compress((folder / "3.tfrecord").read_bytes())
+    bucket.put("3.tfrecord.gz", packed)
+    (folder / "3.tfrecord").write_bytes(packed)
+    for number, place in enumerate((bucket.uri, folder)):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"fresh {number}"))
+        manifest = unread(place)
+        assert [shard.compression for shard in manifest.shards if shard.facts] == ["GZIP"]
+        assert stream(training_batches(manifest, 5, shuffle), 2 * RECORDS) == expected
+
+
+def test_a_distant_shard_whose_name_hides_its_compression_is_told(folder, bucket, nothing_known):
+    bucket.put_folder(folder)
+    bucket.put("4.tfrecord", gzip.compress((folder / "4.tfrecord").read_bytes()))
+    with pytest.raises(InputError, match=r"4\.tfrecord is compressed \(GZIP\).* start again"):
+        list(ordered_batches(unread(bucket.uri)))
+    assert len(stream(ordered_batches(unread(bucket.uri)), RECORDS + 1)) == RECORDS
+
+
+def test_ids_that_occur_again_are_known_once_all_is_read(folder, nothing_known):
+    tfrecord.write(folder / "9.tfrecord", [video(100), video(2)])
+    manifest = unread(folder)
+    assert manifest.repeats == []
+    list(ordered_batches(manifest))
+    assert replace(manifest).repeats == [Repeat(7, 1, 0, 2)]
+
+
+def test_a_folder_of_a_bucket_holds_compressed_shards_too(folder, bucket):
+    for name in ("b.tfrecord.gz", "a.tfrecord", "c.tfrecord.zlib", "notes.gz"):
+        bucket.put(f"x/{name}", folder / "0.tfrecord")
+    names = [found.name for found in shards.find(f"{bucket.uri}/x")]
+    assert names == ["a.tfrecord", "b.tfrecord.gz", "c.tfrecord.zlib"]
 
 
 def test_a_shard_that_changes_after_the_listing_is_told(folder, bucket, nothing_known):

@@ -43,7 +43,7 @@ def test_what_somebody_else_wrote_since_stays(bucket, before):
 def test_a_place_where_nothing_can_be_written_is_refused(bucket):
     with pytest.raises(FileNotFoundError, match="no bucket"):
         WholeFile("gs://no-such-bucket-here/a.csv", ["a"])
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(InputError, match="is a folder"):
         WholeFile(f"{bucket.uri}/folder/", ["a"])
     with pytest.raises(InputError, match="local path or to gs://"):
         WholeFile("https://host/a.csv", ["a"])

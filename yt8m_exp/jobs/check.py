@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, how many videos are usable, and how many problems of each kind there are.
 
     Raises:
-        FileNotFoundError: a pattern matches no shard.
+        MissingInputError: a pattern matches no shard.
         OSError: the file of labels cannot be written.
     """
     with opened("check", cfg) as tracked:

@@ -25,11 +25,8 @@ class WholeFile:
         header: The columns of the first line; without any, there is no such line.
 
     Raises:
-        MissingInputError: The folder does not exist.
-        NotADirectoryError: What should be the folder is a file.
-        PermissionError: The folder cannot be written to.
-        IsADirectoryError: The path is a folder.
-        FileExistsError: The path is something else that is no file, as a device.
+        MissingInputError: The folder or the bucket does not exist.
+        InputError: The folder cannot be written to, or the path is no place for a file.
         Changed: Somebody else has written the file of a bucket.
     """
 
