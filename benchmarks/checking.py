@@ -24,7 +24,7 @@ ROUNDS = 7
 def main() -> None:
     """Prints the table."""
     cli.prepare()
-    paths = shards.find(sys.argv[1:] or ["sample/video/train"])
+    paths = shards.find_local(sys.argv[1:] or ["sample/video/train"])
     warming.warm(features.calls())
     examination.examine(paths[0])  # loads what is loaded on first use
     found = survey.survey(examination.examine_all(paths))

@@ -24,7 +24,8 @@ from benchmarks import turns
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards, tfrecord
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.ahead import ahead
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs import recipe, sources
@@ -92,7 +93,7 @@ def _read(manifest: Manifest) -> int:
 def _predicted(score, manifest: Manifest, path: Path) -> int:
     with PredictionsWriter(path) as file:
         batches = pipeline.ordered_batches(manifest)
-        for batch, predictions in pipeline.ahead((b, score(b)) for b in batches):
+        for batch, predictions in ahead((b, score(b)) for b in batches):
             best = scoring.best(batch, predictions, spec.TOP_K)
             file.write([name.decode() for name in batch["id"]], best.class_ids, best.scores)
     return 0

@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from yt8m_exp import cli, spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
+from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.records import Schema
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter
@@ -51,7 +52,7 @@ def main() -> None:
     def predict() -> None:
         with PredictionsWriter(Path(folder.name) / "predictions.csv") as file:
             batches = pipeline.ordered_batches(manifest, BATCH)
-            for batch, predictions in pipeline.ahead((b, tagger(b)) for b in batches):
+            for batch, predictions in ahead((b, tagger(b)) for b in batches):
                 best = scoring.best(batch, predictions, spec.TOP_K)
                 ids = [video.decode() for video in batch["id"]]
                 file.write(ids, best.class_ids, best.scores)

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from yt8m_exp import spec
 from yt8m_exp.data import pipeline, shards
@@ -24,7 +25,8 @@ FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 def main() -> None:
     """Prints the table."""
     patterns = sys.argv[1:] or ["sample/video"]
-    paths = [path for pattern in patterns for path in shards.find(f"{pattern}/**/*.tfrecord")]
+    found = shards.find([f"{pattern}/**/*.tfrecord" for pattern in patterns])
+    paths = [Path(one.uri) for one in found]
     manifest = shards.scan([str(path) for path in paths], Schema(FEATURES, spec.CLASSES))
     videos = max(20 * BATCH, manifest.records)
     epochs = -(-videos // manifest.records)

@@ -95,11 +95,15 @@ def test_an_id_that_is_not_utf8_is_bad_input_or_left_out(store, trained, tmp_pat
     assert [video for video, _, _ in read_predictions(tmp_path / "out.csv")] == ["a", "c"]
 
 
-def test_a_video_is_written_once_however_often_its_id_occurs(store, trained, tmp_path):
+@pytest.mark.parametrize("bytes_before", [0, 1 << 20])
+def test_a_video_is_written_once_however_often_its_id_occurs(
+    store, trained, tmp_path, bytes_before
+):
     one = shard(tmp_path / "one.tfrecord", *(record(name) for name in ("aa", "b", "aa")))
     two = shard(tmp_path / "two.tfrecord", record("ccc"), record("b"))
     (tmp_path / "link.tfrecord").symlink_to(one)
     words = (f"model_uri={trained['model_uri']}", f"shards={tmp_path}", "batch_size=2", QUICK)
+    words += (f"data.check_bytes={bytes_before}",)
     outcome = store.run("inference", *words, f"output={tmp_path}/out.csv")
     assert (outcome.result["videos"], outcome.result["repeated"]) == (3, 2)
     assert [v for v, _, _ in read_predictions(tmp_path / "out.csv")] == ["aa", "b", "ccc"]

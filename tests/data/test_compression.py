@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.examples import FRAME_SCHEMA, SCHEMA, frame_video, text, video
-from tests.data.test_shards import ids, numbered, written
+from tests.data.test_shards import found, ids, numbered, written
 from yt8m_exp.data import compression, pipeline, shards, tfrecord
 from yt8m_exp.data.means import Means
 
@@ -51,7 +51,7 @@ def test_a_folder_holds_compressed_shards_too(tmp_path, kind):
     path = packed(tmp_path / f"b.tfrecord{SUFFIX[kind]}", kind)
     written(tmp_path / "a.tfrecord", video(9))
     assert ids(shards.scan(str(tmp_path), SCHEMA)) == numbered(9, 0, 1, 2, 3)
-    assert shards.find(f"{tmp_path}/b*") == [path]
+    assert found(f"{tmp_path}/b*") == [path]
 
 
 def test_a_plain_shard_with_a_compressed_name_is_read(tmp_path):

@@ -6,6 +6,7 @@ from tests.data.examples import FRAME_SCHEMA, frame_video
 from tests.data.test_shards import written
 from tests.models import configured
 from yt8m_exp.data import compiled, pipeline, shards, warming
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.means import Means
 from yt8m_exp.evaluation import scoring, top_k
 from yt8m_exp.serving import lines, predictions
@@ -26,7 +27,7 @@ def test_nothing_is_left_to_be_compiled_by_real_work(tmp_path):
     path = written(tmp_path / "a.tfrecord", *(frame_video(number) for number in range(5)))
     manifest = shards.scan(str(path), FRAME_SCHEMA)
     for means in (None, Means("joint", 7)):
-        found = shards.Manifest(manifest.source, manifest.shards, manifest.schema, means)
+        found = Manifest(manifest.source, manifest.shards, manifest.schema, means)
         assert list(pipeline.ordered_batches(found, 2))
         next(pipeline.training_batches(found, 2, pipeline.Shuffle(0)))
     model = configured.build("logistic", {"x": 3}, 20)

@@ -12,7 +12,7 @@ from tests.models import configured
 from tests.models.configured import MODELS
 from yt8m_exp import spec
 from yt8m_exp.config import groups
-from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 
 FRAME_LEVEL = [name for name in MODELS if configured.is_frame_level(name)]
@@ -26,7 +26,7 @@ frame_level = pytest.mark.parametrize("name", FRAME_LEVEL)
 
 @pytest.fixture(scope="module")
 def video_level(sample):
-    one = shards.Manifest(sample.source, sample.shards[:1], sample.schema)
+    one = Manifest(sample.source, sample.shards[:1], sample.schema)
     return {key: rows[:16] for key, rows in next(ordered_batches(one, 64)).items()}
 
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tests.models import configured
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import Shuffle, training_batches
-from yt8m_exp.data.shards import Manifest
 from yt8m_exp.training import step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit

@@ -26,8 +26,14 @@ TRACKING = {
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
 }
+READING = {
+    "data.cache.folder": Text | None,
+    "data.cache.bytes": Annotated[int, Field(ge=0)],
+    "data.check_bytes": Annotated[int, Field(ge=0)] | None,
+}
 TYPES: dict[str, dict[str, Any]] = {
     "train": TRACKING
+    | READING
     | {
         "epochs": Positive,
         "batch_size": Count,
@@ -60,6 +66,7 @@ TYPES: dict[str, dict[str, Any]] = {
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
+    | READING
     | {
         "model_uri": Text | None,
         "shards": Patterns | None,
@@ -78,6 +85,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_listed": Count,
     },
     "inference": TRACKING
+    | READING
     | {
         "model_uri": Text,
         "shards": Patterns | None,
@@ -118,6 +126,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "launcher._target_": Text,
     },
     "promote": TRACKING
+    | READING
     | {
         "name": ModelName,
         "version": Count | None,

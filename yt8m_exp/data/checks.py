@@ -1,6 +1,7 @@
-"""The check of a shard's records, made once and remembered in the user's cache.
+"""The check of a shard's records, made when it is first read and remembered in the user's cache.
 
-What was found is kept under the file's path, size and time, so that a later run starts at once.
+What was found is kept under the file's path, size and time, or under its URI and generation. Later
+runs know it from the start.
 """
 
 import hashlib
@@ -19,31 +20,28 @@ from yt8m_exp.data import compression, ids, records, tfrecord, wire
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.tfrecord import Problem
 from yt8m_exp.data.videos import Frames, Videos
+from yt8m_exp.stores.objects import Object
+from yt8m_exp.stores.uris import is_local
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
+SUFFIXES = (".gz", ".zlib")
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One file, as it was when it was checked.
+class Facts:
+    """What the records of a shard hold.
 
     Args:
-        path: where it lies.
-        bytes: its size.
-        compression: see `compression.of`.
-        loaded_bytes: what it takes in memory: its size, or what it is decompressed to.
-        modified: when it was written last, in nanoseconds.
-        crc32c: its CRC-32C, 8 hexadecimal digits.
+        crc32c: of the file, 8 hexadecimal digits.
         records: how many rows its usable records give: videos, or rated segments.
         labelled: how many of those have the key `labels`.
         class_counts: videos of each class, by class id; only classes that occur.
         ids: of its rows, see `ids.hashes`.
+        compression: see `compression.of`.
+        loaded_bytes: what it takes in memory: its size, or what it is decompressed to.
         bad: what is wrong with the records left out.
     """
 
-    path: str
-    bytes: int
-    modified: int
     crc32c: str
     records: int
     labelled: int
@@ -53,71 +51,143 @@ class Shard:
     loaded_bytes: int
     bad: tuple[Problem, ...] = ()
 
+
+NOTHING = Facts("", 0, 0, {}, "", "", 0)
+
+
+@dataclass
+class Shard:
+    """One file as it was when it was listed, and what was learnt of it when it was read.
+
+    Attributes:
+        object: the file.
+        facts: what its records hold; None before it is read.
+    """
+
+    object: Object
+    facts: Facts | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        return self.object.uri
+
     @property
     def name(self) -> str:
         """The file's name, without its folder."""
-        return Path(self.path).name
+        return self.object.name
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return self.object.bytes
+
+    @property
+    def crc32c(self) -> str | None:
+        """Its CRC-32C, 8 hexadecimal digits; None before it is read, if its store knows none."""
+        return self.facts.crc32c if self.facts else self.object.crc32c
+
+    @property
+    def compression(self) -> str:
+        """See `Facts`; empty before it is read."""
+        return (self.facts or NOTHING).compression
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What it takes in memory; its size before it is read."""
+        return self.facts.loaded_bytes if self.facts else self.bytes
+
+    @property
+    def ids(self) -> str:
+        """See `Facts`; empty before it is read."""
+        return (self.facts or NOTHING).ids
+
+    @property
+    def records(self) -> int:
+        """How many rows it gives; 0 before it is read, as are the next three."""
+        return (self.facts or NOTHING).records
+
+    @property
+    def labelled(self) -> int:
+        """How many of those have the key `labels`."""
+        return (self.facts or NOTHING).labelled
+
+    @property
+    def class_counts(self) -> Mapping[int, int]:
+        """Videos of each class, by class id; only classes that occur."""
+        return (self.facts or NOTHING).class_counts
+
+    @property
+    def bad(self) -> tuple[Problem, ...]:
+        """What is wrong with the records left out."""
+        return (self.facts or NOTHING).bad
 
 
-def checked(path: Path, schema: Schema) -> Shard:
-    """Describes a shard, after a check of every record unless that was done before.
+def remembered(found: Object, schema: Schema) -> Facts | None:
+    """Returns what was learnt of a file when it was read before, by any process of the user.
 
     Args:
-        path: the file.
-        schema: what each record must hold.
+        found: the file.
+        schema: what each record was checked for.
     """
-    status = path.stat()
-    key = json.dumps([
-        CACHE_VERSION, str(path.resolve()), status.st_size, status.st_mtime_ns,
-        dict(schema.features), schema.classes, schema.level,
-    ])  # fmt: skip
-    entry = _cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
     try:
-        row = json.loads(entry.read_bytes())
+        row = json.loads(_entry(found, schema).read_bytes())
         counts = {int(label): count for label, count in row["class_counts"].items()}
         bad = tuple(Problem(*problem) for problem in row["bad"])
-        return Shard(**row | {"path": str(path), "class_counts": counts, "bad": bad})
+        return Facts(**row | {"class_counts": counts, "bad": bad})
     except (OSError, ValueError, KeyError, TypeError):
-        shard = _check(path, schema)  # never seen, or an entry that cannot be read
-    _keep(entry, json.dumps(asdict(shard)))
-    return shard
+        return None  # never seen, or an entry that cannot be read
 
 
-def _check(path: Path, schema: Schema) -> Shard:
-    file = path.read_bytes()
-    kind = compression.of(file[: compression.HEAD_BYTES])
-    data, broken = _decompressed(file, kind) if kind else (file, None)
+def seems_compressed(found: Object) -> bool:
+    """Tells whether a file is compressed: by its first bytes, or by its name if it is distant."""
+    if not is_local(found.uri):
+        return found.name.endswith(SUFFIXES)
+    with Path(found.uri).open("rb") as file:
+        return bool(compression.of(file.read(compression.HEAD_BYTES)))
+
+
+def learn(shard: Shard, buffer: np.ndarray, schema: Schema) -> None:
+    """Checks every record of a shard, and remembers what they hold.
+
+    Args:
+        shard: the shard, whose facts are set.
+        buffer: begins with its bytes, uint8, with `wire.PADDING` to spare behind them.
+        schema: what each record must hold.
+    """
+    shard.facts = _check(shard.object, buffer, schema)
+    _keep(_entry(shard.object, schema), json.dumps(asdict(shard.facts)))
+
+
+def _check(found: Object, buffer: np.ndarray, schema: Schema) -> Facts:
+    file = buffer.data[: found.bytes]
+    head = bytes(file[: compression.HEAD_BYTES])
+    kind, data, broken = compression.of(head), file, None
+    if kind:
+        unpacked, broken = _decompressed(file, kind)
+        buffer = np.frombuffer(unpacked + bytes(wire.PADDING), np.uint8)
+        data = buffer.data[: len(unpacked)]
     spans, problems = tfrecord.index(data, checksums=True)
-    if broken or not file:
+    if broken or not found.bytes:
         reason = broken or "the file is empty (0 bytes)"
         problems = [problem for problem in problems if problem.record < len(spans.starts)]
         problems.append(Problem(len(spans.starts), f"{reason}. {tfrecord.AGAIN}"))
-    elif foreign := compression.other(file):
+    elif foreign := compression.other(head):
         text = f"the file is compressed by {foreign}, which TFRecord has no option for. Unpack it."
         problems = [Problem(0, text)]
-    padded = np.frombuffer(data + bytes(wire.PADDING), np.uint8)
     framed = [problem.record for problem in problems if problem.record < len(spans.starts)]
     whole = np.setdiff1d(np.arange(len(spans.starts)), framed)
     good = tfrecord.Spans(spans.starts[whole], spans.lengths[whole])
-    videos, wrong = records.decode(padded, good, schema)
-    problems += [Problem(int(whole[row]), text) for row, text in wrong]
+    videos, wrong = records.decode(buffer, good, schema)
     odd = _undecodable(videos) | _not_finite(videos)
     bad_values = {int(videos.records[row]): text for row, text in odd.items()}
-    problems += [Problem(int(whole[row]), text) for row, text in bad_values.items()]
+    problems += [Problem(int(whole[row]), text) for row, text in (*wrong, *bad_values.items())]
     keep = ~np.isin(videos.records, list(bad_values))
-    row_of = np.repeat(np.arange(len(keep)), np.diff(videos.splits))
-    counted = keep[row_of] if videos.present is None else videos.present
-    pairs = np.stack([row_of, videos.labels])[:, counted]
-    labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
-    present, counts = np.unique(labels, return_counts=True)
-    return Shard(
-        path=str(path),
-        bytes=len(file),
-        modified=path.stat().st_mtime_ns,
-        crc32c=f"{google_crc32c.value(file):08x}",
+    return Facts(
+        crc32c=found.crc32c or f"{google_crc32c.value(bytes(file)):08x}",
         records=int(keep.sum()),
         labelled=int(videos.labelled[keep].sum()),
-        class_counts=dict(zip(present.tolist(), counts.tolist(), strict=True)),
+        class_counts=_class_counts(videos, keep),
         ids=ids.hashes(videos.ids[keep].tolist()),
         compression=kind,
         loaded_bytes=len(data),
@@ -125,7 +195,16 @@ def _check(path: Path, schema: Schema) -> Shard:
     )
 
 
-def _decompressed(file: bytes, kind: str) -> tuple[bytes, str | None]:
+def _class_counts(videos: Videos, keep: np.ndarray) -> dict[int, int]:
+    row_of = np.repeat(np.arange(len(keep)), np.diff(videos.splits))
+    counted = keep[row_of] if videos.present is None else videos.present
+    pairs = np.stack([row_of, videos.labels])[:, counted]
+    labels = np.unique(pairs, axis=1)[1]  # a video may name a class twice
+    present, counts = np.unique(labels, return_counts=True)
+    return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
+
+def _decompressed(file: memoryview, kind: str) -> tuple[bytes, str | None]:
     """Returns what a compressed file holds, up to where it is broken, and what is broken."""
     found: list[bytes] = []
     try:
@@ -163,6 +242,12 @@ def _keep(entry: Path, text: str) -> None:
         return  # a cache that cannot be written costs time, nothing else
 
 
-def _cache_folder() -> Path:
+def _entry(found: Object, schema: Schema) -> Path:
+    place = str(Path(found.uri).resolve()) if is_local(found.uri) else found.uri
+    key = json.dumps([
+        CACHE_VERSION, place, found.bytes, found.generation,
+        dict(schema.features), schema.classes, schema.level,
+    ])  # fmt: skip
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "shards"
+    name = hashlib.sha256(key.encode()).hexdigest()[:40]
+    return Path(home) / "yt8m_exp" / "shards" / f"{name}.json"

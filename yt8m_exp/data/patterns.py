@@ -1,23 +1,24 @@
 """Patterns of files: globs, files and folders, each file found once however it is spelled."""
 
-import glob
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.stores.objects import Object
+from yt8m_exp.stores.uris import is_local, scheme, store_of
 
 logger = logging.getLogger(__name__)
 
 
-def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) -> list[Path]:
+def find_objects(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) -> list[Object]:
     """Finds the files that patterns match.
 
     What exists under the very words of a pattern is meant, also where they hold `[ ] * ?`.
 
     Args:
-        patterns: a glob, a file, a folder, or a list of these.
+        patterns: a glob, a file, a folder, or a list of these; local, or in a bucket as
+            gs://bucket/pattern; or the https:// URL of a file.
         names: globs of the files that a folder stands for.
 
     Returns:
@@ -26,41 +27,42 @@ def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) 
 
     Raises:
         MissingInputError: a pattern matches nothing.
+        UserError: a store cannot be reached.
     """
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
-    found: dict[Path, Path] = {}
-    again: list[Path] = []
-    for path in (path for pattern in patterns for path in _matches(str(pattern), names)):
-        file = path.resolve()
-        if file in found:
-            again.append(path)
-        found.setdefault(file, path)
+    patterns = [patterns] if isinstance(patterns, str) else list(map(str, patterns))
+    for pattern in patterns:
+        if "\0" in pattern:
+            raise InputError(f"A path has no null character, but got {pattern!r}.")
+    matched: dict[str, list[Object]] = {}
+    for kind in dict.fromkeys(map(scheme, patterns)):
+        mine = [pattern for pattern in patterns if scheme(pattern) == kind]
+        matched |= zip(mine, store_of(mine[0]).list(mine, names), strict=True)
+    for pattern, found in matched.items():
+        if not found:
+            place = f" (from {Path.cwd()})" if is_local(pattern) else ""
+            raise MissingInputError(f"No file matches {pattern!r}{place}.")
+    return _once(found for pattern in patterns for found in matched[pattern])
+
+
+def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) -> list[Path]:
+    """Finds the files of this machine that patterns match; see `find_objects`."""
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        if not is_local(pattern):
+            raise InputError(f"Files must lie in a local file system, but got {pattern!r}.")
+    return [Path(found.uri) for found in find_objects(patterns, names=names)]
+
+
+def _once(objects: Iterable[Object]) -> list[Object]:
+    first: dict[str, Object] = {}
+    again: list[tuple[Object, Object]] = []
+    for found in objects:
+        place = str(Path(found.uri).resolve()) if is_local(found.uri) else found.uri
+        if place in first:
+            again.append((found, first[place]))
+        first.setdefault(place, found)
     if again:
-        first = found[again[0].resolve()]
+        more, taken = again[0]
         logger.warning(
-            "%d files are matched again and taken once, as %s: %s", len(again), again[0], first
+            "%d files are matched again and taken once, as %s: %s", len(again), more.uri, taken.uri
         )
-    return list(found.values())
-
-
-def _matches(pattern: str, names: Sequence[str]) -> list[Path]:
-    if "\0" in pattern:
-        raise InputError(f"A path has no null character, but got {pattern!r}.")
-    if "://" in pattern:
-        raise InputError(f"Files must lie in a local file system, but got {pattern!r}.")
-    globs = [_escaped(pattern)]
-    if Path(pattern).is_dir():
-        globs = [os.path.join(globs[0], name) for name in names]  # noqa: PTH118 (a glob)
-    matches = {match for one in globs for match in glob.glob(one, recursive=True)}  # noqa: PTH207 (absolute patterns)
-    files = [path for path in map(Path, sorted(matches)) if path.is_file()]
-    if not files:
-        raise MissingInputError(f"No file matches {pattern!r} (from {Path.cwd()}).")
-    return files
-
-
-def _escaped(pattern: str) -> str:
-    """Escapes the folders that a pattern begins with, and its file, where they exist as such."""
-    literal, rest = Path(), list(Path(pattern).parts)
-    while rest and (literal / rest[0]).exists():
-        literal /= rest.pop(0)
-    return os.path.join(glob.escape(str(literal)), *rest)  # noqa: PTH118 (a glob)
+    return list(first.values())

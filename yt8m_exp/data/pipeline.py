@@ -1,27 +1,42 @@
 """Batches from shards: the order of an epoch is a pure function of the seed and the epoch.
 
-First the shards are shuffled and cut into groups; then the records of a group are shuffled
-together. A position in the data is therefore one number, the examples seen, and any position can be
-gone to without reading what lies before it. Memory holds two groups: one in use, one being read.
+First the shards are shuffled and cut into groups by their bytes; then the records of a group are
+shuffled together. The order is known before anything is read. A position in the data is one number,
+the examples seen. Any position can be gone to without reading what lies before it, once the records
+of the shards have been counted. Memory holds two groups: one in use, one being read.
 """
 
 import itertools
-import queue
-import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
+from yt8m_exp.data.ahead import ahead, in_order
 from yt8m_exp.data.checks import Shard
-from yt8m_exp.data.shards import Loader, Manifest
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.shards import Loader
 from yt8m_exp.data.videos import Batch, Videos, join
+from yt8m_exp.stores.objects import Object
+from yt8m_exp.stores.read_ahead import read_ahead
 
 BATCH = {"video": 1024, "frame": 128, "segment": 1024}
-Item = TypeVar("Item")
+Piece = tuple[Videos, np.ndarray]
+"""Videos, and the order of their rows."""
+
+
+class Group(NamedTuple):
+    """Shards that are read and shuffled together: group `number` of an epoch."""
+
+    epoch: int
+    number: int
+    shards: list[Shard]
+
+    @property
+    def objects(self) -> list[Object]:
+        """The files of the shards."""
+        return [shard.object for shard in self.shards]
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,7 @@ def training_batches(
     """
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
-    groups = _load_ahead(_epochs(manifest, shuffle, start), Loader(manifest))
-    return ahead(_cut(groups, batch_size, mine))
+    return ahead(_cut(_shuffled(manifest, shuffle, start), batch_size, mine))
 
 
 def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[Batch]:
@@ -76,15 +90,13 @@ def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterat
         batch_size: videos in a batch, but for the last; by default what a model's memory bears.
     """
     batch_size = batch_size or BATCH["video" if manifest.means else manifest.schema.level]
-    groups = _groups(manifest.shards, Shuffle(0).group_bytes)
-    ordered = ((group, np.arange(sum(shard.records for shard in group))) for group in groups)
-    return ahead(_cut(_load_ahead(ordered, Loader(manifest)), batch_size, slice(None)))
+    return ahead(_cut(_ordered(manifest), batch_size, slice(None)))
 
 
 def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
     """Returns the groups of shards of an epoch, in the order in which they are read."""
     rng = np.random.default_rng([shuffle.seed, epoch])
-    shards = sorted(manifest.shards, key=lambda s: (s.name, s.bytes, s.crc32c))  # as the digest
+    shards = sorted(manifest.shards, key=lambda shard: (shard.name, shard.bytes))  # of any folder
     order = rng.permutation(len(shards))
     return _groups([shards[i] for i in order], shuffle.group_bytes)
 
@@ -101,38 +113,56 @@ def _groups(shards: tuple[Shard, ...] | list[Shard], group_bytes: int) -> list[l
     return groups
 
 
-def _epochs(
-    manifest: Manifest, shuffle: Shuffle, start: int
-) -> Iterator[tuple[list[Shard], np.ndarray]]:
-    """Yields groups of shards, each with the order of its rows, from a position on, for ever."""
-    first, behind = divmod(start, manifest.records)
+def _epochs(manifest: Manifest, shuffle: Shuffle, first: int) -> Iterator[Group]:
+    """Yields the groups of one epoch after the other, for ever."""
     for epoch in itertools.count(first):
-        for number, group in enumerate(epoch_order(manifest, shuffle, epoch)):
-            size = sum(shard.records for shard in group)
-            if behind < size:
-                rng = np.random.default_rng([shuffle.seed, epoch, number])
-                yield group, rng.permutation(size)[behind:]
-            behind = max(behind - size, 0)
+        for number, shards in enumerate(epoch_order(manifest, shuffle, epoch)):
+            if not all(shard.facts and not shard.records for shard in shards):
+                yield Group(epoch, number, shards)
 
 
-def _load_ahead(
-    groups: Iterator[tuple[list[Shard], np.ndarray]], load: Loader
-) -> Iterator[tuple[Videos, np.ndarray]]:
+def _positioned(groups: Iterator[Group], behind: int, load: Loader) -> tuple[Iterator[Group], int]:
+    """Returns the groups from a position on, and how many rows of the first lie before it.
+
+    Groups before it are passed over. Those whose records nobody has counted are read for that.
+    """
+    for group in groups:
+        known = all(shard.facts for shard in group.shards)
+        size = sum(s.records for s in group.shards) if known else len(load(group.shards).ids)
+        if behind < size:
+            return itertools.chain([group], groups), behind
+        behind -= size
+    raise AssertionError("epochs have no end")
+
+
+def _loaded(
+    groups: Iterable[Group], manifest: Manifest, load: Loader
+) -> Iterator[tuple[Group, Videos]]:
     """Loads groups, the next while one is in use."""
-    with ThreadPoolExecutor(1) as pool:
-        loading: deque = deque()
-        for group, order in groups:
-            loading.append((pool.submit(load, group), order))
-            if len(loading) > 1:
-                videos, rows = loading.popleft()
-                yield videos.result(), rows
-        for videos, rows in loading:
-            yield videos.result(), rows
+    if not manifest.is_local:
+        groups = read_ahead(groups, lambda group: group.objects, manifest.cache)
+    return in_order(lambda group: load(group.shards), groups)
 
 
-def _cut(
-    pieces: Iterator[tuple[Videos, np.ndarray]], batch_size: int, mine: slice
-) -> Iterator[Batch]:
+def _shuffled(manifest: Manifest, shuffle: Shuffle, start: int) -> Iterator[Piece]:
+    """Yields videos with the order of their rows, from a position on, for ever."""
+    load = Loader(manifest)
+    epoch, behind = divmod(start, manifest.records) if manifest.is_read else (0, start)
+    groups, behind = _positioned(_epochs(manifest, shuffle, epoch), behind, load)
+    for group, videos in _loaded(groups, manifest, load):
+        rng = np.random.default_rng([shuffle.seed, group.epoch, group.number])
+        yield videos, rng.permutation(len(videos.ids))[behind:]
+        behind = 0
+
+
+def _ordered(manifest: Manifest) -> Iterator[Piece]:
+    shards = _groups(manifest.shards, Shuffle(0).group_bytes)
+    groups = (Group(0, number, group) for number, group in enumerate(shards))
+    for _, videos in _loaded(groups, manifest, Loader(manifest)):
+        yield videos, np.arange(len(videos.ids))
+
+
+def _cut(pieces: Iterator[Piece], batch_size: int, mine: slice) -> Iterator[Batch]:
     """Cuts a stream of ordered groups into batches, and takes this worker's rows of each."""
     waiting: list[Batch] = []
     missing = batch_size
@@ -152,46 +182,3 @@ def _cut(
 
 def _rows(batch: Batch, mine: slice) -> Batch:
     return batch if mine == slice(None) else {name: rows[mine] for name, rows in batch.items()}
-
-
-def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
-    """Makes items in a thread, up to `depth` ahead of their use.
-
-    Args:
-        items: a generator; it is closed, and its thread ended, when the iteration is.
-        depth: how many wait at the most.
-    """
-    ready: queue.Queue = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not _put(ready, item, stopped):
-                    return
-            _put(ready, None, stopped)
-        except BaseException as error:
-            _put(ready, error, stopped)
-        finally:
-            items.close()  # type: ignore[attr-defined]
-
-    thread = threading.Thread(target=work, name="batches", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _put(ready: queue.Queue, item: object, stopped: threading.Event) -> bool:
-    while not stopped.is_set():
-        try:
-            ready.put(item, timeout=0.1)
-        except queue.Full:
-            continue
-        return True
-    return False

@@ -1,127 +1,62 @@
-"""Shard patterns to a manifest: which files, what they hold, and the digest that names the data."""
+"""Shard patterns to a manifest, and shards to videos."""
 
-import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from yt8m_exp.data import checks, compression, ids, records, tfrecord, wire
+from yt8m_exp.data import checks, compression, records, tfrecord, wire
+from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.checks import Shard
-from yt8m_exp.data.means import Means
-from yt8m_exp.data.patterns import find_files
+from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
+from yt8m_exp.data.patterns import find_objects
 from yt8m_exp.data.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.stores import local
+from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
+from yt8m_exp.stores.objects import FOLDER, Object
+from yt8m_exp.stores.read_ahead import THREADS, read_ahead
+from yt8m_exp.stores.uris import is_local
 
-FILES = ("*.tfrecord", "*.tfrecord.gz", "*.tfrecord.zlib")
-"""What a folder of shards stands for."""
+CHECK_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """What a verb's user sets, in the verb's own keys, where shards cannot be used.
+class Reading:
+    """How shards are read.
 
     Args:
-        shards: the key of the patterns.
-        skip: the override that leaves bad records out.
+        cache: where distant shards are kept.
+        check_bytes: shards are checked before any is used until so many bytes have been; the rest
+            is checked when it is read. None checks all before.
     """
 
-    shards: str = "shards"
-    skip: str = "on_bad_record=skip"
+    cache: Cache = DEFAULT_CACHE
+    check_bytes: int | None = CHECK_BYTES
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """The shards of one data set, and what identifies them."""
-
-    source: tuple[str, ...]
-    shards: tuple[Shard, ...]
-    schema: Schema
-    means: Means | None = None
-    """What its frames are averaged to as they are loaded; None leaves them as they are."""
-
-    @cached_property
-    def records(self) -> int:
-        """How many rows the usable records give: videos, or rated segments."""
-        return sum(shard.records for shard in self.shards)
-
-    @cached_property
-    def skipped(self) -> int:
-        """How many records are left out because they are bad."""
-        return sum(len(shard.bad) for shard in self.shards)
-
-    @cached_property
-    def repeats(self) -> list[ids.Repeat]:
-        """The rows whose id a row before them has."""
-        return ids.repeats([shard.ids for shard in self.shards])
-
-    @cached_property
-    def digest(self) -> str:
-        """32 hexadecimal digits of a SHA-256 over names, sizes and checksums; not over folders."""
-        rows = sorted(f"{shard.name} {shard.bytes} {shard.crc32c}" for shard in self.shards)
-        return hashlib.sha256(os.fsencode("\n".join(rows))).hexdigest()[:32]
-
-    def class_counts(self) -> np.ndarray:
-        """Returns the videos of each class, int64 (C,)."""
-        counts = np.zeros(self.schema.classes, np.int64)
-        for shard in self.shards:
-            for label, count in shard.class_counts.items():
-                counts[label] += count
-        return counts
-
-    def require_labels(self) -> None:
-        """Raises InputError where a record has no labels, as those of the test split."""
-        for shard in self.shards:
-            if shard.labelled < shard.records:
-                missing = shard.records - shard.labelled
-                raise InputError(
-                    f"{shard.path}: {missing} of {shard.records} records have no `labels`. "
-                    "Shards of the test split can be predicted, but not trained or scored on."
-                )
-
-    def require_positives(self) -> None:
-        """Raises InputError where no row has a label: no metric is defined on such shards."""
-        if not self.class_counts().any():
-            what = "rated segments" if self.schema.level == "segment" else "videos"
-            raise InputError(
-                f"At least one video must have a label, but none of the {self.records:,} {what} in "
-                f"{', '.join(self.source)} has one, so there is nothing to score."
-            )
-
-    def as_dict(self) -> dict:
-        """Returns the manifest as plain data, for a JSON file."""
-        rows = [
-            {"name": s.name, "bytes": s.bytes, "crc32c": s.crc32c, "records": s.records}
-            | ({"skipped": [problem._asdict() for problem in s.bad]} if s.bad else {})
-            for s in self.shards
-        ]
-        return {
-            "digest": self.digest,
-            "source": list(self.source),
-            "records": self.records,
-            "skipped": self.skipped,
-            "repeated": len(self.repeats),
-            "features": dict(self.schema.features),
-            "classes": self.schema.classes,
-            "level": self.schema.level,
-            "shards": rows,
-        }
+DEFAULT_READING = Reading()
 
 
-def find(patterns: str | Sequence[str], remedy: Remedy = Remedy()) -> list[Path]:
-    """Finds the shards that patterns match, a folder's being its `FILES`; see `find_files`."""
+def find(patterns: str | Sequence[str], remedy: Remedy = DEFAULT_REMEDY) -> list[Object]:
+    """Finds the shards that patterns match, see `find_objects`.
+
+    Raises:
+        MissingInputError: a pattern matches nothing.
+        UserError: a store cannot be reached.
+    """
     if not patterns:
         raise MissingInputError("At least one shard pattern must be given, but got an empty list.")
     try:
-        return find_files(patterns, names=FILES)
-    except FileNotFoundError as error:
+        return find_objects(patterns, names=FOLDER)
+    except MissingInputError as error:
         text = str(error).replace("No file", "No shard", 1)
         raise MissingInputError(
             f"{text} Set {remedy.shards} to where yours lie, or fetch the dataset: "
@@ -129,20 +64,32 @@ def find(patterns: str | Sequence[str], remedy: Remedy = Remedy()) -> list[Path]
         ) from None
 
 
+def find_local(patterns: str | Sequence[str], remedy: Remedy = DEFAULT_REMEDY) -> list[Path]:
+    """Finds shards that lie on this machine; see `find`."""
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        if not is_local(pattern):
+            raise InputError(f"Shards must lie in a local file system, but got {pattern!r}.")
+    return [Path(found.uri) for found in find(patterns, remedy)]
+
+
 def scan(
     patterns: str | Sequence[str],
     schema: Schema,
     *,
     on_bad_record: str = "stop",
-    remedy: Remedy = Remedy(),
+    needs_labels: bool = False,
+    reading: Reading = DEFAULT_READING,
+    remedy: Remedy = DEFAULT_REMEDY,
 ) -> Manifest:
-    """Checks every record of the shards that patterns match, and describes them.
+    """Describes the shards that patterns match, after a check of the records of the first.
 
     Args:
-        patterns: the patterns, see `find`.
+        patterns: see `find`.
         schema: what each record must hold.
         on_bad_record: `stop` raises at the first bad record, `skip` leaves such records out.
-        remedy: see there.
+        needs_labels: whether each record must have labels.
+        reading: which shards are checked before, and where distant ones are kept.
+        remedy: what the user sets where shards cannot be used.
 
     Raises:
         MissingInputError: a pattern matches nothing.
@@ -150,39 +97,85 @@ def scan(
     """
     if on_bad_record not in ("stop", "skip"):
         raise InputError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
-    paths = find(patterns, remedy)
-    with ThreadPoolExecutor(2) as pool:
-        checked = pool.map(lambda path: checks.checked(path, schema), paths)
-        shards = tuple(track(
-            checked, "Checking shards", total=len(paths), console=Console(stderr=True),
-            transient=True, disable=not Console(stderr=True).is_terminal,
-        ))  # fmt: skip
-    if on_bad_record == "stop":
-        for shard in shards:
-            if shard.bad:
-                raise InputError(_sentence(shard, remedy))
+    shards = tuple(
+        Shard(found, checks.remembered(found, schema)) for found in find(patterns, remedy)
+    )
     source = (patterns,) if isinstance(patterns, str) else tuple(map(str, patterns))
-    manifest = Manifest(source, shards, schema)
+    manifest = Manifest(
+        source,
+        shards,
+        schema,
+        cache=reading.cache,
+        skip_bad=on_bad_record == "skip",
+        needs_labels=needs_labels,
+        remedy=remedy,
+    )
+    read(manifest, most_bytes=reading.check_bytes)
+    for shard in shards:
+        manifest.require(shard)
+    manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
         raise InputError(f"No usable record is left in the {len(shards)} shards of {source}.")
     return manifest
+
+
+def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:
+    """Reads and checks shards that nobody has read.
+
+    Args:
+        manifest: the shards.
+        most_bytes: how much of them must be known at least; None stands for all. Compressed ones
+            always must: what they take in memory decides on the groups of an epoch.
+    """
+    known = sum(shard.bytes for shard in manifest.shards if shard.facts)
+    unread = [shard for shard in manifest.shards if not shard.facts]
+    if most_bytes is None or sum(shard.bytes for shard in unread) <= most_bytes:
+        most_bytes = sum(shard.bytes for shard in manifest.shards) + 1  # all
+    wanted = []
+    for shard in unread:
+        if known < most_bytes or checks.seems_compressed(shard.object):
+            wanted.append(shard)
+            known += shard.bytes
+    _check(manifest, wanted)
+    for shard in manifest.shards:  # an estimate needs one record at least
+        if not shard.facts and not any(other.records for other in manifest.shards):
+            _check(manifest, [shard])
+
+
+def _check(manifest: Manifest, unread: Sequence[Shard]) -> None:
+    def check(shard: Shard) -> None:
+        buffer = aligned((shard.bytes + wire.PADDING,))
+        _read(shard, buffer.data[: shard.bytes], manifest.cache, packed=True)
+        checks.learn(shard, buffer, manifest.schema)
+
+    shards = read_ahead(unread, lambda shard: [shard.object], manifest.cache)
+    terminal = Console(stderr=True)
+    for _ in track(
+        in_order(check, shards, workers=2, depth=3), "Checking shards", total=len(unread),
+        console=terminal, transient=True, disable=not (unread and terminal.is_terminal),
+    ):  # fmt: skip
+        pass
 
 
 class Loader:
     """Reads some of a manifest's shards at a time."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._schema, self._means = manifest.schema, manifest.means
+        self._manifest = manifest
         self._buffer = np.empty(0, np.uint8)  # new memory takes longer to get than to fill
 
     def __call__(self, shards: Sequence[Shard]) -> Videos:
         """See `load`."""
-        if self._means is None:
-            return load(shards, self._schema)
+        if (means := self._manifest.means) is None:
+            return self._load(shards, None)
         size = room(shards)
         if size > len(self._buffer):
             self._buffer = aligned((size,))
-        return self._means.of(load(shards, self._schema, self._buffer[:size]))
+        return means.of(self._load(shards, self._buffer[:size]))
+
+    def _load(self, shards: Sequence[Shard], buffer: np.ndarray | None) -> Videos:
+        manifest = self._manifest
+        return load(shards, manifest.schema, buffer, cache=manifest.cache, require=manifest.require)
 
 
 def room(shards: Sequence[Shard]) -> int:
@@ -190,24 +183,36 @@ def room(shards: Sequence[Shard]) -> int:
     return sum(_aligned_bytes(shard) for shard in shards) + wire.PADDING
 
 
-def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = None) -> Videos:
-    """Reads shards that were scanned, without what was bad in them.
+def load(
+    shards: Sequence[Shard],
+    schema: Schema,
+    buffer: np.ndarray | None = None,
+    *,
+    cache: Cache = DEFAULT_CACHE,
+    require: Callable[[Shard], None] = lambda shard: None,
+) -> Videos:
+    """Reads shards, without what is bad in them; one that nobody has read is checked first.
 
     Args:
         shards: the shards.
-        schema: what they were scanned for.
+        schema: what their records must hold.
         buffer: `room(shards)` bytes to read them into, where the frames then are; None makes some.
+        cache: where distant shards are kept.
+        require: refuses a shard that has just been checked, by an error.
 
     Raises:
-        InputError: a shard is not what it was when it was scanned.
+        InputError: a shard is not what it was when it was listed or checked.
     """
     buffer = aligned((room(shards),)) if buffer is None else buffer
-    frames, end = [], 0
-    for shard in shards:
-        start, end = end, end + _aligned_bytes(shard)
-        view = buffer.data[start : start + shard.loaded_bytes]
-        _read(shard, view)
-        found, _ = tfrecord.index(view, checksums=False)
+    ends = np.cumsum([_aligned_bytes(shard) for shard in shards])
+    starts = [int(end) - _aligned_bytes(shard) for end, shard in zip(ends, shards, strict=True)]
+    _read_all(shards, starts, buffer, cache)
+    frames = []
+    for shard, start in zip(shards, starts, strict=True):
+        if not shard.facts:
+            _learn(shard, buffer[start:], schema)
+            require(shard)
+        found, _ = tfrecord.index(buffer.data[start : start + shard.loaded_bytes], checksums=False)
         bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
         rows = np.delete(np.stack(found, axis=1), bad, axis=0)
         frames.append(rows + np.array([start, 0]))
@@ -217,6 +222,15 @@ def load(shards: Sequence[Shard], schema: Schema, buffer: np.ndarray | None = No
         names = ", ".join(shard.path for shard in shards)
         raise InputError(f"A shard changed while it was in use, one of: {names}. Start again.")
     return videos
+
+
+def _learn(shard: Shard, buffer: np.ndarray, schema: Schema) -> None:
+    checks.learn(shard, buffer, schema)
+    if shard.compression:
+        raise InputError(
+            f"{shard.path} is compressed ({shard.compression}), which its name does not say. This "
+            "is known from now on: start again."
+        )
 
 
 def _aligned_bytes(shard: Shard) -> int:
@@ -229,26 +243,43 @@ def repeats_sentence(manifest: Manifest, examples: int = 3) -> str:
     named = []
     for repeat in found[:examples]:
         shard, first = manifest.shards[repeat.shard], manifest.shards[repeat.first_shard]
-        video = load([shard], manifest.schema).ids[repeat.row].decode()
+        videos = load([shard], manifest.schema, cache=manifest.cache)
+        video = videos.ids[repeat.row].decode()
         named.append(f"{video!r} of {shard.path}" + (f" and {first.path}" * (first != shard)))
     more = ", ..." if len(found) > examples else ""
     return f"{len(found):,} ids occur again: {', '.join(named)}{more}"
 
 
-def _sentence(shard: Shard, remedy: Remedy) -> str:
-    first, more = shard.bad[0], len(shard.bad) - 1
-    skip = f"To leave such records out, set {remedy.skip}."
-    tail = f" ({more} more bad records in this shard.)" if more else ""
-    return f"{shard.path}, record {first.record}: {first.text} {skip}{tail}"
+def _read_all(
+    shards: Sequence[Shard], starts: Sequence[int], buffer: np.ndarray, cache: Cache
+) -> None:
+    views = [
+        buffer.data[start : start + shard.loaded_bytes]
+        for start, shard in zip(starts, shards, strict=True)
+    ]
+    if cache.bytes or all(is_local(shard.path) for shard in shards):
+        for shard, view in zip(shards, views, strict=True):
+            _read(shard, view, cache)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:  # nothing was fetched before
+        list(pool.map(lambda shard, view: _read(shard, view, cache), shards, views))
 
 
-def _read(shard: Shard, view: memoryview) -> None:
-    with Path(shard.path).open("rb") as file:
-        status = os.fstat(file.fileno())
-        same = (status.st_size, status.st_mtime_ns) == (shard.bytes, shard.modified)
-        if shard.compression:
-            size = compression.read_into(view, file, shard.compression)
-        else:
-            size = file.readinto(view)
-        if not (same and size == shard.loaded_bytes):
-            raise InputError(f"{shard.path} changed while it was in use. Start again.")
+def _read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False) -> None:
+    """Fills memory with a shard: decompressed, or as it lies in its store if `packed`."""
+    kind = "" if packed else shard.compression
+    if is_local(shard.path):
+        with Path(shard.path).open("rb") as file:
+            same = local.generation(os.fstat(file.fileno())) == shard.object.generation
+            if same and _filled(view, file, kind):
+                return
+    else:
+        with cache.open(shard.object) as file:
+            if _filled(view, file, kind):
+                return
+    raise InputError(f"{shard.path} changed while it was in use. Start again.")
+
+
+def _filled(view: memoryview, file: BinaryIO, kind: str) -> bool:
+    size = compression.read_into(view, file, kind) if kind else file.readinto(view)  # type: ignore[attr-defined]
+    return size == len(view)

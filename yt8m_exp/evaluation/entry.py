@@ -6,8 +6,8 @@ from dataclasses import replace
 import keras
 import tensorflow as tf
 
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.means import MEAN, Means
-from yt8m_exp.data.shards import Manifest
 from yt8m_exp.models.frames import MeanFrame
 from yt8m_exp.models.sampling import AllFrames
 

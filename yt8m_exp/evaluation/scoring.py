@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp import spec
-from yt8m_exp.data.pipeline import ahead
+from yt8m_exp.data.ahead import ahead
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.ranking import Ranking

@@ -20,6 +20,7 @@ from yt8m_exp.data.doctor.examination import Examination, Labels
 from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
+from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.plots import checkup, document
 from yt8m_exp.plots import shards as drawn
@@ -45,7 +46,7 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, how many videos are usable, and how many problems of each kind there are.
 
     Raises:
-        FileNotFoundError: a pattern matches no shard.
+        MissingInputError: a pattern matches no shard.
         OSError: the file of labels cannot be written.
     """
     with opened("check", cfg) as tracked:
@@ -65,7 +66,7 @@ def _output(cfg: DictConfig) -> str | None:
 def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Survey:
     """Examines a set of shards, writes its labels, and logs it as a data set."""
     patterns = compose.plain(cfg)[key]
-    paths = shards.find(patterns, shards.Remedy(shards=key))
+    paths = shards.find_local(patterns, Remedy(shards=key))
     schema_of = partial(detection.schema_of, level=cfg.level, classes=cfg.classes)
     began = time.perf_counter()
     with ExitStack() as stack:

@@ -8,8 +8,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Reading
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
@@ -72,7 +73,7 @@ def hold(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int 
         batch_size: videos in a batch; None chooses it by the level of the data.
     """
     candidates = {side: _candidate(model) for side, model in models.items()}
-    shards = {(shard.bytes, shard.crc32c): shard.name for shard in manifest.shards}
+    shards = {(shard.bytes, shard.crc32c or ""): shard.name for shard in manifest.shards}
     challenger, champion = candidates["challenger"], candidates.get("champion")
     checks = eligibility.eligible(challenger, champion, shards, policy)
     if not all(check.passed for check in checks):
@@ -160,8 +161,9 @@ def _candidate(model: Loaded) -> eligibility.Candidate:
 def _measured(model: Loaded, manifest: Manifest, side: str, batch_size: int | None) -> Measured:
     tagger = model.tagger
     if tagger.schema != manifest.schema:  # this model takes other features of the shards
-        bad = "skip" if manifest.skipped else "stop"
-        manifest = shards.scan(manifest.source, tagger.schema, on_bad_record=bad)
+        bad = "skip" if manifest.skip_bad else "stop"
+        reading = Reading(manifest.cache, check_bytes=None)
+        manifest = shards.scan(manifest.source, tagger.schema, on_bad_record=bad, reading=reading)
     with progress.shown(f"Predicting, {side}", manifest.records, unit="videos") as advance:
         return measure.measure(
             tagger.predictor,

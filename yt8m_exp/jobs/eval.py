@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import compiled, vocabulary, warming
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
@@ -68,9 +68,9 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
     model.label(tracked.client, tracked.id)
     loss = _loss(cfg, tracked, model.tagger.about)
     found = _measured(cfg, model.tagger.model, manifest, loss)
+    manifest = datasets.log_learnt(tracked, manifest, context="eval")
     if cfg.segments:
-        bounds = {"listed": cfg.segments_listed, "on_bad_record": cfg.on_bad_record}
-        ranked = rank_segments.rank(model.tagger.model, manifest, **bounds)
+        ranked = rank_segments.rank(model.tagger.model, manifest, listed=cfg.segments_listed)
         found = replace(found, segments=ranked)
     packaging.log_metrics(
         tracked.id,
@@ -108,6 +108,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
             found = _measured(cfg, learner.model, manifest, loss)
         tracked.writer.log(metrics.logged(_values(cfg, found)), examples)
         logger.info("%s examples: GAP %.4f", f"{examples:,}", _values(cfg, found)["gap"])
+    manifest = datasets.log_learnt(tracked, manifest, context="eval")
     if found is None:
         raise InputError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
     words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
@@ -116,7 +117,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
 
 def _file(cfg: DictConfig) -> Score:
     """Scores a file of predictions; returns the function that logs the result."""
-    scored = evaluate_files.score(compose.plain(cfg))
+    scored = evaluate_files.score(compose.plain(cfg), sources.reading(cfg))
 
     def log(tracked: Run) -> Summary:
         if scored.manifest:
@@ -142,7 +143,9 @@ def _loss(cfg: DictConfig, tracked: Run, about: Mapping[Any, Any]) -> Callable[.
 
 def _checked(cfg: DictConfig, schema: Schema) -> Manifest:
     patterns = compose.plain(cfg)["shards"]
-    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record)
+    return datasets.checked(
+        patterns, schema, on_bad_record=cfg.on_bad_record, reading=sources.reading(cfg)
+    )
 
 
 def _measured(

@@ -7,9 +7,10 @@ from typing import Any
 
 from yt8m_exp import spec
 from yt8m_exp.data import vocabulary
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Reading
 from yt8m_exp.evaluation import files, segments
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.serving.predictions import read_predictions
@@ -43,23 +44,28 @@ class Scored:
     names: Sequence[str]
 
 
-def score(cfg: Mapping[str, Any]) -> Scored:
+def score(cfg: Mapping[str, Any], reading: Reading) -> Scored:
     """Scores `predictions` or `segment_predictions` of `conf/eval.yaml`.
+
+    Args:
+        cfg: The configuration.
+        reading: How shards of labels are read.
 
     Raises:
         InputError: A file has another format, or holds nothing that is labelled.
         MissingInputError: There is no such file, or a pattern matches no shard.
     """
-    return _score_segments(cfg) if cfg["segment_predictions"] else _score_videos(cfg)
+    scorer = _score_segments if cfg["segment_predictions"] else _score_videos
+    return scorer(cfg, reading)
 
 
-def _score_videos(cfg: Mapping[str, Any]) -> Scored:
+def _score_videos(cfg: Mapping[str, Any], reading: Reading) -> Scored:
     manifest = None
     if cfg["labels"]:
         labels = files.read_labels(cfg["labels"])
     else:
         # Shards of both levels hold ids and labels in the same place, so no features are needed.
-        manifest = _checked(cfg, Schema({}, cfg["classes"]))
+        manifest = _checked(cfg, Schema({}, cfg["classes"]), reading)
         labels = files.gather_labels(ordered_batches(manifest))
     logger.info("Scoring %s against %s videos", cfg["predictions"], f"{len(labels):,}")
     scored = files.score_predictions(
@@ -78,12 +84,13 @@ def _score_videos(cfg: Mapping[str, Any]) -> Scored:
     return Scored(Evaluation(scored.ranked), counts, manifest, names)
 
 
-def _score_segments(cfg: Mapping[str, Any]) -> Scored:
+def _score_segments(cfg: Mapping[str, Any], reading: Reading) -> Scored:
     manifest = None
     if cfg["labels"]:
         ratings = read_ratings(cfg["labels"])
     elif cfg["shards"]:
-        manifest = _checked(cfg, Schema({"rgb": spec.RGB}, cfg["classes"], "segment"))
+        schema = Schema({"rgb": spec.RGB}, cfg["classes"], "segment")
+        manifest = _checked(cfg, schema, reading)
         ratings = segments.gather_ratings(ordered_batches(manifest))
     else:
         raise InputError(
@@ -99,5 +106,6 @@ def _score_segments(cfg: Mapping[str, Any]) -> Scored:
     return Scored(Evaluation(segments=found), counts, manifest, ())
 
 
-def _checked(cfg: Mapping[str, Any], schema: Schema) -> Manifest:
-    return datasets.checked(cfg["shards"], schema, on_bad_record=cfg["on_bad_record"])
+def _checked(cfg: Mapping[str, Any], schema: Schema, reading: Reading) -> Manifest:
+    bad = cfg["on_bad_record"]
+    return datasets.checked(cfg["shards"], schema, on_bad_record=bad, reading=reading)

@@ -1,10 +1,8 @@
 """Writes a model as a SavedModel, for TensorFlow Serving, batch jobs or MediaPipe."""
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
-from yt8m_exp.serving import exports, loading
+from yt8m_exp.serving import exports, loading, whole_file
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import store
 
@@ -21,6 +19,9 @@ def run(cfg: DictConfig) -> Summary:
     store.connect()
     model = loading.load(cfg.model_uri)
     exports.export(model.tagger.model, model.tagger.schema, cfg.output, form=cfg.form)
-    folder = str(Path(cfg.output).absolute())
-    result = {"output": folder, "form": cfg.form, "model": model.tagger.version}
+    result = {
+        "output": whole_file.absolute(cfg.output),
+        "form": cfg.form,
+        "model": model.tagger.version,
+    }
     return Summary(f"Export of {model.uri}", result)

@@ -1,6 +1,7 @@
 """The end of a training: scores, logs, shows and registers its best model."""
 
 import logging
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
@@ -16,7 +17,7 @@ from yt8m_exp.jobs.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, results
+from yt8m_exp.tracking import configuration, datasets, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -44,6 +45,11 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
     """
     tracked.writer.flush()
     best = _best(work, state)
+    work = replace(
+        work,
+        train=datasets.log_learnt(tracked, work.train, context="train"),
+        validate=datasets.log_learnt(tracked, work.validate, context="validate"),
+    )
     model_uri = _log_models(work, tracked, state, names, best)
     _describe(work, tracked, state, names, best, model_uri)
     size = work.manager.learner.size().items()
@@ -62,8 +68,9 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
         "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
     }
+    about = "" if work.train.is_read else "about "
     measured = f"measured on {work.validate.records:,} others"
-    title = f"{best.model.name}, trained on {work.train.records:,} videos, {measured}"
+    title = f"{best.model.name}, trained on {about}{work.train.records:,} videos, {measured}"
     return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
 

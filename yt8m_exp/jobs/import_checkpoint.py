@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import vocabulary
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
@@ -78,8 +79,12 @@ def _names(cfg: DictConfig, classes: int) -> Vocabulary:
 
 
 def _checked(cfg: DictConfig, model: keras.Model) -> Manifest:
-    patterns = compose.plain(cfg)["shards"]
-    return datasets.checked(patterns, tagger.schema(model), on_bad_record=cfg.on_bad_record)
+    return datasets.checked(
+        compose.plain(cfg)["shards"],
+        tagger.schema(model),
+        on_bad_record=cfg.on_bad_record,
+        reading=Reading(check_bytes=None),
+    )
 
 
 def _checked_gap(

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,14 +11,16 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import compiled, ids, warming
-from yt8m_exp.data.pipeline import ahead, ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.ahead import ahead
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import best, masked
+from yt8m_exp.jobs import sources
 from yt8m_exp.jobs.opened import opened
-from yt8m_exp.serving import lines, loading, segment_files
+from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
@@ -55,11 +56,12 @@ def run(cfg: DictConfig) -> Summary:
         model.label(tracked.client, tracked.id)
         datasets.log_read(tracked, manifest, context="predict", labelled=False)
         seconds = _predict(cfg, model.tagger, manifest, file, listed)
+        manifest = datasets.log_learnt(tracked, manifest, context="predict", labelled=False)
         videos = manifest.records - len(manifest.repeats)
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
     result = {
         "run_id": tracked.id,
-        "output": str(Path(cfg.output).absolute()),
+        "output": whole_file.absolute(cfg.output),
         "videos": videos,
         "repeated": len(manifest.repeats),
         "videos_per_second": round(videos / seconds, 1),
@@ -92,8 +94,13 @@ def _checked(cfg: DictConfig, model: Loaded) -> Manifest:
     schema = model.tagger.schema
     if cfg.segments:
         schema = replace(schema, max_frames=spec.MAX_FRAMES)  # a model may take fewer
-    patterns = compose.plain(cfg)["shards"]
-    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record, labelled=False)
+    return datasets.checked(
+        compose.plain(cfg)["shards"],
+        schema,
+        on_bad_record=cfg.on_bad_record,
+        labelled=False,
+        reading=sources.reading(cfg),
+    )
 
 
 def _predict(
@@ -113,7 +120,8 @@ def _predict(
 def _batches(manifest: Manifest, batch_size: int | None) -> Iterator[Batch]:
     """Yields each video once, even if its id is repeated."""
     batches = ordered_batches(manifest, batch_size)
-    return ids.once(batches) if manifest.repeats else batches
+    unique = manifest.is_read and not manifest.repeats
+    return batches if unique else ids.once(batches)
 
 
 def _predict_videos(

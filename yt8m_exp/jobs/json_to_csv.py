@@ -1,12 +1,10 @@
 """Turns the result of a batch prediction job into the competition's predictions file."""
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.patterns import find_files
-from yt8m_exp.serving import json_lines
+from yt8m_exp.serving import json_lines, whole_file
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.terminal.summary import Summary
 
@@ -31,5 +29,5 @@ def run(cfg: DictConfig) -> Summary:
                 continue
             seen.add(video)
             file.write([video], class_ids[None, : cfg.top_k], scores[None, : cfg.top_k])
-    result = {"output": str(Path(cfg.output).absolute()), "videos": len(seen), "repeated": repeated}
+    result = {"output": whole_file.absolute(cfg.output), "videos": len(seen), "repeated": repeated}
     return Summary(f"Predictions of {len(paths)} files", result)

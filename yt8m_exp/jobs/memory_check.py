@@ -116,4 +116,4 @@ def _remedy(cfg: DictConfig, estimated: Estimated, free: int) -> str:
 
 
 def _shards_bytes(cfg: DictConfig) -> int:
-    return sum(path.stat().st_size for path in shards.find(compose.plain(cfg.data)["train"]))
+    return sum(found.bytes for found in shards.find(compose.plain(cfg.data)["train"]))

@@ -15,10 +15,11 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
-from yt8m_exp.data.shards import Remedy
+from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
 from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp.stores.uris import is_local
 from yt8m_exp.tracking import configuration, store
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 def train(cfg: DictConfig) -> None:
     """Checks the shards, the folder of runs, and the run to resume or the weights to start from."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     if cfg.resume:
         configuration.read_config(cfg.resume)
         return
@@ -49,7 +50,7 @@ def train(cfg: DictConfig) -> None:
 def eval(cfg: DictConfig) -> None:
     """Checks the model or the run to watch, and the shards."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     given = [source for source in SOURCES if cfg[source]]
     if not given:
         raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
@@ -74,8 +75,8 @@ def eval(cfg: DictConfig) -> None:
 def inference(cfg: DictConfig) -> None:
     """Checks the model, the shards, and the place of the predictions."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
-    whole_file.require_writable(Path(cfg.output).resolve())
+    _require_runs(cfg.tracking.runs)
+    whole_file.require_writable(cfg.output)
     uris.require(cfg.model_uri)
     _find(cfg)
 
@@ -83,7 +84,7 @@ def inference(cfg: DictConfig) -> None:
 def promote(cfg: DictConfig) -> None:
     """Checks that at most one challenger is named, and checks the shards."""
     client = store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     given = [key for key in ("version", "run_id", "sweep") if cfg[key] is not None]
     if len(given) > 1:
         raise InputError(f"One of version, run_id and sweep may be given, but got {given}.")
@@ -98,13 +99,13 @@ def promote(cfg: DictConfig) -> None:
 def check(cfg: DictConfig) -> None:
     """Checks that there are shards, the vocabulary, and the place of the labels."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     if cfg.output:
-        whole_file.require_writable(Path(cfg.output).resolve())
+        whole_file.require_writable(cfg.output)
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find(compose.plain(cfg)[key], shards.Remedy(shards=key))
+            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:
@@ -115,21 +116,24 @@ def rollback(cfg: DictConfig) -> None:
 def export(cfg: DictConfig) -> None:
     """Checks the model, and the place of the export."""
     store.connect()
-    _require_folder(Path(cfg.output).absolute().parent, key="output")
+    if is_local(cfg.output):
+        _require_folder(Path(cfg.output).absolute().parent, key="output")
+    else:
+        whole_file.require_writable(cfg.output.rstrip("/"))
     uris.require(cfg.model_uri)
 
 
 def import_checkpoint(cfg: DictConfig) -> None:
     """Checks that there is a tracking store, and checks the shards."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     _find(cfg)
 
 
 def sweep(cfg: DictConfig) -> None:
     """Checks that a tracking store is there, and the places of the runs and of the study."""
     store.connect()
-    _require_folder(Path(cfg.tracking.runs))
+    _require_runs(cfg.tracking.runs)
     journal = Path(cfg.storage)
     if "://" not in cfg.storage:
         _require_folder(journal.parent, key="storage")
@@ -153,7 +157,17 @@ def require_space(folder: Path, megabytes: float) -> None:
         )
 
 
-def _require_folder(path: Path, *, key: str = "tracking.runs") -> None:
+def _require_runs(runs: str) -> None:
+    """Makes the folder of runs; refuses one that is not local or cannot be made or written to."""
+    if not is_local(runs):
+        raise InputError(
+            f"tracking.runs must be a local folder, for locks and journals, but got {runs!r}. "
+            "Checkpoints and models go to the artifacts of MLflow, which may be in gs://."
+        )
+    _require_folder(Path(runs), key="tracking.runs")
+
+
+def _require_folder(path: Path, *, key: str) -> None:
     """Makes a folder; refuses one that cannot be made or written to."""
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.data.shards import Manifest
-from yt8m_exp.jobs import contest
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.jobs import contest, sources
 from yt8m_exp.jobs.contest import Models, Verdict
 from yt8m_exp.jobs.opened import opened
 from yt8m_exp.registry import audit, versions
@@ -57,8 +57,13 @@ def run(cfg: DictConfig) -> Summary:
 
 
 def _checked(cfg: DictConfig, models: Models) -> Manifest:
-    patterns, schema = compose.plain(cfg)["shards"], models["challenger"].tagger.schema
-    return datasets.checked(patterns, schema, on_bad_record=cfg.on_bad_record)
+    return datasets.checked(
+        compose.plain(cfg)["shards"],
+        models["challenger"].tagger.schema,
+        on_bad_record=cfg.on_bad_record,
+        # The gate compares the checksums of all shards with those that were trained on.
+        reading=replace(sources.reading(cfg), check_bytes=None),
+    )
 
 
 def _decision(

@@ -5,25 +5,26 @@ from dataclasses import replace
 import keras
 
 from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.shards import Reading
 from yt8m_exp.evaluation import scoring, segments
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.segments import SegmentMetrics
 from yt8m_exp.terminal import progress
 
 
-def rank(model: keras.Model, rated: Manifest, *, listed: int, on_bad_record: str) -> SegmentMetrics:
+def rank(model: keras.Model, rated: Manifest, *, listed: int) -> SegmentMetrics:
     """Scores all segments of shards with a model, and evaluates the lists of the rated classes.
 
     Args:
         model: takes frames.
         rated: shards whose segments people rated.
         listed: segments of each class that count.
-        on_bad_record: stop or skip.
     """
     schema = replace(rated.schema, level="frame")
-    whole = shards.scan(rated.source, schema, on_bad_record=on_bad_record)
+    bad, reading = "skip" if rated.skip_bad else "stop", Reading(rated.cache)
+    whole = shards.scan(rated.source, schema, on_bad_record=bad, reading=reading)
     ratings = segments.gather_ratings(ordered_batches(rated))
     lists = RankedLists(sorted(ratings), most=listed)
     score = scoring.scorer(model, lists.class_ids)

@@ -9,6 +9,7 @@ from yt8m_exp.jobs import sources
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, datasets
 
+READING = {"cache", "check_bytes"}
 ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
 
 
@@ -24,6 +25,8 @@ def resumed(cfg: DictConfig) -> DictConfig:
     require_known_keys(cfg.resume, before.model)
     _require_same_choices(cfg, before)
     resumed = before.copy()
+    for key in READING - set(before.data):  # of a run from before they were there
+        compose.update(resumed, f"data.{key}", compose.plain(cfg.data)[key])
     for key, value in compose.changes("train", cfg).items():
         compose.update(resumed, key, value)
     if resumed.model != before.model:

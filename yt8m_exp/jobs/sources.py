@@ -7,8 +7,11 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest, Remedy
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest, Remedy
+from yt8m_exp.data.shards import Reading
+from yt8m_exp.stores.cache import Cache
+from yt8m_exp.training import cluster
 
 CONTEXTS = ("train", "validate")
 
@@ -26,8 +29,19 @@ def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
         "patterns": compose.plain(cfg.data)[context],
         "schema": schema(cfg),
         "on_bad_record": cfg.data.on_bad_record,
+        "reading": reading(cfg),
         "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
     }
+
+
+def reading(cfg: DictConfig) -> Reading:
+    """Returns how a configuration's shards are read.
+
+    Of several workers each checks all shards before: they must know of the same records.
+    """
+    _, workers = cluster.place()
+    check_bytes = cfg.data.check_bytes if workers == 1 else None
+    return Reading(Cache(**compose.plain(cfg.data.cache)), check_bytes)
 
 
 def scanned(cfg: DictConfig) -> tuple[Manifest, Manifest]:

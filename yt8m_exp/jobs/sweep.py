@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 from yt8m_exp.config import compose, schema
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
-from yt8m_exp.data.shards import Manifest, Remedy
+from yt8m_exp.data.manifest import Manifest, Remedy
 from yt8m_exp.jobs import sources, study_file
 from yt8m_exp.jobs import study as study_runs
 from yt8m_exp.spec import InputError, OutsideError
@@ -132,13 +133,24 @@ def _require_values(definition: Definition, space: Space) -> None:
 
 
 def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
-    """Checks the shards once; trials use the cached result."""
+    """Checks the shards once; trials use the cached result.
+
+    A study accepts no other data than it began with, so their digest must be exact.
+    """
     cfg = compose.compose("train", definition.overrides)
     train, validate = (
         shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
         for context in sources.CONTEXTS
     )
-    return train, validate
+    return _exact(train), _exact(validate)
+
+
+def _exact(manifest: Manifest) -> Manifest:
+    if not manifest.is_exact:
+        shards.read(manifest)
+        for shard in manifest.shards:
+            manifest.require(shard)
+    return replace(manifest)  # with the digest of all bytes
 
 
 def _study(

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp.data import compiled, vocabulary, warming
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.data.shards import Manifest
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
@@ -114,12 +114,14 @@ def _train(
         report = tensorboard.beside(report, tracked.directory / "tensorboard")
     with contextlib.closing(Uploader(tracked.client, tracked.id, "checkpoints")) as uploader:
         folder = tracked.directory / "checkpoints"
-        manager = CheckpointManager(folder, learner, train.digest, uploader.put)
+        known = (train.digest_of_names,)
+        manager = CheckpointManager(folder, learner, train.digest, uploader.put, known)
         if tracked.resumed:
             downloads.fetch_checkpoints(tracked.client, tracked.id, folder)
         if cfg.start_from and not manager.has_checkpoint:
             _take_weights(cfg.start_from, tracked, manager)
-        work = Work(cfg, train, validate, strategy, manager, report, reported)
+        records = datasets.planned_records(tracked, train, context="train")
+        work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
         rate = _fit(work, state)
         return finish.finish(work, tracked, state, names, rate)
@@ -140,7 +142,7 @@ def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
     state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
         manager = CheckpointManager(Path(folder), learner, train.digest)
-        _fit(Work(cfg, train, validate, strategy, manager), state)
+        _fit(Work(cfg, train, validate, strategy, manager, train.records), state)
     return Summary("Trained beside the first worker", {"examples": state.examples})
 
 
@@ -155,7 +157,7 @@ def _fit(work: Work, state: TrainState) -> float:
     train = Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
     loss = instantiate(cfg.loss)
-    plan = recipe.plan(cfg, train.records, work.strategy.num_replicas_in_sync)
+    plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
     batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
     update = step.make(

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from yt8m_exp.data.shards import Manifest
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
 Report = Callable[[Mapping[str, float], int], None]
@@ -24,6 +24,7 @@ class Work:
         train, validate: the shards to learn from, and to measure on.
         strategy: TensorFlow's distribution strategy.
         manager: holds the model and its checkpoints.
+        records: the records of `train` that the plan counts on; see `datasets.planned_records`.
         report: logs what is measured during training.
         reported: decides on it whether to continue.
     """
@@ -33,5 +34,6 @@ class Work:
     validate: Manifest
     strategy: Any
     manager: CheckpointManager
+    records: int
     report: Report = lambda metrics, examples: None
     reported: Reported = lambda metrics, examples: True

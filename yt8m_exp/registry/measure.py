@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.data.pipeline import ahead
+from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.ranking import Ranked, Ranking
 from yt8m_exp.evaluation.scoring import best

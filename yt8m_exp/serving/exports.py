@@ -3,6 +3,7 @@
 Source of the signatures: google/youtube-8m, `export_model.py` and `export_model_mediapipe.py`.
 """
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
 from yt8m_exp.data.records import Schema
 from yt8m_exp.spec import InputError
+from yt8m_exp.stores.uris import is_local, store_of
 
+GRAPH = "saved_model.pb"
 FORMS = ("starter_code", "mediapipe")
 
 
@@ -31,17 +34,18 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     Args:
         model: from named features to probabilities.
         schema: what its records hold.
-        folder: the folder to write to, which must be empty or not exist.
+        folder: the folder to write to, local or gs://, which must be empty or not exist. In a
+            bucket the graph is written last: without `saved_model.pb`, it holds no model.
         form: one of `FORMS`.
 
     Raises:
         InputError: there is no such form, the folder is not empty, or the form `mediapipe` is
             asked of a video-level model.
     """
-    folder = Path(folder)
+    folder = str(folder)
     if form not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    if _holds_something(folder):
         raise InputError(f"A model is written into an empty folder, but {folder} is not empty.")
     if form == "mediapipe" and schema.level == "video":
         raise InputError(
@@ -51,7 +55,26 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     module = tf.Module()
     module.model = model  # so that its variables are saved
     make = _starter_code if form == "starter_code" else _mediapipe
-    tf.saved_model.save(module, str(folder), signatures=make(model, schema))
+    with tempfile.TemporaryDirectory() as made:
+        target = folder if is_local(folder) else made
+        tf.saved_model.save(module, target, signatures=make(model, schema))
+        if target == made:
+            _upload(Path(made), folder.rstrip("/"))
+
+
+def _holds_something(folder: str) -> bool:
+    if is_local(folder):
+        path = Path(folder)
+        return path.is_file() or (path.is_dir() and any(path.iterdir()))
+    whole = folder.rstrip("/")
+    return any(map(bool, store_of(folder).list([whole, f"{whole}/**"])))
+
+
+def _upload(made: Path, uri: str) -> None:
+    files = [path for path in made.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: path.name == GRAPH):
+        name = path.relative_to(made).as_posix()
+        store_of(uri).write(path, f"{uri}/{name}", replaces=None)
 
 
 def _starter_code(model: keras.Model, schema: Schema) -> tf.types.experimental.GenericFunction:

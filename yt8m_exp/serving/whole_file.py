@@ -1,4 +1,4 @@
-"""A CSV file that appears under its name only when it is complete."""
+"""A CSV file, local or gs://, that appears under its name only when it is complete."""
 
 import gzip
 import os
@@ -10,35 +10,42 @@ from pathlib import Path
 from typing import BinaryIO
 
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.stores.uris import is_local, scheme, store_of
 
 
 class WholeFile:
     """A CSV file to write bytes to; it has a temporary name in its folder until the block ends.
 
-    A context manager. If the block fails, an existing file stays as it was, and no other is left.
+    A context manager. If the block fails, an existing file stays as it was, and no other is left. A
+    file of a bucket is written on this machine and uploaded at the end, unless somebody else has
+    written it since the block began.
 
     Args:
-        path: The file to write or replace; compressed if it ends in `.gz`.
+        path: The file to write or replace, or its gs:// URI; compressed if it ends in `.gz`.
         header: The columns of the first line; without any, there is no such line.
 
     Raises:
-        MissingInputError: The folder does not exist.
+        MissingInputError: The folder or the bucket does not exist.
         InputError: The folder is a file or cannot be written to, or the path is not a regular file.
+        Changed: Somebody else has written the file of a bucket.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]):
-        self.path, self.header = Path(path), header
-        self._target = self.path.resolve()  # a link stays a link
-        require_writable(self._target)
-        name = f".{self.path.name}.{secrets.token_hex(4)}.part"
-        self._temporary = self._target.with_name(name)
+        self.path, self.header = str(path), header
+        require_writable(self.path)
+        # A link stays a link.
+        self._target = Path(path).resolve() if is_local(self.path) else None
+        folder = self._target.parent if self._target else Path(tempfile.gettempdir())
+        name = self.path.rpartition("/")[2]
+        self._temporary = folder / f".{name}.{secrets.token_hex(4)}.part"
 
     def __enter__(self) -> BinaryIO | gzip.GzipFile:
         with ExitStack() as stack:
+            self._before = None if self._target else store_of(self.path).stat(self.path)
             stack.callback(self._temporary.unlink, missing_ok=True)
             self._file = stack.enter_context(self._temporary.open("xb"))
             self._written: BinaryIO | gzip.GzipFile = self._file
-            if self.path.suffix == ".gz":  # no name and no time: equal runs write equal bytes
+            if self.path.endswith(".gz"):  # no name and no time: equal runs write equal bytes
                 self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1 is fastest
                 stack.callback(self._written.close)
             if self.header:
@@ -54,11 +61,30 @@ class WholeFile:
                 self._written.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._temporary.replace(self._target)
+            if self._target:
+                self._temporary.replace(self._target)
+            else:
+                store_of(self.path).write(self._temporary, self.path, replaces=self._before)
 
 
-def require_writable(path: Path) -> None:
+def absolute(path: str) -> str:
+    """Returns a path as it holds in any folder; a URI is one."""
+    return str(Path(path).absolute()) if is_local(path) else path
+
+
+def require_writable(path: str) -> None:
     """Refuses a path at which no file can be written; see `WholeFile` for the errors."""
+    if is_local(path):
+        _require_writable(Path(path).resolve())
+    elif scheme(path) != "gs":
+        raise InputError(f"A file can be written to a local path or to gs://, but got {path!r}.")
+    elif path.endswith("/"):
+        raise InputError(f"{path} is a folder. Name a file in it, as {path}out.csv.gz.")
+    else:
+        store_of(path).list([path])  # there must be such a bucket
+
+
+def _require_writable(path: Path) -> None:
     folder = path.parent
     if not folder.exists():
         raise MissingInputError(f"The folder {folder} of {path} does not exist. Create it first.")

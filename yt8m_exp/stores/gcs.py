@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from yt8m_exp.spec import InputError, UserError
-from yt8m_exp.stores.objects import Changed, Interrupted, Object, Sink
+from yt8m_exp.spec import InputError, MissingInputError, UserError
+from yt8m_exp.stores.objects import FOLDER, Changed, Interrupted, Object, Sink
 from yt8m_exp.stores.patterns import literal, matches
 
 FIELDS = "items(name,size,crc32c,md5Hash,generation),nextPageToken"
@@ -23,11 +23,13 @@ GENERATION = re.compile(r"#(\d+)$")
 class GoogleCloudStorage:
     """Objects of buckets. `gs://bucket/name#123` is an object of one generation."""
 
-    def list(self, patterns: Sequence[str]) -> list[list[Object]]:
+    def list(self, patterns: Sequence[str], names: Sequence[str] = FOLDER) -> list[list[Object]]:
         pinned = {pattern: self.stat(pattern) for pattern in patterns if _split(pattern)[2]}
         prefixes = _prefixes([pattern for pattern in patterns if pattern not in pinned])
         listings = {key: _listed(*key) for key in set(prefixes.values())}
-        chosen = {pattern: _chosen(pattern, listings[key]) for pattern, key in prefixes.items()}
+        chosen = {
+            pattern: _chosen(pattern, listings[key], names) for pattern, key in prefixes.items()
+        }
         chosen |= {pattern: [found] if found else [] for pattern, found in pinned.items()}
         return [chosen[pattern] for pattern in patterns]
 
@@ -84,15 +86,20 @@ def _prefixes(patterns: Sequence[str]) -> dict[str, tuple[str, str, str | None]]
     return found
 
 
-def _chosen(pattern: str, listed: Sequence[Object]) -> list[Object]:
+def _chosen(pattern: str, listed: Sequence[Object], names: Sequence[str]) -> list[Object]:
     """Returns those of a listing that a glob matches, an object, or those of a folder."""
     bucket, name, _ = _split(pattern)
     by_name = {found.uri.removeprefix(f"gs://{bucket}/"): found for found in listed}
     if name in by_name and not name.endswith("/"):
         return [by_name[name]]
+    globs = [name]
     if literal(name) == name:
-        name = f"{name.rstrip('/')}/*.tfrecord".lstrip("/")
-    return [one for other, one in by_name.items() if matches(other, name) and other[-1:] != "/"]
+        globs = [f"{name.rstrip('/')}/{one}".lstrip("/") for one in names]
+    return [
+        one
+        for other, one in by_name.items()
+        if other[-1:] != "/" and any(matches(other, one) for one in globs)
+    ]
 
 
 def _listed(bucket: str, prefix: str, delimiter: str | None) -> list[Object]:
@@ -165,7 +172,7 @@ def _explained(uri: str, *, changed: bool = False) -> Iterator[None]:
             raise Changed(
                 f"{uri} was replaced or deleted while it was in use. Start again."
             ) from error
-        raise FileNotFoundError(f"There is no bucket of {uri}, or you may not see it.") from error
+        raise MissingInputError(f"There is no bucket of {uri}, or you may not see it.") from error
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
         raise UserError(f"Google Cloud Storage refuses access to {uri}: {_text(error)}") from error
     except (

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from yt8m_exp.stores.objects import Changed, Object, Sink
+from yt8m_exp.stores.objects import FOLDER, Changed, Object, Sink
 
 CHUNK = 1 << 20
 
@@ -15,8 +15,8 @@ CHUNK = 1 << 20
 class LocalDisk:
     """Files of this machine."""
 
-    def list(self, patterns: Sequence[str]) -> list[list[Object]]:
-        return [_matches(pattern) for pattern in patterns]
+    def list(self, patterns: Sequence[str], names: Sequence[str] = FOLDER) -> list[list[Object]]:
+        return [_matches(pattern, names) for pattern in patterns]
 
     def stat(self, uri: str) -> Object | None:
         path = Path(uri)
@@ -24,7 +24,7 @@ class LocalDisk:
 
     def read(self, found: Object, sink: Sink, *, start: int = 0) -> None:
         with Path(found.uri).open("rb") as file:
-            if _generation(os.fstat(file.fileno())) != found.generation:
+            if generation(os.fstat(file.fileno())) != found.generation:
                 raise Changed(f"{found.uri} changed while it was in use. Start again.")
             file.seek(start)
             while data := file.read(CHUNK):
@@ -49,17 +49,27 @@ class LocalDisk:
         return _object(path)
 
 
-def _matches(pattern: str) -> list[Object]:
+def _matches(pattern: str, names: Sequence[str]) -> list[Object]:
+    globs = [_escaped(pattern)]
     if Path(pattern).is_dir():
-        pattern = str(Path(pattern) / "*.tfrecord")
-    paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute patterns)
-    return [_object(path) for path in paths if path.is_file()]
+        globs = [os.path.join(globs[0], name) for name in names]  # noqa: PTH118 (a glob)
+    matches = {match for one in globs for match in glob.glob(one, recursive=True)}  # noqa: PTH207 (absolute patterns)
+    return [_object(path) for path in map(Path, sorted(matches)) if path.is_file()]
+
+
+def _escaped(pattern: str) -> str:
+    """Escapes the folders that a pattern begins with, and its file, where they exist as such."""
+    literal, rest = Path(), list(Path(pattern).parts)
+    while rest and (literal / rest[0]).exists():
+        literal /= rest.pop(0)
+    return os.path.join(glob.escape(str(literal)), *rest)  # noqa: PTH118 (a glob)
 
 
 def _object(path: Path) -> Object:
     status = path.stat()
-    return Object(str(path), status.st_size, _generation(status))
+    return Object(str(path), status.st_size, generation(status))
 
 
-def _generation(status: os.stat_result) -> str:
+def generation(status: os.stat_result) -> str:
+    """Returns what names the content of a file, as far as a disk knows."""
     return f"{status.st_size}-{status.st_mtime_ns}"

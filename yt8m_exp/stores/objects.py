@@ -9,6 +9,8 @@ from yt8m_exp.spec import UserError
 
 Sink = Callable[[bytes], Any]
 """Takes the next bytes."""
+FOLDER = ("*.tfrecord", "*.tfrecord.gz", "*.tfrecord.zlib")
+"""What a folder of shards stands for."""
 
 
 class Changed(UserError):
@@ -46,11 +48,15 @@ class Object:
 class Store(Protocol):
     """A place that holds objects."""
 
-    def list(self, patterns: Sequence[str]) -> list[list[Object]]:
+    def list(self, patterns: Sequence[str], names: Sequence[str] = FOLDER) -> list[list[Object]]:
         """Returns the objects that match each pattern, in the order of their names.
 
-        A pattern is a glob (`*` stays within a folder, `**` does not), an object, or a folder,
-        which stands for its `*.tfrecord`. The list of a pattern without a match is empty.
+        A pattern is a glob (`*` stays within a folder, `**` does not), an object, or a folder. The
+        list of a pattern without a match is empty.
+
+        Args:
+            patterns: the patterns.
+            names: globs of the objects that a folder stands for.
         """
 
     def stat(self, uri: str) -> Object | None:

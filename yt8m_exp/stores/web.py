@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from yt8m_exp.spec import InputError, UserError
 from yt8m_exp.stores.gcs import hexadecimal
-from yt8m_exp.stores.objects import Changed, Interrupted, Object, Sink
+from yt8m_exp.stores.objects import FOLDER, Changed, Interrupted, Object, Sink
 from yt8m_exp.stores.patterns import literal
 
 RETRIES = Retry(total=6, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504))
@@ -27,7 +27,7 @@ RAW = {"Accept-Encoding": "identity"}
 class WebServer:
     """Files behind http:// and https://. A web server lists none: each is named by itself."""
 
-    def list(self, patterns: Sequence[str]) -> list[list[Object]]:
+    def list(self, patterns: Sequence[str], names: Sequence[str] = FOLDER) -> list[list[Object]]:
         for pattern in patterns:
             _require_plain(pattern)
         return [[found] if (found := self.stat(pattern)) else [] for pattern in patterns]

@@ -3,14 +3,16 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
 from yt8m_exp.data.records import Schema
-from yt8m_exp.data.shards import Manifest, Remedy, repeats_sentence
+from yt8m_exp.data.shards import DEFAULT_READING, Reading, repeats_sentence
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run
@@ -19,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 DIGEST_CHARACTERS = 36
 SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
-FROM_SHARDS = Remedy()
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
@@ -29,31 +30,38 @@ def checked(
     *,
     on_bad_record: str,
     labelled: bool = True,
-    remedy: Remedy = FROM_SHARDS,
+    reading: Reading = DEFAULT_READING,
+    remedy: Remedy = DEFAULT_REMEDY,
 ) -> Manifest:
-    """Checks the shards that patterns match.
+    """Checks the shards that patterns match, or the first of them.
 
     Args:
         patterns: see `shards.find`; None stands for the sample.
         schema: what each record must hold.
         on_bad_record: stop or skip.
         labelled: whether each record must have the feature `labels`, and one a label in it.
+        reading: which shards are checked before, and where distant ones are kept.
         remedy: what the user sets where shards cannot be used.
 
     Raises:
         MissingInputError: a pattern matches nothing.
         InputError: a record is bad, or labels are missing.
     """
-    patterns = SAMPLE.format(level=schema.level) if patterns is None else patterns
-    manifest = shards.scan(patterns, schema, on_bad_record=on_bad_record, remedy=remedy)
+    manifest = shards.scan(
+        SAMPLE.format(level=schema.level) if patterns is None else patterns,
+        schema,
+        on_bad_record=on_bad_record,
+        needs_labels=labelled,
+        reading=reading,
+        remedy=remedy,
+    )
     if labelled:
-        manifest.require_labels()
         manifest.require_positives()
     return manifest
 
 
 def log_read(run: Run, manifest: Manifest, *, context: str, labelled: bool = True) -> None:
-    """Logs what a run reads, and what is odd in it.
+    """Logs what a run reads, and what is odd in it, as far as it is known; see `log_learnt`.
 
     Args:
         run: the run.
@@ -62,20 +70,54 @@ def log_read(run: Run, manifest: Manifest, *, context: str, labelled: bool = Tru
         labelled: whether they are read for their labels.
     """
     log(run, manifest.as_dict(), name=f"yt8m-{context}", context=context)
+    if manifest.is_read:
+        _log_odd(run, manifest, context, labelled=labelled)
+    unread = sum(shard.facts is None for shard in manifest.shards)
+    logger.info(
+        "%s: %s%s videos in %d shards, digest %s%s%s",
+        context.capitalize(),
+        "about " if unread else "",
+        f"{manifest.records:,}",
+        len(manifest.shards),
+        manifest.digest,
+        f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
+        f"; {unread:,} shards are checked when they are read" if unread else "",
+    )
+
+
+def log_learnt(run: Run, manifest: Manifest, *, context: str, labelled: bool = True) -> Manifest:
+    """Logs what was learnt of shards while they were read, if anything; see `log_read`.
+
+    Returns:
+        The manifest, with what is known of it now.
+    """
+    if not manifest.began_unread:
+        return manifest
+    found = replace(manifest)  # with the digest of today
+    log(run, found.as_dict(), name=f"yt8m-{context}", context=context)
+    _log_odd(run, found, context, labelled=labelled)
+    return found
+
+
+def _log_odd(run: Run, manifest: Manifest, context: str, *, labelled: bool) -> None:
     if manifest.skipped:
         run.writer.log({f"data/{context}_skipped_records": manifest.skipped}, 0)
     if manifest.repeats:
         run.writer.log({f"data/{context}_repeated_ids": len(manifest.repeats)}, 0)
         way = "Each of them counts." if labelled else "The first of each is predicted."
         logger.warning("%s: %s. %s", context.capitalize(), repeats_sentence(manifest), way)
-    logger.info(
-        "%s: %s videos in %d shards, digest %s%s",
-        context.capitalize(),
-        f"{manifest.records:,}",
-        len(manifest.shards),
-        manifest.digest,
-        f"; {manifest.skipped} bad records left out" if manifest.skipped else "",
-    )
+
+
+def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:
+    """Returns how many records a run's plan follows from: those known or estimated when it began.
+
+    They stay the same when the run is resumed, so that its plan does, too.
+    """
+    tag = f"data.{context}.records"
+    tags = run.client.get_run(run.id).data.tags
+    if tag not in tags:
+        run.client.set_tag(run.id, tag, str(manifest.records))
+    return int(tags.get(tag, manifest.records))
 
 
 def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> None:
@@ -131,7 +173,12 @@ def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:
         for entry in (inputs.dataset_inputs if inputs else [])
         if context in [tag.value for tag in entry.tags]
     ]
-    if digests and manifest.digest not in digests:
+    if not digests or {manifest.digest, manifest.digest_of_names} & set(digests):
+        return
+    if not manifest.is_exact:
+        shards.read(manifest)
+        manifest = replace(manifest)  # with the digest of all bytes
+    if manifest.digest not in digests:
         raise InputError(
             f"A run must go on with the data it began with (data.{context} of digest "
             f"{digests[0]}), but {', '.join(manifest.source)} now has the digest "

@@ -1,6 +1,6 @@
 """The checkpoints and the best model of a run, in a folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,14 @@ class CheckpointManager:
         learner: what they hold.
         data: the digest of the training data; a run resumes with the same data only.
         written: is called with each file that was written.
+        also: digests that the same data had in older checkpoints.
     """
 
     folder: Path
     learner: Learner
     data: str
     written: Callable[[Path], None] = lambda path: None
+    also: Collection[str] = ()
 
     @property
     def best(self) -> Path:
@@ -65,7 +67,7 @@ class CheckpointManager:
         if not found:
             return TrainState()
         facts = self.learner.restore(found[-1])
-        if facts["data"] != self.data:
+        if facts["data"] not in (self.data, *self.also):
             raise InputError(
                 f"A run must go on with the data it began with ({facts['data']}), but the shards "
                 f"now have the digest {self.data}. Give the same shards, or start a new run."

@@ -94,7 +94,7 @@ class Survey:
         return np.concatenate([part.fingerprints for part in self.parts])
 
     def manifest(self, source: Sequence[str]) -> dict:
-        """Returns which files these are, as plain data; see `shards.Manifest.as_dict`."""
+        """Returns which files these are, as plain data; see `manifest.Manifest.as_dict`."""
         files = [
             {
                 "name": Path(p.path).name,
