@@ -252,7 +252,7 @@ def test_a_training_that_diverges_fails_and_nothing_is_kept_of_it(store, moment)
     assert "Lower learning_rate" in outcome.sentence
     assert outcome.out == ""
     assert store.status(run_id) == "FAILED"
-    assert "FloatingPointError" in store.text(run_id, "error.txt")
+    assert "NotFiniteError" in store.text(run_id, "error.txt")
     for path in store.checkpoints(run_id):
         values = np.load(path)
         assert all(np.isfinite(values[name]).all() for name in values.files)

@@ -18,13 +18,29 @@ def composed():
     yield from (("sweep", [f"launcher={choice}"]) for choice in groups.choices("launcher"))
 
 
+def built(values, prefix=""):
+    """The groups that Hydra builds, in which a key of one's own needs no type."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            if "_target_" in value:
+                yield f"{prefix}{key}."
+            yield from built(value, f"{prefix}{key}.")
+
+
 @pytest.mark.parametrize(("verb", "overrides"), [*composed()])
 def test_every_key_has_a_type(verb, overrides):
     values = compose.plain(compose.compose(verb, overrides))
     checked = {*schema.TYPES[verb], *(key for key, _ in parts.keys(values))}
+    inside = (*built(values), *(f"{known}." for known in checked))
     for key in compose.leaves(values):
-        inside = key.startswith(tuple(f"{known}." for known in checked))
-        assert key in checked or inside or key.rpartition(".")[2][0] == "_", key
+        assert key in checked or key.startswith(inside), key
+
+
+def test_keys_inside_the_groups_that_are_shipped_are_checked_too():
+    values = compose.plain(compose.compose("train", ["model=dbof", "optimizer=adamw"]))
+    assert {"model.dropout", "model.head.l2", "optimizer.weight_decay"} <= {
+        key for key, _ in parts.keys(values)
+    }
 
 
 @pytest.mark.parametrize(("verb", "overrides"), [*composed()])
