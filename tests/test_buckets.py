@@ -65,7 +65,7 @@ def test_the_whole_chain_works_on_buckets(store, bucket, machine, monkeypatch):
     assert "exported/1/saved_model.pb" in bucket.names()
     refused = there.run("export", model, f"output={bucket.uri}/exported/1")
     assert refused.status == 2
-    assert "holds something" in refused.sentence
+    assert "is not empty" in refused.sentence
 
     promoted = there.done(
         "promote", f"name={name}", "version=1", shards, "policy.minimum_gap=0", "json=true"
