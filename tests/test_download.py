@@ -123,7 +123,7 @@ def test_what_is_stopped_leaves_nothing_wrong_and_goes_on(store, server, content
 
     def faults(path, count):
         held = any(path.endswith(server.names[number]) for number in stuck)
-        return Fault(wait=release.wait) if held and not count else None
+        return Fault(wait=release.wait) if held and not release.is_set() else None
 
     def is_stuck():
         sizes = {n: part(output, server, n) for n in stuck}

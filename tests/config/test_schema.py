@@ -18,6 +18,9 @@ def composed():
     yield from (("sweep", [f"launcher={choice}"]) for choice in groups.choices("launcher"))
 
 
+CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in composed()]
+
+
 def built(values, prefix=""):
     """The groups that Hydra builds, in which a key of one's own needs no type."""
     for key, value in values.items():
@@ -27,8 +30,9 @@ def built(values, prefix=""):
             yield from built(value, f"{prefix}{key}.")
 
 
-@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
-def test_every_key_has_a_type(verb, overrides):
+@pytest.mark.parametrize("words", CONFIGURATIONS)
+def test_every_key_has_a_type(words):
+    verb, *overrides = words.split()
     values = compose.plain(compose.compose(verb, overrides))
     checked = {*schema.TYPES[verb], *(key for key, _ in parts.keys(values))}
     inside = (*built(values), *(f"{known}." for known in checked))
@@ -43,8 +47,9 @@ def test_keys_inside_the_groups_that_are_shipped_are_checked_too():
     }
 
 
-@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
-def test_the_defaults_are_of_their_types(verb, overrides):
+@pytest.mark.parametrize("words", CONFIGURATIONS)
+def test_the_defaults_are_of_their_types(words):
+    verb, *overrides = words.split()
     values = compose.plain(compose.compose(verb, overrides))
     for key, value in compose.leaves(values).items():
         if value == "???":
@@ -121,6 +126,7 @@ def test_a_key_that_is_left_out_is_named(overrides):
         schema.require_keys("train", values)
 
 
-@pytest.mark.parametrize(("verb", "overrides"), [*composed()])
-def test_each_choice_has_the_keys_that_its_verb_needs(verb, overrides):
+@pytest.mark.parametrize("words", CONFIGURATIONS)
+def test_each_choice_has_the_keys_that_its_verb_needs(words):
+    verb, *overrides = words.split()
     schema.require_keys(verb, compose.plain(compose.compose(verb, overrides)))

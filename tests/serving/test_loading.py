@@ -3,7 +3,7 @@ import sys
 import mlflow
 import pytest
 
-from yt8m_exp.serving import loading
+from yt8m_exp.serving import loading, uris
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +18,12 @@ def tracking(store, trained, monkeypatch):
 def test_an_alias_is_resolved_to_the_version_it_stands_for(store):
     store.client.set_registered_model_alias("tagger", "fixed", "1")
     for uri in ("models:/tagger@fixed", "models:/tagger/1", "models:/tagger/latest"):
-        assert loading.resolve(uri) == ("models:/tagger/1", "tagger", "1")
+        assert uris.resolve(uri) == ("models:/tagger/1", "tagger", "1")
 
 
 @pytest.mark.parametrize("uri", ["models:/m-0123", "runs:/0123/best", "/a/folder@b"])
 def test_other_uris_stay_as_they_are(uri):
-    assert loading.resolve(uri) == (uri, None, None)
+    assert uris.resolve(uri) == (uri, None, None)
 
 
 def test_a_loaded_model_says_which_it_is(trained):
