@@ -23,7 +23,7 @@ GRACE_SECONDS = 1.0
 KILL_SECONDS = 4.0
 HOSTS = ("here", "there")
 LOADED = [
-    *("yt8m_exp.jobs.promote", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
+    *("yt8m_exp.registry.decisions", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
 ]
@@ -88,8 +88,7 @@ def race(uri: str, name: str, folder: Path, promoters: int, seconds: float) -> i
 def promote_for_ever(uri: str, name: str, cache: Path, host: str, seed: float) -> None:
     """Decides on versions at random, until it is killed."""
     os.environ.update(MLFLOW_TRACKING_URI=uri, XDG_CACHE_HOME=str(cache))
-    from yt8m_exp.jobs import promote
-    from yt8m_exp.registry import audit
+    from yt8m_exp.registry import audit, decisions
     from yt8m_exp.tracking import store
 
     audit.me = lambda: host  # type: ignore[assignment]
@@ -100,7 +99,7 @@ def promote_for_ever(uri: str, name: str, cache: Path, host: str, seed: float) -
         version = rng.choice([v for v in range(1, VERSIONS + 1) if v != chain.champion])
         kind = "refuse" if rng.random() < 0.1 else "promote"
         words = {"champion": chain.champion, "reason": "raced"}
-        promote.decide(client, name, audit.record(chain, kind, version, **words))
+        decisions.decide(client, name, audit.record(chain, kind, version, **words))
 
 
 def check(uri: str, name: str) -> str:

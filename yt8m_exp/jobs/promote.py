@@ -10,7 +10,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.jobs import contest, sources
 from yt8m_exp.jobs.contest import Models, Verdict
 from yt8m_exp.jobs.opened import opened
-from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry import audit, decisions, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.registry.gate import Policy
 from yt8m_exp.registry.lock import champion_lock
@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> Summary:
         verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
         decision = _decision(cfg, tracked, chain, models, manifest, verdict)
         contest.log(tracked, cfg.name, decision, verdict, models)
-        promoted, reason = decide(client, cfg.name, decision)
+        promoted, reason = decisions.decide(client, cfg.name, decision)
         return _told(cfg, tracked, decision, verdict, promoted=promoted, reason=reason)
 
 
@@ -176,39 +176,3 @@ def _unchanged(cfg: DictConfig, tracked: Run, champion: int | None, version: int
         "report": None,
     }
     return _ended(cfg, "Nothing to promote", result, champion)
-
-
-def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
-    """Writes a decision and, if it takes effect, sets the aliases.
-
-    Args:
-        client: a client of the tracking store.
-        name: name of the registered model.
-        decision: the gate's decision, which names the last switch that was known to it.
-
-    Returns:
-        Whether the decision changed the champion, and the reason.
-
-    Raises:
-        ConnectionError: the tracking server went away.
-    """
-    with champion_lock(name):
-        now, champion = audit.current(client, name)
-        if decision.kind == "promote" and (
-            (now.last_number, champion) != (decision.after, decision.champion)
-        ):
-            decision = replace(decision, kind="refuse", reason=_late(decision, champion))
-        audit.append(client, name, decision)
-        if decision.kind == "refuse":
-            return False, decision.reason
-        now = audit.settle(client, name)
-        if decision.id in {record.id for record in now.switches}:
-            return True, decision.reason
-        return False, _late(decision, now.champion)
-
-
-def _late(decision: Record, champion: int | None) -> str:
-    return (
-        f"Version {decision.version} was judged against version {decision.champion}, but meanwhile "
-        f"version {champion} became champion. Judge it again: version={decision.version}"
-    )
