@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp.plots.style import (
     BLUE,
@@ -108,14 +109,7 @@ def frequencies(
 def frames(counts: ArrayLike) -> Figure:
     """Draws how many frames videos have; `counts` are videos of 0, 1, 2, ... frames."""
     videos = np.asarray(counts)
-    mean = videos @ np.arange(len(videos)) / max(videos.sum(), 1)
-    figure = new_figure(height=3.4)
-    axes = style_axes(
-        figure.subplots(),
-        result=f"mean {mean:.0f}",
-        x="frames",
-        y="videos",
-    )
+    figure, axes = _axes_of_counts(videos, "frames", digits=0)
     width = 10 if len(videos) > 60 else 1
     binned = np.add.reduceat(videos, np.arange(0, len(videos), width))
     axes.bar(np.arange(len(binned)) * width, binned, width, align="edge", color=BLUE, alpha=0.75)
@@ -126,15 +120,17 @@ def frames(counts: ArrayLike) -> Figure:
 def labels(counts: ArrayLike) -> Figure:
     """Draws how many labels labelled videos have; `counts` are videos of 0, 1, 2, ... labels."""
     videos = np.where(np.arange(len(np.asarray(counts))) > 0, counts, 0)
-    mean = videos @ np.arange(len(videos)) / max(videos.sum(), 1)
-    figure = new_figure(height=3.4)
-    axes = style_axes(
-        figure.subplots(),
-        result=f"mean {mean:.2f}",
-        x="labels",
-        y="videos",
-    )
+    figure, axes = _axes_of_counts(videos, "labels", digits=2)
     axes.bar(np.arange(len(videos)), videos, 0.8, color=BLUE, alpha=0.75)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="x")
     return figure
+
+
+def _axes_of_counts(videos: NDArray, x: str, *, digits: int) -> tuple[Figure, Axes]:
+    """Returns a figure whose axes are those of videos by a count, with the mean of the count."""
+    mean = videos @ np.arange(len(videos)) / max(videos.sum(), 1)
+    figure = new_figure(height=3.4)
+    axes = figure.subplots()
+    style_axes(axes, result=f"mean {mean:.{digits}f}", x=x, y="videos")
+    return figure, axes
