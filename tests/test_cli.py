@@ -30,6 +30,10 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("model=moe", "model.head.experts=0"), "`model.head.experts >= 1` must hold"),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),
+        (("++a.b.c=3",), "`train` has no key `a.b.c`"),
+        (("-m", "epochs=1,2"), "`-m` is not offered: `train` runs once."),
+        (("--multirun", "epochs=1,2"), "python -m yt8m_exp.sweep"),
+        (("loss.label_weights=nowhere.csv",), "nowhere.csv cannot be read"),
     ],
 )
 def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, sentence):

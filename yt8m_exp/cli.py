@@ -101,11 +101,22 @@ def _keep_freed_memory() -> None:
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
+    _require_one_run(verb, words)
     if overrides.MARK not in words:
         return words
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _require_one_run(verb: str, words: list[str]) -> None:
+    """Refuses Hydra's multirun, which starts a verb for each of several configurations."""
+    for word in words:
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
+            raise InputError(
+                f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
+                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+            )
 
 
 def _placed(words: list[str]) -> list[str]:

@@ -196,15 +196,16 @@ STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:
-    """Refuses values of a wrong type or out of range.
+    """Refuses keys that a verb does not have, and values of a wrong type or out of range.
 
     Args:
         verb: the name of its file in `conf/`.
         values: its configuration as plain data.
 
     Raises:
-        InputError: the first such value, with its key.
+        InputError: the first such key or value, with its key.
     """
+    _require_known(verb, values)
     for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
             require(key, compose.select(values, key), kind)
@@ -250,6 +251,17 @@ def keys_of_text(verb: str) -> set[str]:
 def keys_of_patterns(verb: str) -> set[str]:
     """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
     return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
+
+
+def _require_known(verb: str, values: Mapping[str, Any]) -> None:
+    """Refuses a key that its verb does not have, as `++a.b=3` adds; what is built knows its own."""
+    inside = (*parts.built(values), *(f"{key}." for key in TYPES[verb]))
+    for key in compose.leaves(values):
+        is_group = any(known.startswith(f"{key}.") for known in TYPES[verb])
+        if not (key in TYPES[verb] or key.startswith(inside) or is_group):
+            raise InputError(
+                f"`{verb}` has no key `{key}`. Its keys: python -m yt8m_exp.{verb} --cfg job"
+            )
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:
