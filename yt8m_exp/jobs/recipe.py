@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,8 @@ import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from yt8m_exp.data import label_weights
+from yt8m_exp.evaluation.scoring import Loss
 from yt8m_exp.spec import InputError
 from yt8m_exp.training import replicas
 from yt8m_exp.training.fit import Plan
@@ -45,6 +48,14 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
         *(model.name, f"{model.count_params():,}", strategy.num_replicas_in_sync, _devices()),
     )
     return Learner(model, optimizer)
+
+
+def loss(group: Mapping[Any, Any], classes: int) -> Loss:
+    """Builds the loss of a group, with the weights of classes that its file holds."""
+    built = instantiate(group)
+    if path := group.get("label_weights"):
+        return partial(built, label_weights=label_weights.read(path, classes))
+    return built
 
 
 def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
