@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from yt8m_exp.config import compose, parts
+from yt8m_exp.config import compose, parts, targets
 from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 
@@ -203,7 +203,8 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
         values: its configuration as plain data.
 
     Raises:
-        InputError: the first such key or value, with its key.
+        InputError: the first such key or value, with its key; or a `_target_` that its group must
+            not name.
     """
     _require_known(verb, values)
     for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
@@ -211,6 +212,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
             require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # a key of another level of the data, or removed by ~key
+    targets.require_all(values)
 
 
 def require_keys(verb: str, values: Mapping[str, Any]) -> None:
@@ -230,6 +232,8 @@ def require_keys(verb: str, values: Mapping[str, Any]) -> None:
 
 def check_value(verb: str, key: str, value: Any) -> None:
     """Refuses one value as `check` does; a key without a type passes."""
+    if key.endswith("_target_"):
+        targets.require_target(key.partition(".")[0], value)
     kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
     if kind is not None:
         require(key, value, kind)

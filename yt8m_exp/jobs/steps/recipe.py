@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from yt8m_exp.config import targets
 from yt8m_exp.data import label_weights
 from yt8m_exp.evaluation.scoring import Loss
 from yt8m_exp.spec import InputError
@@ -38,10 +38,14 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
     if cfg.ema_half_life:
         average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
     with strategy.scope():
-        model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
+        model = targets.build(
+            "model", cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes
+        )
         _require_level(model, cfg.data.level)
         _require_frames(cfg)
-        optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
+        optimizer = targets.build(
+            "optimizer", cfg.optimizer, learning_rate=cfg.learning_rate, **average
+        )
         optimizer.build(model.trainable_variables)
     logger.info(
         "%s: %s parameters, on %d %s",
@@ -52,10 +56,9 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
 
 def loss(group: Mapping[Any, Any], classes: int) -> Loss:
     """Builds the loss of a group, with the weights of classes that its file holds."""
-    built = instantiate(group)
-    if path := group.get("label_weights"):
-        return partial(built, label_weights=label_weights.read(path, classes))
-    return built
+    path = group.get("label_weights")
+    built = targets.build("loss", {k: v for k, v in group.items() if k != "label_weights"})
+    return partial(built, label_weights=label_weights.read(path, classes)) if path else built
 
 
 def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
@@ -74,7 +77,7 @@ def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
 
 def schedule(cfg: DictConfig, plan: Plan) -> Any:
     """Returns the learning rate as a function of the examples seen."""
-    schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
+    schedule = targets.build("schedule", cfg.schedule, learning_rate=cfg.learning_rate)
     if "total_examples" in inspect.signature(schedule.func).parameters:
         return partial(schedule, total_examples=plan.examples)
     return schedule
