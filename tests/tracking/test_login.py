@@ -67,9 +67,9 @@ def test_other_uris_stay(uri, environment):
     assert login.moved(uri) == uri
 
 
-def test_a_server_that_does_not_answer_is_named_without_the_login(store):
-    store = type(store)(store.folder)
-    store.environment["MLFLOW_TRACKING_URI"] = "http://me:hunter2@127.0.0.1:9"
+def test_a_server_that_does_not_answer_is_named_without_the_login(store, monkeypatch):
+    uri = "http://me:hunter2@127.0.0.1:9"
+    monkeypatch.setitem(store.environment, "MLFLOW_TRACKING_URI", uri)
     outcome = store.run("history")
     assert outcome.status != 0
     assert "127.0.0.1:9" in outcome.err

@@ -55,7 +55,7 @@ def _require_no_masks(cfg: DictConfig) -> None:
     for key, value in compose.leaves(compose.plain(cfg)).items():
         if MASK in json.dumps(value):
             raise InputError(
-                f"`{key}` held a secret, which the run does not keep: {value}. Give it again: "
+                f"`{key}` held a secret, which the run does not keep: {value!r}. Give it again: "
                 f"{key}=... (SECURITY.md)"
             )
 
