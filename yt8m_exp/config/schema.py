@@ -73,6 +73,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
         "segments": bool,
+        "page": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
         "top_k": Count,
@@ -98,6 +99,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_per_class": Count,
         "classes": Text | None,
         "score_format": Literal["g", "f"],
+        "page": bool,
     },
     "import_checkpoint": TRACKING
     | {

@@ -51,6 +51,19 @@ def log_y(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+def class_label(name: str, class_id: int, *, max_characters: int = 32) -> str:
+    """Returns what a class is called in a figure: `name (id)`, or `class id` without a name."""
+    if not name:
+        return f"class {class_id}"
+    shown = name if len(name) <= max_characters else name[: max_characters - 1] + "…"
+    return f"{shown} ({class_id})"
+
+
+def plain(text: str) -> str:
+    """Returns text in which matplotlib sees no formulas."""
+    return text.replace("$", r"\$")
+
+
 def annotate(
     axes: Axes,
     text: str,
@@ -59,11 +72,12 @@ def annotate(
     offset: tuple[float, float] = (4, 0),
     color: str = GREY,
     size: float = 9,
+    center: bool = False,
 ) -> None:
     """Writes beside a point; an offset to the left, in points, aligns the text to the right."""
-    side = "right" if offset[0] < 0 else "left"
+    side = "center" if center else "right" if offset[0] < 0 else "left"
     axes.annotate(
-        text.replace("$", r"\$"),  # no formulas
+        plain(text),
         at,
         offset,
         textcoords="offset points",
