@@ -17,7 +17,7 @@ from yt8m_exp.spec import InputError
 
 Labels = Mapping[str, NDArray]
 """The class ids of each video, by its id."""
-Predicted = tuple[str, NDArray, NDArray]
+Line = tuple[str, NDArray, NDArray]
 """A video's id, its class ids (K,) and its scores (K,)."""
 Row = tuple[str, NDArray, NDArray, NDArray]
 """A video's id, its class ids (K,) and its scores (K,), and its labels (L,)."""
@@ -51,7 +51,7 @@ class FileScore:
 
 
 def score_predictions(
-    predictions: Iterable[Predicted],
+    predictions: Iterable[Line],
     labels: Labels,
     classes: int,
     *,

@@ -14,6 +14,9 @@ from yt8m_exp.data.videos import LABEL_PADDING
 SIZE = 50_000
 """Videos of a sample: 12 MB, and all of most evaluations."""
 
+EACH = ("ids", "class_ids", "scores", "labels")
+"""What is always known of a video."""
+
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
@@ -38,8 +41,8 @@ class Predicted:
     def take(self, rows: NDArray) -> "Predicted":
         """Returns some of the videos."""
         frames = None if self.frames is None else self.frames[rows]
-        parts = (values[rows] for values in (self.ids, self.class_ids, self.scores, self.labels))
-        return Predicted(*parts, frames, self.videos)
+        kept = {name: getattr(self, name)[rows] for name in EACH}
+        return Predicted(**kept, frames=frames, videos=self.videos)
 
     @cached_property
     def hits(self) -> NDArray:

@@ -106,7 +106,7 @@ def _log_arrays(client: MlflowClient, run_id: str, logged: Logged) -> None:
         arrays["frames"] = found.frames
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ARRAYS
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # stubs of NumPy 2.3
         client.log_artifact(run_id, str(path))
 
 
