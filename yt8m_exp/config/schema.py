@@ -170,6 +170,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
     },
+    "compare": TRACKING
+    | {
+        "runs": list[Text],
+        "filter": Text | None,
+        "most": Annotated[int, Field(ge=2)],
+        "output": Text,
+    },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {
         "partition": Text,

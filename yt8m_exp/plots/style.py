@@ -6,6 +6,9 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocat
 
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9762b", "#3a8f5c", "#b8403a"
 INK, GREY, FAINT = "#24292f", "#6b7280", "#dfe3e8"
+PURPLE, TEAL, BROWN, PINK = "#7a5ab0", "#2a9d9a", "#8c6d46", "#c25b8f"
+PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, BROWN, PINK)
+"""The colors of curves, in this order."""
 DOTS_PER_INCH = 150
 
 
