@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from yt8m_exp.plots.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED
+from yt8m_exp.plots.style import BACK, BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED
 
 FOLDER = Path(__file__).parent
 COLORS = {
@@ -22,6 +22,7 @@ COLORS = {
     ORANGE: "orange",
     GREEN: "green",
     RED: "red",
+    BACK: "back",
 }
 STYLE = """
 :root { color-scheme: light dark; --ink: #24292f; --grey: #6b7280; --faint: #dfe3e8;

@@ -1,8 +1,9 @@
 """The page on which runs are compared: configuration, metrics, cost, curves, and two models."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +16,27 @@ from yt8m_exp.plots.browser import Model
 SAME = "The runs have the same configuration."
 
 
-class Run(Protocol):
-    """A run, as `tracking.comparison` reads it."""
+@dataclass(frozen=True)
+class Run:
+    """A run that is compared.
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> Mapping[str, str]: ...
-    @property
-    def values(self) -> Mapping[str, float]: ...
-    @property
-    def cost(self) -> Mapping[str, float]: ...
-    @property
-    def curve(self) -> Sequence[tuple[int, float]]: ...
-    @property
-    def address(self) -> str | None: ...
+    Attributes:
+        run_id: its id.
+        name: its name, unlike that of any other run of the comparison.
+        config: the configuration of its model's training, by key.
+        values: metrics by key.
+        cost: what the training took, by what is told: a number each.
+        curve: examples seen and GAP at each evaluation of the training.
+        address: where MLflow shows it; None without a server.
+    """
+
+    run_id: str
+    name: str
+    config: Mapping[str, str]
+    values: Mapping[str, float]
+    cost: Mapping[str, float]
+    curve: Sequence[tuple[int, float]]
+    address: str | None
 
 
 class Pair(NamedTuple):

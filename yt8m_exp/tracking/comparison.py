@@ -1,7 +1,6 @@
 """What MLflow holds of runs that are compared: configuration, metrics, cost, curves, videos."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from mlflow import MlflowClient
@@ -10,35 +9,15 @@ from mlflow.exceptions import MlflowException
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import GAP
+from yt8m_exp.plots import versus
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, pages
 from yt8m_exp.tracking.pages import Logged
 
 UNCOMPARED = ("tracking.", "figures", "register", "resume", "memory_check")
 """Keys that say nothing of a model."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A run that is compared.
-
-    Attributes:
-        run_id: its id.
-        name: its name, unlike that of any other run of the comparison.
-        config: the configuration of its model's training, by key.
-        values: metrics by key.
-        cost: what the training took, by what is told: a number each.
-        curve: examples seen and GAP at each evaluation of the training.
-        address: where MLflow shows it; None without a server.
-    """
-
-    run_id: str
-    name: str
-    config: Mapping[str, str]
-    values: Mapping[str, float]
-    cost: Mapping[str, float]
-    curve: Sequence[tuple[int, float]]
-    address: str | None
+SIZES = {"parameters": "parameters", "bytes of the model": "bytes"}
+"""Facts of a logged model, by what they are called on the page."""
 
 
 def find(
@@ -68,7 +47,7 @@ def find(
     return found
 
 
-def describe(client: MlflowClient, runs: Sequence[Run]) -> list[Compared]:
+def describe(client: MlflowClient, runs: Sequence[Run]) -> list[versus.Run]:
     """Reads what is compared of the runs; an evaluation is told of by its model's training."""
     names = [run.info.run_name or run.info.run_id[:8] for run in runs]
     repeated = {name for name in names if names.count(name) > 1}
@@ -124,12 +103,12 @@ def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> li
         ) from error
 
 
-def _described(client: MlflowClient, run: Run, name: str) -> Compared:
+def _described(client: MlflowClient, run: Run, name: str) -> versus.Run:
     trained = _training(client, run)
     history = client.get_metric_history(trained.info.run_id, GAP.name)
     server = client.tracking_uri if client.tracking_uri.startswith("http") else None
     place = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-    return Compared(
+    return versus.Run(
         run.info.run_id,
         name,
         _config(trained),
@@ -173,9 +152,6 @@ def _cost(client: MlflowClient, run: Run) -> dict[str, float]:
         facts = client.get_logged_model(output.model_id).params or {}
         cost |= {name: int(facts[key]) for name, key in SIZES.items() if key in facts}
     return {name: value for name, value in cost.items() if value is not None}
-
-
-SIZES = {"parameters": "parameters", "bytes of the model": "bytes"}
 
 
 def _evaluations(client: MlflowClient, run: Run) -> list[Run]:

@@ -1,0 +1,118 @@
+"""The page of a study: its best recipe, its trials with their reasons, and its figures."""
+
+from collections import Counter
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from yt8m_exp.plots import document, studies
+from yt8m_exp.plots.studies import Study, Trial
+
+CAPTIONS = {
+    "history": ("What the trials reached", ""),
+    "pareto_front": ("Objectives", "In orange: no other trial is better in all objectives."),
+    "curves": ("Curves", "Crosses are trials that were stopped. Point at a trial of the table."),
+    "importances": ("Importance of the parameters", "By PED-ANOVA, of the complete trials."),
+    "slices": ("Each parameter alone", "Complete trials."),
+    "parallel_coordinates": ("All parameters together", "Each line is a complete trial."),
+    "timeline": ("When trials ran", ""),
+}
+WIDE = ("slices", "parallel_coordinates")
+MOST_TRIALS = 2000
+
+
+def render(study: Study, description: str, recipe: str, links: Mapping[str, str]) -> str:
+    """Returns a page of HTML that needs no other file.
+
+    Args:
+        study: the study.
+        description: what is varied, and why.
+        recipe: the command that trains the best trial again; empty if there is none.
+        links: commands or addresses to look further, by what they show.
+    """
+    parts = [document.style("study.css"), f"<h1>Study {escape(study.name)}</h1>"]
+    parts += [f"<p>{escape(description)}</p>"] if description else []
+    parts.append(f"<p>{escape(_verdict(study))}</p>")
+    if recipe:
+        parts += ["<h2>The best recipe</h2>", f"<pre>{escape(recipe)}</pre>"]
+    parts += [f"<p>{escape(what)}: {_linked(link)}</p>" for what, link in links.items()]
+    drawn = studies.figures(study)
+    parts += ["<h2>Trials</h2>", _table(study)]
+    parts += ["<div class=figures>", *map(_figure, drawn, drawn.values()), "</div>"]
+    parts.append(document.script("study.js", None))
+    return document.page(f"Study {study.name}", parts, wide=True)
+
+
+def _figure(name: str, figure: Figure) -> str:
+    title, caption = CAPTIONS[name]
+    below = f"<p class=grey>{caption}</p>" if caption else ""
+    wide = " class=whole" * (name in WIDE)
+    return f"<div{wide}><h2>{title}</h2>{below}{document.svg(figure)}</div>"
+
+
+def _verdict(study: Study) -> str:
+    counts = Counter(trial.state for trial in study.trials)
+    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    sought = ", ".join(f"{word} {metric}" for metric, word in study.objectives.items())
+    if not study.complete:
+        return f"To {sought}. Trials: {states}."
+    best = study.complete[-1]
+    return f"To {sought}. Trials: {states}. Best: {best.values[0]:.5g}, by trial {best.number}."
+
+
+def _table(study: Study) -> str:
+    metrics = list(study.objectives)
+    heads = ["trial", "state", *metrics, *study.keys, "examples", "minutes", "reason"]
+    numbers = {0, *range(2, 2 + len(metrics)), len(heads) - 3, len(heads) - 2}
+    titles = "".join(
+        f"<th{' class=number' * (place in numbers)}><button>{escape(head)}</button></th>"
+        for place, head in enumerate(heads)
+    )
+    rows = [_row(study, trial, numbers) for trial in _in_order(study)]
+    return f"<div class=scroll><table id=trials><tr>{titles}</tr>{''.join(rows)}</table></div>"
+
+
+def _in_order(study: Study) -> list[Trial]:
+    """Returns the best trials first, then the others by number."""
+    done = study.complete[::-1]
+    others = [trial for trial in study.trials if trial.state != "complete"]
+    return [*done, *others][:MOST_TRIALS]
+
+
+def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
+    values = list(trial.values) or [None] * len(study.objectives)
+    minutes = None if trial.ended is None else round((trial.ended - trial.began) / 60, 1)
+    cells: list[Any] = [trial.number, trial.state, *values]
+    cells += [trial.params.get(key) for key in study.keys]
+    cells += [trial.examples, minutes, trial.reason]
+    shown = [_cell(value, place in numbers) for place, value in enumerate(cells)]
+    if trial.address:
+        shown[0] = shown[0].replace(
+            f">{trial.number}<", f'><a href="{escape(trial.address)}">{trial.number}</a><'
+        )
+    best = " class=best" * (trial.number in study.best)
+    return f'<tr data-trial="{trial.number}"{best}>{"".join(shown)}</tr>'
+
+
+def _cell(value: Any, is_number: bool) -> str:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    key = f' data-value="{value!r}"' if known else ""
+    kind = " class=number" if is_number or known else ""
+    return f"<td{kind}{key}>{escape(_text(value))}</td>"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if whole else str(value)
+
+
+def _linked(link: str) -> str:
+    if link.startswith(("http://", "https://")):
+        return f'<a href="{escape(link)}">{escape(link)}</a>'
+    return f"<code>{escape(link)}</code>"
