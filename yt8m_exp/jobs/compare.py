@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.evaluation import metrics
-from yt8m_exp.plots import versus
-from yt8m_exp.plots.browser import Model
-from yt8m_exp.plots.versus import Pair
+from yt8m_exp.plots.browser import versus
+from yt8m_exp.plots.browser.page import Model
+from yt8m_exp.plots.browser.versus import Pair
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import comparison, pages, store
 from yt8m_exp.tracking.pages import Logged

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from yt8m_exp.plots.style import BACK, BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED
 
-FOLDER = Path(__file__).parent
 COLORS = {
     INK: "ink",
     GREY: "grey",
@@ -117,18 +116,18 @@ def svg(figure: Figure) -> str:
     return drawn[drawn.index("<svg") :].replace("<svg", '<svg class="figure"', 1)
 
 
-def style(name: str) -> str:
-    """Returns the style in a file of this folder."""
-    return f"<style>{(FOLDER / name).read_text()}</style>"
+def style(path: Path) -> str:
+    """Returns the style of a file."""
+    return f"<style>{path.read_text()}</style>"
 
 
-def script(name: str, data: Any) -> str:
-    """Returns a script of this folder, and the data that it reads from the element `data`.
+def script(path: Path, data: Any) -> str:
+    """Returns the script of a file, and the data that it reads from the element `data`.
 
     Args:
-        name: the script's file.
+        path: the file.
         data: plain data; text in it is never read as HTML.
     """
     plain = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    code = (FOLDER / name).read_text()
-    return f'<script type="application/json" id="data">{plain}</script>\n<script>{code}</script>'
+    held = f'<script type="application/json" id="data">{plain}</script>'
+    return f"{held}\n<script>{path.read_text()}</script>"

@@ -9,9 +9,9 @@ from mlflow.exceptions import MlflowException
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import GAP
-from yt8m_exp.plots import versus
+from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import configuration, pages
+from yt8m_exp.tracking import configuration, pages, store
 from yt8m_exp.tracking.pages import Logged
 
 UNCOMPARED = ("tracking.", "figures", "register", "resume", "memory_check")
@@ -106,8 +106,6 @@ def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> li
 def _described(client: MlflowClient, run: Run, name: str) -> versus.Run:
     trained = _training(client, run)
     history = client.get_metric_history(trained.info.run_id, GAP.name)
-    server = client.tracking_uri if client.tracking_uri.startswith("http") else None
-    place = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
     return versus.Run(
         run.info.run_id,
         name,
@@ -115,7 +113,7 @@ def _described(client: MlflowClient, run: Run, name: str) -> versus.Run:
         _values(run),
         _cost(client, trained),
         sorted((point.step, point.value) for point in history),
-        f"{server.rstrip('/')}/#/{place}" if server else None,
+        store.addresses(client, run.info.run_id)(run.info.run_id),
     )
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.evaluation.sample import Predicted
-from yt8m_exp.plots import browser
-from yt8m_exp.plots.browser import Model
+from yt8m_exp.plots.browser import page as browser
+from yt8m_exp.plots.browser.page import Model
 
 ERRORS, PREDICTIONS = "errors.html", "predictions.html"
 ARRAYS = "videos.npz"

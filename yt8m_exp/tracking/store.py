@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -125,6 +125,15 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return found.experiment_id
+
+
+def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
+    """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    server = client.tracking_uri
+    if not server.startswith(("http://", "https://")):
+        return lambda run_id: None
+    experiment = client.get_run(run_id).info.experiment_id
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{{}}".format
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -1,23 +1,23 @@
 """The page of a study: its best recipe, its trials with their reasons, and its figures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from yt8m_exp.plots import document, studies
-from yt8m_exp.plots.studies import Study, Trial
+from yt8m_exp.plots import document
+from yt8m_exp.plots.studies import figures
+from yt8m_exp.plots.studies.trials import Study, Trial
 
+STYLE, SCRIPT = (Path(__file__).with_name(f"study.{end}") for end in ("css", "js"))
 CAPTIONS = {
-    "history": ("What the trials reached", ""),
-    "pareto_front": ("Objectives", "In orange: no other trial is better in all objectives."),
-    "curves": ("Curves", "Crosses are trials that were stopped. Point at a trial of the table."),
-    "importances": ("Importance of the parameters", "By PED-ANOVA, of the complete trials."),
-    "slices": ("Each parameter alone", "Complete trials."),
-    "parallel_coordinates": ("All parameters together", "Each line is a complete trial."),
-    "timeline": ("When trials ran", ""),
+    "curves": "Crosses are trials that were stopped. Point at a trial of the table to see its own.",
+    "pareto_front": "In orange: no other trial is better in all objectives.",
+    "importances": "By PED-ANOVA, over the complete trials.",
+    "parallel_coordinates": "Each line is a complete trial; the best is orange.",
 }
 WIDE = ("slices", "parallel_coordinates")
 MOST_TRIALS = 2000
@@ -32,24 +32,23 @@ def render(study: Study, description: str, recipe: str, links: Mapping[str, str]
         recipe: the command that trains the best trial again; empty if there is none.
         links: commands or addresses to look further, by what they show.
     """
-    parts = [document.style("study.css"), f"<h1>Study {escape(study.name)}</h1>"]
+    parts = [document.style(STYLE), f"<h1>Study {escape(study.name)}</h1>"]
     parts += [f"<p>{escape(description)}</p>"] if description else []
     parts.append(f"<p>{escape(_verdict(study))}</p>")
     if recipe:
         parts += ["<h2>The best recipe</h2>", f"<pre>{escape(recipe)}</pre>"]
     parts += [f"<p>{escape(what)}: {_linked(link)}</p>" for what, link in links.items()]
-    drawn = studies.figures(study)
+    drawn = figures.draw(study)
     parts += ["<h2>Trials</h2>", _table(study)]
     parts += ["<div class=figures>", *map(_figure, drawn, drawn.values()), "</div>"]
-    parts.append(document.script("study.js", None))
+    parts.append(document.script(SCRIPT, None))
     return document.page(f"Study {study.name}", parts, wide=True)
 
 
 def _figure(name: str, figure: Figure) -> str:
-    title, caption = CAPTIONS[name]
-    below = f"<p class=grey>{caption}</p>" if caption else ""
+    caption = f"<p class=grey>{CAPTIONS[name]}</p>" if name in CAPTIONS else ""
     wide = " class=whole" * (name in WIDE)
-    return f"<div{wide}><h2>{title}</h2>{below}{document.svg(figure)}</div>"
+    return f"<div{wide}>{document.svg(figure)}{caption}</div>"
 
 
 def _verdict(study: Study) -> str:
@@ -82,7 +81,7 @@ def _in_order(study: Study) -> list[Trial]:
 
 
 def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
-    values = list(trial.values) or [None] * len(study.objectives)
+    values: Sequence[float | None] = trial.values or [None] * len(study.objectives)
     minutes = None if trial.ended is None else round((trial.ended - trial.began) / 60, 1)
     cells: list[Any] = [trial.number, trial.state, *values]
     cells += [trial.params.get(key) for key in study.keys]

@@ -3,8 +3,10 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.plots.rendering import require_clear_titles, texts
-from yt8m_exp.plots import studies, study_page
-from yt8m_exp.plots.studies import Scale, Study, Trial
+from yt8m_exp.plots.studies import figures, parameters
+from yt8m_exp.plots.studies import page as study_page
+from yt8m_exp.plots.studies.scales import Scale
+from yt8m_exp.plots.studies.trials import Study, Trial
 
 EVIL = "<script>alert('x')</script>"
 
@@ -29,14 +31,14 @@ def study(trials, objectives=None, importances=None):
 MIXED = [
     *(trial(n, units=2**n, dropout=n / 10) for n in range(8)),
     trial(8, "pruned", 0.5),
-    trial(9, "failed")._replace(curve=[], reason=EVIL),
+    trial(9, "fail")._replace(curve=[], reason=EVIL),
     trial(10, "running")._replace(ended=None),
 ]
 SHARES = {"learning_rate": 0.7, "units": 0.3}
 STUDIES = {
     "mixed": study(MIXED, importances=SHARES),
     "one trial": study([trial(0)]),
-    "one value": study([trial(n, 0.5, units=3) for n in range(3)]),
+    "one value": study([trial(n, value=0.5, units=3) for n in range(3)]),
     "a condition": study([trial(0), trial(1, decay=0.9)]),
     "two objectives": study(
         [trial(n)._replace(values=(0.5, 1e6 * n)) for n in range(4)],
@@ -47,21 +49,21 @@ STUDIES = {
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_figures_are_clear(name):
-    drawn = studies.figures(STUDIES[name])
+    drawn = figures.draw(STUDIES[name])
     assert drawn
     for figure in drawn.values():
         require_clear_titles(figure)
 
 
 def test_nothing_is_drawn_before_a_trial_is_complete():
-    assert studies.figures(study([trial(0, "running")])) == {}
+    assert figures.draw(study([trial(0, "running")])) == {}
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_ticks_of_parallel_coordinates_do_not_touch(name):
-    if "parallel_coordinates" not in studies.figures(STUDIES[name]):
+    if "parallel_coordinates" not in figures.draw(STUDIES[name]):
         return
-    figure = studies.parallel_coordinates(STUDIES[name])
+    figure = parameters.parallel_coordinates(STUDIES[name])
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     for place, box in enumerate(boxes):
@@ -87,7 +89,7 @@ def test_few_values_are_the_ticks():
 
 
 def test_the_best_trial_stands_out():
-    figure = studies.curves(STUDIES["mixed"])
+    figure = figures.curves(STUDIES["mixed"])
     (best,) = [line for line in figure.axes[0].lines if line.get_gid() == "trial-0"]
     assert best.get_linewidth() > 2
     assert "best" in texts(figure)
@@ -133,5 +135,5 @@ def test_the_page_needs_no_other_file_and_marks_each_trials_curves():
 
 
 def test_a_large_study_makes_a_small_page():
-    trials = [trial(n, 0.5 + n % 7 / 50, a=n / 3, b=n % 5, c=str(n % 3)) for n in range(500)]
+    trials = [trial(n, value=0.5 + n % 7 / 50, a=n / 3, b=n % 5, c=str(n % 3)) for n in range(500)]
     assert len(study_page.render(study(trials), "", "", {})) < 2_000_000

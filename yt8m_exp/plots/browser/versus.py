@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.metrics import Metric
-from yt8m_exp.plots import browser, curves, document
-from yt8m_exp.plots.browser import Model
+from yt8m_exp.plots import curves, document
+from yt8m_exp.plots.browser import page
+from yt8m_exp.plots.browser.page import Model
 
 SAME = "The runs have the same configuration."
 
@@ -81,7 +82,7 @@ def render(runs: Sequence[Run], metrics: Sequence[Metric], pair: Pair | None) ->
         f"AP, {second}": pair.ap[1],
         "gain": gains,
     }
-    return browser.render(title, parts, pair.models, pair.words, columns)
+    return page.render(title, parts, pair.models, pair.words, columns)
 
 
 def _tables(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[str]:

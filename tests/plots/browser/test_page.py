@@ -10,8 +10,8 @@ import pytest
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import mistakes
 from yt8m_exp.evaluation.sample import Predicted
-from yt8m_exp.plots import browser
-from yt8m_exp.plots.browser import Model
+from yt8m_exp.plots.browser import page as browser
+from yt8m_exp.plots.browser.page import Model
 
 RNG = np.random.default_rng(0)
 CLASSES = 300

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import mistakes
 from yt8m_exp.evaluation.sample import Predicted
-from yt8m_exp.plots import document, slices
-from yt8m_exp.plots.slices import Panel
+from yt8m_exp.plots import document
+from yt8m_exp.plots.browser import slices
+from yt8m_exp.plots.browser.slices import Panel
 
+STYLE, SCRIPT = (Path(__file__).with_name(f"browser.{end}") for end in ("css", "js"))
 MAX_BYTES = 4_800_000
 """Of a page: the videos are sampled above that."""
 PADDING = 0xFFFF
@@ -76,14 +79,14 @@ def render(
         tabs["slices"] = "Where GAP moves"
         drawn = _slices(models, len(words.names))
     parts = [
-        document.style("browser.css"),
+        document.style(STYLE),
         f"<h1>{escape(title)}</h1>",
         *facts,
         _frame(tabs, models, drawn),
     ]
-    empty = document.page(title, [*parts, document.script("browser.js", data)], wide=True)
+    empty = document.page(title, [*parts, document.script(SCRIPT, data)], wide=True)
     data |= _videos(models, max_bytes - len(empty.encode()))
-    return document.page(title, [*parts, document.script("browser.js", data)], wide=True)
+    return document.page(title, [*parts, document.script(SCRIPT, data)], wide=True)
 
 
 def _frame(tabs: Mapping[str, str], models: Sequence[Model], drawn: str) -> str:

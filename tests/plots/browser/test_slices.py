@@ -1,6 +1,6 @@
 from tests.plots.rendering import require_clear_titles, texts
 from yt8m_exp.evaluation.mistakes import Bin
-from yt8m_exp.plots.slices import Panel, gap_by
+from yt8m_exp.plots.browser.slices import Panel, gap_by
 
 PARTS = [Bin(1, 1, 12_300, 0.4), Bin(2, 5, 900, 0.6), Bin(6, None, 3, 0.7)]
 
