@@ -2,14 +2,11 @@
 
 import tempfile
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from yt8m_exp.data.vocabulary import Vocabulary
@@ -17,6 +14,7 @@ from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.evaluation.sample import Predicted
 from yt8m_exp.plots.browser import page as browser
 from yt8m_exp.plots.browser.page import Model
+from yt8m_exp.tracking import store
 
 ERRORS, PREDICTIONS = "errors.html", "predictions.html"
 ARRAYS = "videos.npz"
@@ -84,7 +82,7 @@ def log_predictions(
         "best in": np.bincount(best.ravel(), minlength=classes),
         f"score ≥ {SURE}": np.bincount(found.class_ids[scores >= SURE], minlength=classes),
     }
-    facts = [f"<p>{found.videos:,} videos of {escape('shards')} without labels.</p>"]
+    facts = [f"<p>{found.videos:,} videos.</p>"]
     page = browser.render(f"Predictions of {what}", facts, [Model(what, found)], words, columns)
     client.log_text(run_id, page, PREDICTIONS)
 
@@ -112,12 +110,13 @@ def _log_arrays(client: MlflowClient, run_id: str, logged: Logged) -> None:
 
 def read(client: MlflowClient, run_id: str) -> Logged | None:
     """Returns what `log_errors` logged to a run; None if it logged nothing."""
-    try:
-        path = download_artifacts(
-            run_id=run_id, artifact_path=ARRAYS, tracking_uri=client.tracking_uri
-        )
-    except (MlflowException, OSError):
+    if ARRAYS not in {file.path for file in client.list_artifacts(run_id)}:
         return None
+    with tempfile.TemporaryDirectory() as folder, store.no_bars():
+        return _read(client.download_artifacts(run_id, ARRAYS, folder))
+
+
+def _read(path: str) -> Logged:
     with np.load(path, allow_pickle=False) as arrays:
         found = Predicted(
             arrays["ids"].astype(object),

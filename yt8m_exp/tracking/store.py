@@ -163,6 +163,18 @@ def brief_requests() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Hides MLflow's progress bars while it holds, as for single small files."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
+    try:
+        yield
+    finally:
+        shown.unset() if before is None else shown.set(before)
+
+
 def _create(client: MlflowClient, name: str) -> str:
     database = sqlite_file(client.tracking_uri)
     if database is None:

@@ -110,7 +110,11 @@ def _metrics(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[list[st
         known = [value for value in values if value is not None]
         if known:
             best = max(known) if metric.higher_is_better else min(known)
-            cells = [document.good(f"{v:.4f}") if v == best else _number(v) for v in values]
+            shown = ["" if value is None else f"{value:.4f}" for value in values]
+            cells = [
+                document.good(text) if value == best else text
+                for text, value in zip(shown, values, strict=True)
+            ]
             yield [f'<span title="{escape(metric.meaning)}">{escape(metric.title)}</span>', *cells]
 
 
@@ -142,4 +146,4 @@ def _number(value: float | None) -> str:
         return ""
     if isinstance(value, int) or value >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.4f}"
+    return f"{value:.1f}"
