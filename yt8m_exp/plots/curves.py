@@ -61,7 +61,9 @@ def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") ->
 def gap_curves(points: Mapping[str, Points]) -> Figure:
     """Draws GAP against the examples seen, a curve for each run, by its name."""
     figure = new_figure(width=9, height=4.5)
-    axes = style_axes(figure.subplots(), x="examples seen", y="GAP on the validation videos")
+    axes = style_axes(
+        figure.subplots(), title="GAP on the validation videos", x="examples seen", y="GAP@20"
+    )
     for place, (name, curve) in enumerate(points.items()):
         seen, gaps = np.array(curve, float).T
         color = PALETTE[place % len(PALETTE)]

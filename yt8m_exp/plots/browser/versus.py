@@ -137,7 +137,6 @@ def _differences(runs: Sequence[Run]) -> Iterator[list[str]]:
 def _curves(runs: Sequence[Run]) -> Iterator[str]:
     points = {run.name: run.curve for run in runs if run.curve}
     if points:
-        yield "<h2>GAP over examples seen</h2>"
         yield document.svg(curves.gap_curves(points))
 
 

@@ -42,11 +42,11 @@ def draw(study: Study) -> dict[str, Figure]:
 def history(study: Study) -> Figure:
     """Draws what each trial reached, and the best so far."""
     figure = new_figure(height=3.8)
-    axes = style_axes(figure.subplots(), title="What the trials reached", x="trial", y=study.metric)
+    axes = style_axes(figure.subplots(), title="Trials", x="trial", y=study.metric)
     pruned = [t for t in study.trials if t.state == "pruned" and t.curve]
     axes.plot(
         [t.number for t in pruned], [t.curve[-1][1] for t in pruned], "o", color=GREY,
-        markerfacecolor="none", markersize=5, label="pruned, at its last value",
+        markerfacecolor="none", markersize=5, label="pruned",
     )  # fmt: skip
     done = sorted(study.complete)
     numbers, values = [t.number for t in done], np.array([t.values[0] for t in done])

@@ -14,6 +14,7 @@ from yt8m_exp.plots.studies.trials import Study, Trial
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"study.{end}") for end in ("css", "js"))
 CAPTIONS = {
+    "history": "What each trial reached; a pruned one, its last value.",
     "curves": "Crosses are trials that were stopped. Point at a trial of the table to see its own.",
     "pareto_front": "In orange: no other trial is better in all objectives.",
     "importances": "By PED-ANOVA, over the complete trials.",
