@@ -116,14 +116,14 @@ class Sample:
 
 
 def _joined(parts: list[NDArray]) -> NDArray:
-    """Puts arrays behind each other; those of two dimensions are padded with -1 to the widest."""
+    """Puts arrays behind each other, padded to the widest: integers with -1, scores with 0."""
     width = max((part.shape[1] for part in parts if part.ndim == 2), default=0)
-    return np.concatenate([
-        np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1)
-        if part.ndim == 2 and part.shape[1] < width
-        else part
-        for part in parts
-    ])  # fmt: skip
+    return np.concatenate([_padded(part, width) if part.ndim == 2 else part for part in parts])
+
+
+def _padded(part: NDArray, width: int) -> NDArray:
+    filling = -1 if part.dtype.kind == "i" else 0
+    return np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=filling)
 
 
 def _distinct(labels: NDArray) -> NDArray:

@@ -60,16 +60,17 @@ def describe(client: MlflowClient, runs: Sequence[Run]) -> list[versus.Run]:
 def predictions(client: MlflowClient, runs: Sequence[Run]) -> list[Logged] | None:
     """Returns what two runs, or evaluations of their models, predicted of the same data.
 
-    None if there are more runs, or no such evaluations.
+    None if there are more runs, no such evaluations, or other classes.
     """
     if len(runs) != 2:
         return None
     first, second = ({_digest(run): run for run in _evaluations(client, run)} for run in runs)
     for digest, run in first.items():
         if digest in second:
-            read = [pages.read(client, found.info.run_id) for found in (run, second[digest])]
-            if all(read):
-                return [logged for logged in read if logged]
+            both = [pages.read(client, found.info.run_id) for found in (run, second[digest])]
+            read = [logged for logged in both if logged]
+            if len(read) == 2 and read[0].words.names == read[1].words.names:
+                return read
     return None
 
 

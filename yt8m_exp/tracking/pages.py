@@ -91,9 +91,9 @@ def _log_arrays(client: MlflowClient, run_id: str, logged: Logged) -> None:
     found = logged.found
     arrays = {
         "ids": np.array(found.ids.tolist(), np.bytes_),
-        "class_ids": found.class_ids.astype(np.int16),
+        "class_ids": found.class_ids,
         "scores": found.scores.astype(np.float16),
-        "labels": found.labels.astype(np.int16),
+        "labels": found.labels,
         "videos": np.array(found.videos),
         "ap": logged.ap,
         "positives": logged.positives,
@@ -120,9 +120,9 @@ def _read(path: str) -> Logged:
     with np.load(path, allow_pickle=False) as arrays:
         found = Predicted(
             arrays["ids"].astype(object),
-            arrays["class_ids"].astype(np.int32),
+            arrays["class_ids"],
             arrays["scores"].astype(np.float32),
-            arrays["labels"].astype(np.int32),
+            arrays["labels"],
             arrays.get("frames"),
             int(arrays["videos"]),
         )

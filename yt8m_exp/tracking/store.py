@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 import mlflow
@@ -129,11 +129,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
     """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
-    server = client.tracking_uri
-    if not server.startswith(("http://", "https://")):
+    server = urlsplit(client.tracking_uri)
+    if server.scheme not in ("http", "https"):
         return lambda run_id: None
     experiment = client.get_run(run_id).info.experiment_id
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{{}}".format
+    place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
+    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -114,6 +114,14 @@ def test_two_models_are_shown_side_by_side():
     assert "model 1 better" in page
 
 
+def test_a_model_with_fewer_predictions_is_padded():
+    one = predicted()
+    few = replace(one, class_ids=one.class_ids[:, :5], scores=one.scores[:, :5])
+    first, second = data(render(one, few))["models"]
+    assert len(numbers(first["predicted"])) == len(numbers(second["predicted"])) == 200 * 20
+    assert numbers(second["predicted"]).reshape(200, 20)[:, 5:].min() == 0xFFFF
+
+
 @pytest.mark.parametrize("videos", [0, 1])
 def test_hardly_any_video_makes_a_page(videos):
     assert len(data(render(predicted(videos)))["ids"]) == videos

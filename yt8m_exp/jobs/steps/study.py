@@ -23,7 +23,7 @@ from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.trials import TrialRun, TrialRuns
 from yt8m_exp.tuning import study_summary, visualization
 from yt8m_exp.tuning.definition import Definition
-from yt8m_exp.tuning.storage import Storage
+from yt8m_exp.tuning.storage import Storage, without_password
 from yt8m_exp.tuning.study import Study, outcomes
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def _log_findings(cfg: DictConfig, definition: Definition, study: Study, tracked
     if cfg.figures:
         client = tracked.client
         found = visualization.described(study, store.addresses(client, tracked.id))
-        recipe, links = _recipe(definition, study), _links(cfg, client.tracking_uri)
+        recipe, links = _recipe(definition, study), _links(cfg, tracked)
         page = render(found, definition.description, recipe, links)
         client.log_text(tracked.id, page, "study.html")
         results.log_figures(client, tracked.id, figures.draw(found))
@@ -134,9 +134,10 @@ def _recipe(definition: Definition, study: Study) -> str:
     return shlex.join(["python", "-m", "yt8m_exp.train", *definition.overrides, *given])
 
 
-def _links(cfg: DictConfig, uri: str) -> dict[str, str]:
-    served = uri.startswith(("http://", "https://"))
+def _links(cfg: DictConfig, tracked: Run) -> dict[str, str]:
+    address = store.addresses(tracked.client, tracked.id)(tracked.id)
+    storage = without_password(cfg.storage)
     return {
-        "Runs": uri if served else f"mlflow ui --backend-store-uri {uri}",
-        "Dashboard": f"uvx optuna-dashboard {cfg.storage}",
+        "In MLflow": address or f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+        "Optuna's dashboard": f"uvx optuna-dashboard {storage}",
     }

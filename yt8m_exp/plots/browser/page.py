@@ -159,13 +159,14 @@ def _videos(models: Sequence[Model], room: int) -> dict[str, Any]:
     rows = rows[mistakes.order(found.take(rows))]
     models = [Model(model.name, model.found.take(rows)) for model in models]
     found = models[0].found
+    top_k = max(model.found.class_ids.shape[1] for model in models)
     return {
         "ids": [name.decode(errors="replace") for name in found.ids],
         "labels": _packed(found.labels[found.labels >= 0]),
         "label_counts": _packed((found.labels >= 0).sum(axis=1)),
         "frames": None if found.frames is None else found.frames.tolist(),
-        "top_k": found.class_ids.shape[1],
-        "models": [{"name": model.name, **_predictions(model.found)} for model in models],
+        "top_k": top_k,
+        "models": [{"name": model.name, **_predictions(model.found, top_k)} for model in models],
     }
 
 
@@ -180,10 +181,12 @@ def _most(models: Sequence[Model], room: int) -> int:
     return max(int(room / (numbers * 2 * BASE64 + names + frames)), 0)
 
 
-def _predictions(found: Predicted) -> dict[str, str]:
+def _predictions(found: Predicted, top_k: int) -> dict[str, str]:
+    padding = ((0, 0), (0, top_k - found.class_ids.shape[1]))
+    class_ids = np.pad(found.class_ids, padding, constant_values=-1)
     return {
-        "predicted": _packed(np.where(found.class_ids < 0, PADDING, found.class_ids)),
-        "scores": _packed(np.clip(found.scores, 0, 1) * 65535),
+        "predicted": _packed(np.where(class_ids < 0, PADDING, class_ids)),
+        "scores": _packed(np.pad(np.clip(found.scores, 0, 1), padding) * 65535),
         "ap": _packed(np.nan_to_num(mistakes.average_precision(found)) * 65534),
     }
 
