@@ -1,5 +1,6 @@
 """Shard patterns to a manifest, and shards to videos."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from yt8m_exp.stores.read_ahead import THREADS, read_ahead
 from yt8m_exp.stores.uris import is_local
 
 CHECK_BYTES = 256 << 20
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,29 @@ def scan(
     read(manifest, most_bytes=reading.check_bytes)
     for shard in shards:
         manifest.require(shard)
+    _report_copies(shards)
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
         raise InputError(f"No usable record is left in the {len(shards)} shards of {source}.")
     return manifest
+
+
+def _report_copies(shards: Sequence[Shard]) -> None:
+    """Says which shards hold the same bytes as others, as far as their checksums are known."""
+    first: dict[tuple[int, str], Shard] = {}
+    copies = [
+        (shard, original)
+        for shard in shards
+        if shard.crc32c and shard.bytes
+        and (original := first.setdefault((shard.bytes, shard.crc32c), shard)) is not shard
+    ]  # fmt: skip
+    if copies:
+        copy, original = copies[0]
+        logger.warning(
+            "%d shards are copies of others, so that their videos count again, as %s of %s. Name "
+            "each shard once.",
+            *(len(copies), copy.path, original.path),
+        )
 
 
 def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:
@@ -210,7 +231,9 @@ def load(
     _read_all(shards, starts, buffer, cache)
     frames = []
     for shard, start in zip(shards, starts, strict=True):
-        if not shard.facts:
+        if shard.facts:
+            checks.require_same(shard, buffer.data[start : start + shard.loaded_bytes], schema)
+        else:
             _learn(shard, buffer[start:], schema)
             require(shard)
         found, _ = tfrecord.index(buffer.data[start : start + shard.loaded_bytes], checksums=False)
@@ -271,7 +294,7 @@ def _read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False)
     kind = "" if packed else shard.compression
     if is_local(shard.path):
         with Path(shard.path).open("rb") as file:
-            same = local.generation(os.fstat(file.fileno())) == shard.object.generation
+            same = local.is_same(os.fstat(file.fileno()), shard.object.generation)
             if same and _filled(view, file, kind):
                 return
     else:
