@@ -63,6 +63,9 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
+        "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
+        "data.packed.folder": Text | None,
+        "data.packed.bytes": Count,
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
