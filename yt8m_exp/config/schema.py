@@ -65,7 +65,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.shuffle_bytes": Bytes,
         "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
         "data.packed.folder": Text | None,
-        "data.packed.bytes": Count,
+        "data.packed.bytes": Annotated[int, Field(ge=1)],
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
