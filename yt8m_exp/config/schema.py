@@ -26,9 +26,11 @@ TRACKING = {
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
 }
-READING = {
+CACHE = {
     "data.cache.folder": Text | None,
     "data.cache.bytes": Annotated[int, Field(ge=0)],
+}
+READING = CACHE | {
     "data.check_bytes": Annotated[int, Field(ge=0)] | None,
 }
 TYPES: dict[str, dict[str, Any]] = {
@@ -154,6 +156,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.same_features": bool,
     },
     "check": TRACKING
+    | CACHE
     | {
         "shards": Patterns,
         "against": Patterns | None,

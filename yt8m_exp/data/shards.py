@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
@@ -19,7 +18,6 @@ from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
 from yt8m_exp.stores.objects import FOLDER, Object
 from yt8m_exp.stores.read_ahead import read_ahead
-from yt8m_exp.stores.uris import is_local
 
 CHECK_BYTES = 256 << 20
 
@@ -58,14 +56,6 @@ def find(patterns: str | Sequence[str], remedy: Remedy = DEFAULT_REMEDY) -> list
             f"{text} Set {remedy.shards} to where yours lie, or fetch the dataset: "
             "mlflow run . -e download"
         ) from None
-
-
-def find_local(patterns: str | Sequence[str], remedy: Remedy = DEFAULT_REMEDY) -> list[Path]:
-    """Finds shards that lie on this machine; see `find`."""
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        if not is_local(pattern):
-            raise InputError(f"Shards must lie in a local file system, but got {pattern!r}.")
-    return [Path(found.uri) for found in find(patterns, remedy)]
 
 
 def scan(

@@ -53,6 +53,11 @@ class PackedSet:
         }
         self._checked: set[str] = set()
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes its columns have."""
+        return sum(column.nbytes for column in self._columns.values())
+
     def __call__(self, shards: Sequence[Shard]) -> Videos:
         """Returns the videos of some shards of the set.
 
