@@ -26,9 +26,11 @@ TRACKING = {
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
 }
-READING = {
+CACHE = {
     "data.cache.folder": Text | None,
     "data.cache.bytes": Annotated[int, Field(ge=0)],
+}
+READING = CACHE | {
     "data.check_bytes": Annotated[int, Field(ge=0)] | None,
 }
 TYPES: dict[str, dict[str, Any]] = {
@@ -63,6 +65,9 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
+        "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
+        "data.packed.folder": Text | None,
+        "data.packed.bytes": Annotated[int, Field(ge=1)],
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
@@ -151,6 +156,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.same_features": bool,
     },
     "check": TRACKING
+    | CACHE
     | {
         "shards": Patterns,
         "against": Patterns | None,

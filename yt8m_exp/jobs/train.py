@@ -162,7 +162,10 @@ def _fit(work: Work, state: TrainState) -> float:
     loss = recipe.loss(cfg.loss, cfg.data.classes)
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
-    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    load = sources.packed(cfg, train)
+    batches = training_batches(
+        train, plan.batch_size, shuffle, start=state.examples, part=part, load=load
+    )
     update = step.make(
         learner.model,
         loss,

@@ -107,7 +107,7 @@ def check(cfg: DictConfig) -> None:
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
+            shards.find(compose.plain(cfg)[key], Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:
