@@ -260,7 +260,7 @@ def test_other_bytes_of_the_same_size_and_time_are_not_used_as_those_of_before(
     path.write_bytes(other)
     os.utime(path, ns=(time, time))
     with pytest.raises(ValueError, match="changed since it was checked: its checksum is another"):
-        shards.load(manifest.shards, SCHEMA)
+        loading.load(manifest.shards, SCHEMA)
 
 
 def test_a_link_to_a_shard_or_other_rights_change_nothing(tmp_path):
