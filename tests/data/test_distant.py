@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.buckets import flipped
+from tests.proxy import flipped
 from tests.data.examples import SCHEMA, integers, video
 from yt8m_exp.data import shards, tfrecord
 from yt8m_exp.data.ids import Repeat
