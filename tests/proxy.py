@@ -83,6 +83,17 @@ class Proxy:
         """Makes a fault of each request from now on whose method and path contain these."""
         self.fault = lambda asked: fault if method in asked.method and path in asked.path else None
 
+    def once_asked(self, path: str, fault: Fault) -> None:
+        """Makes a fault of the first request whose path contains this, and of all that follow."""
+
+        def choose(asked: Request) -> Fault | None:
+            if path in asked.path:
+                self.always(fault)
+                return fault
+            return None
+
+        self.fault = choose
+
     def sometimes(self, share: float, *faults: Fault, seed: int) -> None:
         """Makes one of these faults of a share of all requests from now on."""
         rng = random.Random(seed)
@@ -150,11 +161,12 @@ def lost(request: Request) -> None:
 
 
 def after(work: Callable[[], Any], then: Fault) -> Fault:
-    """Does something on the server before a fault."""
+    """Does something on the server once it has answered, and then makes a fault of that answer."""
 
     def fault(request: Request) -> Answer | None:
+        answer = request.ask()
         work()
-        return then(request)
+        return then(request._replace(ask=lambda: answer))
 
     return fault
 

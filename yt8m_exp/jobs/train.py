@@ -26,7 +26,7 @@ from yt8m_exp.serving import loading
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, downloads
+from yt8m_exp.tracking import datasets, downloads, patience
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
@@ -221,6 +221,7 @@ def _require_finished(
             "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
+        patience.hurry()
         raise SystemExit(128 + (interrupt.signal or 0))
     if ending.why == "interrupted":
         raise Stopped(f"Pruned at {state.examples:,} examples.")

@@ -17,7 +17,7 @@ from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, results
+from yt8m_exp.tracking import configuration, datasets, patience, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -43,7 +43,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         names: the names of the classes.
         rate: examples per second.
     """
-    tracked.writer.flush()
+    patience.close()
+    tracked.writer.flush(patience.left())
     best = _best(work, state)
     work = replace(
         work,

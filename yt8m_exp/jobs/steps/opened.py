@@ -37,5 +37,6 @@ def opened(
         resume=resume,
         name=cfg.tracking.run_name or name or verb,
         system_metrics=cfg.tracking.system_metrics,
+        patience_seconds=cfg.tracking.patience,
     ) as run:
         yield run
