@@ -2,6 +2,7 @@
 
 import http.client
 import random
+import re
 import socket
 import struct
 import threading
@@ -49,6 +50,7 @@ class Proxy:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.fault: Callable[[Request], Fault | None] = lambda request: None
+        self.fell = threading.Event()
         self._server = server.removeprefix("http://")
         self._port, self._ended = 0, threading.Event()
         self.listen()
@@ -79,18 +81,23 @@ class Proxy:
         """Makes these faults, one for each download from a bucket that comes."""
         self.faults += faults
 
-    def always(self, fault: Fault, method: str = "", path: str = "") -> None:
-        """Makes a fault of each request from now on whose method and path contain these."""
-        self.fault = lambda asked: fault if method in asked.method and path in asked.path else None
+    def always(self, fault: Fault) -> None:
+        """Makes a fault of each request from now on."""
+        self.fault = lambda request: fault
 
-    def once_asked(self, path: str, fault: Fault) -> None:
-        """Makes a fault of the first request whose path contains this, and of all that follow."""
+    def once_asked(self, words: str, fault: Fault) -> None:
+        """Makes a fault of the first request with these words, as `PATCH /api`, and of all after.
 
-        def choose(asked: Request) -> Fault | None:
-            if path in asked.path:
-                self.always(fault)
-                return fault
-            return None
+        `fell` tells whether it came.
+        """
+        self.fell = threading.Event()
+
+        def choose(request: Request) -> Fault | None:
+            if not re.match(words, f"{request.method} {request.path}"):
+                return None
+            self.always(fault)
+            self.fell.set()
+            return fault
 
         self.fault = choose
 

@@ -173,6 +173,8 @@ def _explained(raised: Exception) -> int:
 
 def _is_outside(error: BaseException) -> bool:
     """Returns whether the system, the network or a server stopped the work."""
-    if isinstance(error, OSError):
-        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
-    return type(error).__name__ in ("MlflowException", "RestException")
+    outside = isinstance(error, ConnectionError | TimeoutError)
+    if outside or (isinstance(error, OSError) and error.errno in OUTSIDE):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MlflowException", "RequestException"})

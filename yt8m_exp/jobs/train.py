@@ -120,6 +120,8 @@ def _train(
         manager = CheckpointManager(folder, learner, train.digest, uploader.put, known)
         if tracked.resumed:
             downloads.fetch_checkpoints(tracked.client, tracked.id, folder)
+            for path in manager.files():  # the process before may have died with some to upload
+                uploader.put(path)
         if cfg.start_from and not manager.has_checkpoint:
             _take_weights(cfg.start_from, tracked, manager)
         records = datasets.planned_records(tracked, train, context="train")

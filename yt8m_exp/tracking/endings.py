@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 
+from yt8m_exp.spec import UnansweredError, caused_by
 from yt8m_exp.tracking import patience
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,8 @@ def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
             client.log_text(run_id, text, "error.txt")
     except Exception as failure:  # the caller raises `error`
         logger.warning(
-            "Run %s ended %s, but the server could not record it: %s", run_id, status, failure
+            "Run %s ended %s, but this is not recorded: %s",
+            *(run_id, status, caused_by(failure, UnansweredError) or failure),
         )
 
 

@@ -40,6 +40,9 @@ PAUSE_SECONDS = 0.25, 5.0
 """The first pause between two attempts, which doubles, and the longest one."""
 BODY_BYTES = 10e6
 """Bytes of a request's body for which it may take a second longer."""
+TOLD_ATTEMPT = 4
+READ_BYTES = 1 << 25
+"""The largest body that is read as a whole, even if MLflow would read it in parts."""
 TRANSIENT = {408, 429, 500, 502, 503, 504}
 MAKES = ("/runs/create", "/model-versions/create")
 """Requests that make one thing more each time that the server gets them."""
@@ -153,14 +156,14 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
     """Sends a request again while it fails in a way that may pass, until the time is over."""
 
     def send(self, request: Any, stream: bool = False, *args: Any, **options: Any) -> Any:
-        size = int(request.headers.get("Content-Length") or 0)
+        size = int(_size(request, 0))
         attempts, first = 0, time.monotonic()
         while True:
             began, attempts = time.monotonic(), attempts + 1
             options["timeout"] = _attempt_seconds(size)
             try:
                 response = super().send(request, stream, *args, **options)
-                if not stream:
+                if not stream or _size(response) <= READ_BYTES:
                     _ = response.content  # a body that is cut fails here
             except requests.RequestException as error:
                 _note_failure(began)
@@ -181,6 +184,10 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
             _pause(request.url, reason, asked, size, attempts, first)
             if hasattr(request.body, "seek"):
                 rewind_body(request)
+
+
+def _size(message: Any, unknown: float = math.inf) -> float:
+    return float(message.headers.get("Content-Length") or unknown)
 
 
 def _note_failure(began: float) -> None:
@@ -213,7 +220,7 @@ def _pause(
             f"No tracking server answers at {place.scheme}://{place.hostname}:{place.port or ''} "
             f"as it should: {reason}{asks} (waited {waited:.0f} s)."
         )
-    if attempts == 1:
+    if attempts == TOLD_ATTEMPT:  # a moment's failure is not worth a line
         logger.info("Waiting for the tracking server: %s", reason)
     time.sleep(seconds)
 

@@ -109,26 +109,14 @@ def open_run(
                 yield run
             _finish(run)
         except BaseException as error:
-            unanswered = caused_by(error, UnansweredError)
-            if not unanswered:
+            if not caused_by(error, UnansweredError):  # otherwise, the wait is over
                 patience.close()
             run.writer.close(min(patience.left(), patience.SIGNAL_SECONDS))
             endings.record(client, run.id, error)
             made = run.id == wrapper and overruled.MADE in found.data.tags
             if made and endings.status_of(error) == "KILLED":
                 overruled.watch(run.id)
-            if unanswered:
-                raise UnansweredError(f"{unanswered} {_remedy(verb, run)}") from error
             raise
-
-
-def _remedy(verb: str, run: Run) -> str:
-    if verb != "train":
-        return "Once it is back, start the same command again."
-    return (
-        f"The work is safe in {run.directory}. Once the server is back, resume={run.id} logs the "
-        "rest."
-    )
 
 
 def _wrapper(client: MlflowClient, resume: str | None) -> str | None:

@@ -112,13 +112,13 @@ def _log_models(
         seen = about | {"examples": state.examples}
         packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
-    info = packaging.log_model(
+    model_id = packaging.log_model(
         manager.best, name="best", step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     scores = metrics.logged(best.values, whose=metrics.BEST)
-    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
-    return info.model_uri
+    packaging.log_metrics(tracked.id, model_id, scores, step=step, data=data_set)
+    return f"models:/{model_id}"
 
 
 def _describe(
