@@ -25,6 +25,7 @@ TRACKING = {
     "tracking.run_name": Text | None,
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
+    "tracking.patience": Positive,
 }
 CACHE = {
     "data.cache.folder": Text | None,
