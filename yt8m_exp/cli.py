@@ -2,7 +2,8 @@
 
 The last line on standard output is one JSON object, if standard output is not a terminal or with
 `json=true`; everything else goes to standard error.
-Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 75 a server gives no answer (EX_TEMPFAIL:
+try again later), 128 + n stopped by signal n.
 """
 
 import ctypes
@@ -21,8 +22,9 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose, groups, overrides
-from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
+from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
 
 HYDRA = [
@@ -31,6 +33,8 @@ HYDRA = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
+OF_HYDRA = ("hydra.searchpath", "hydra.verbose")
+"""What a command line may change of Hydra itself."""
 WANTS_JSON = "json=true"
 OUTSIDE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
@@ -55,6 +59,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         verb: the name of its file in `conf/` and in `jobs/`.
         tensorflow: whether its work needs TensorFlow.
     """
+    redact_output()
     prepare()
     compose.register_resolvers()
     argv = sys.argv[1:]
@@ -68,7 +73,9 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
     try:
-        sys.argv[1:] = _placed(groups.to_hydra(_words(verb, argv)))
+        words = _words(verb, argv)
+        overrides.require_no_hydra(words, allowed=OF_HYDRA)
+        sys.argv[1:] = _placed(groups.to_hydra(words))
         main()
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -101,11 +108,22 @@ def _keep_freed_memory() -> None:
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
+    _require_one_run(verb, words)
     if overrides.MARK not in words:
         return words
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _require_one_run(verb: str, words: list[str]) -> None:
+    """Refuses Hydra's multirun, which starts a verb for each of several configurations."""
+    for word in words:
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
+            raise InputError(
+                f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
+                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+            )
 
 
 def _placed(words: list[str]) -> list[str]:
@@ -159,6 +177,9 @@ def _explained(raised: Exception) -> int:
     if isinstance(raised, InstantiationException) and CALLED not in str(raised):
         words = " ".join(str(raised).split())
         error = InputError(words)  # there is no such target, or Hydra refuses it
+    if unanswered := caused_by(raised, UnansweredError):
+        print(f"Error: {unanswered}", file=sys.stderr)
+        return os.EX_TEMPFAIL
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1
@@ -169,6 +190,8 @@ def _explained(raised: Exception) -> int:
 
 def _is_outside(error: BaseException) -> bool:
     """Returns whether the system, the network or a server stopped the work."""
-    if isinstance(error, OSError):
-        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
-    return type(error).__name__ in ("MlflowException", "RestException")
+    outside = isinstance(error, ConnectionError | TimeoutError)
+    if outside or (isinstance(error, OSError) and error.errno in OUTSIDE):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MlflowException", "RequestException"})

@@ -10,6 +10,7 @@ from yt8m_exp.evaluation import metrics
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.plots.browser.page import Model
 from yt8m_exp.plots.browser.versus import Pair
+from yt8m_exp.terminal.redaction import redact_page
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import comparison, pages, store
 from yt8m_exp.tracking.pages import Logged
@@ -32,7 +33,7 @@ def run(cfg: DictConfig) -> Summary:
     if logged := comparison.predictions(client, runs):
         pair = _pair(logged, [found.name for found in compared])
     output = Path(cfg.output).absolute()
-    output.write_text(versus.render(compared, metrics.TABLE, pair))
+    output.write_text(redact_page(versus.render(compared, metrics.TABLE, pair)))
     result = {
         "runs": [found.run_id for found in compared],
         "output": str(output),

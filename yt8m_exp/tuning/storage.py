@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url
+from sqlalchemy import Engine, NullPool, create_engine, inspect
 
 from yt8m_exp.spec import InputError
 
@@ -38,11 +38,6 @@ class Storage:
         """Ends connections to a database."""
         if isinstance(self.optuna, RDBStorage):
             self.optuna.engine.dispose()
-
-
-def without_password(url: str) -> str:
-    """Returns the URL of a storage as people may see it."""
-    return make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
 def open_storage(url: str) -> Storage:

@@ -12,18 +12,19 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config.overrides import override
+from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
 from yt8m_exp.plots.studies import figures
 from yt8m_exp.plots.studies.page import render
 from yt8m_exp.registry import versions
-from yt8m_exp.spec import OutsideError
+from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import results, store
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.trials import TrialRun, TrialRuns
 from yt8m_exp.tuning import study_summary, visualization
 from yt8m_exp.tuning.definition import Definition
-from yt8m_exp.tuning.storage import Storage, without_password
+from yt8m_exp.tuning.storage import Storage
 from yt8m_exp.tuning.study import Study, outcomes
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def opened(
                 tracked: Run | None = (run := stack.enter_context(opening))
                 study.set_user_attr("run_id", run.id)
             except OutsideError as error:
-                if run_id is None:
+                if run_id is None or isinstance(error, UnansweredError):
                     raise
                 tracked = None
                 logger.info("This driver joins another one of the study. %s", error)
@@ -73,7 +74,7 @@ def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
     return {
         "work": work,
         "arguments": {"overrides": words},
-        "environment": dict(run.environment),
+        "environment": dict(run.environment) | trusted(),
         "output": str(run.output),
     }
 
@@ -136,8 +137,7 @@ def _recipe(definition: Definition, study: Study) -> str:
 
 def _links(cfg: DictConfig, tracked: Run) -> dict[str, str]:
     address = store.addresses(tracked.client, tracked.id)(tracked.id)
-    storage = without_password(cfg.storage)
     return {
         "In MLflow": address or f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
-        "Optuna's dashboard": f"uvx optuna-dashboard {storage}",
+        "Optuna's dashboard": f"uvx optuna-dashboard {cfg.storage}",
     }
