@@ -90,6 +90,8 @@ def test_confusions_are_those_of_a_loop_over_videos():
     assert dict(zip(zip(*pairs[:2], strict=True), pairs.videos, strict=True)) == counts
     assert pairs.videos.tolist() == sorted(pairs.videos, reverse=True)
     assert len(mistakes.confusions(found, most=3).missed) == 3
+    often = mistakes.confusions(found, least=2)
+    assert often.videos.tolist() == [videos for videos in pairs.videos if videos >= 2]
 
 
 def test_gap_by_labels_is_that_of_the_videos_with_as_many():

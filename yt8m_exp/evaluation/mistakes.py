@@ -67,7 +67,7 @@ def order(found: Predicted) -> NDArray:
     return np.lexsort((np.where(known, -wrong, found.scores[:, 0]), np.where(known, ap, 2)))
 
 
-def confusions(found: Predicted, *, most: int = 5000) -> Confusions:
+def confusions(found: Predicted, *, least: int = 1, most: int = 5000) -> Confusions:
     """Finds which classes are predicted where others are missed.
 
     Of a video with n labels, the best n predictions count. Each label that is not among them was
@@ -75,6 +75,7 @@ def confusions(found: Predicted, *, most: int = 5000) -> Confusions:
 
     Args:
         found: videos with labels.
+        least: videos that a pair must have.
         most: pairs to return.
     """
     hits, counts = found.hits, _counts(found)
@@ -93,7 +94,7 @@ def confusions(found: Predicted, *, most: int = 5000) -> Confusions:
         * np.bincount(of_wrong, videos, classes)[of_wrong]
         / max(videos.sum(), 1)
     )
-    best = np.argsort(-videos, kind="stable")[:most]
+    best = np.argsort(-videos, kind="stable")[: min(most, np.count_nonzero(videos >= least))]
     lift = videos[best] / expected[best]
     return Confusions(of_missed[best], of_wrong[best], videos[best], lift)
 

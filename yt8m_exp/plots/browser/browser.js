@@ -5,10 +5,18 @@ const PAGE = 50; // videos or rows that are added at a time
 const data = JSON.parse(document.getElementById("data").textContent);
 const { classes, labelled, models } = data;
 const two = models.length === 2;
-const state = { tab: "videos", text: "", vertical: -1, picked: null, instead: null, role: "any" };
-state.order = two ? "second" : "worst";
-state.column = two ? "gain" : labelled ? "videos" : "best in";
-state.rising = false;
+const state = {
+  tab: "videos",
+  text: "",
+  vertical: -1,
+  picked: null, // a class
+  instead: null, // the class that was predicted instead
+  role: "any",
+  order: two ? "second" : "worst",
+  column: two ? "gain" : labelled ? "videos" : "best in",
+  rising: false,
+  pairs: 2, // the column that confusions are sorted by
+};
 
 const uint16 = (text) => {
   const raw = atob(text), bytes = new Uint8Array(raw.length);
@@ -210,9 +218,17 @@ function drawConfusions() {
   const fits = (c) => (!text || named(c).toLowerCase().includes(text)) &&
     (state.vertical < 0 || classes.verticals[c] === state.vertical);
   const found = data.confusions.filter(([missed, instead]) => fits(missed) || fits(instead));
+  found.sort((a, b) => b[state.pairs] - a[state.pairs]);
   byId("count").textContent = `${found.length.toLocaleString("en")} pairs`;
-  const heads = [title("missed"), title("predicted instead"), title("videos", "number"),
-    title("times chance", "number"), title("")];
+  const sorted = (text, place) => {
+    const head = make("th", "", "number");
+    const button = make("button", text + (state.pairs === place ? " ↓" : ""), "head");
+    button.onclick = () => { state.pairs = place; draw(); };
+    head.append(button);
+    return head;
+  };
+  const heads = [title("missed"), title("predicted instead"), sorted("videos", 2),
+    sorted("times chance", 3), title("")];
   rows(byId("confusions"), heads, found, ([missed, instead, videos, lift]) => {
     const line = make("tr"), cells = [make("td"), make("td"), make("td", videos, "number"),
       make("td", lift.toFixed(1), "number"), make("td")];

@@ -130,7 +130,7 @@ def _number(value: float) -> float | int | None:
 
 
 def _confusions(found: Predicted) -> list[list[float]]:
-    rows = zip(*mistakes.confusions(found), strict=True)
+    rows = zip(*mistakes.confusions(found, least=2), strict=True)
     return [[int(a), int(b), int(n), round(float(lift), 2)] for a, b, n, lift in rows]
 
 

@@ -35,7 +35,7 @@ class Panel(NamedTuple):
 
 def gap_by(panels: Sequence[Panel]) -> Figure:
     """Draws GAP over parts, a panel each, and how many videos or classes each part has."""
-    figure = new_figure(width=5 * len(panels), height=3.8)
+    figure = new_figure(width=5.6 * len(panels), height=3.8)
     columns = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=[1, 4])
     for panel, above, axes in zip(panels, *columns, strict=True):
         style_axes(above, y=panel.of)
@@ -43,7 +43,8 @@ def gap_by(panels: Sequence[Panel]) -> Figure:
         known = {part.first: part for parts in panel.models.values() for part in parts}
         _draw_sizes(above, [known[first].size for first in sorted(known)])
         _draw_gaps(axes, panel.models, sorted(known))
-        axes.set_xticks(range(len(known)), [_label(known[first]) for first in sorted(known)])
+        names = [_label(known[first]) for first in sorted(known)]
+        axes.set_xticks(range(len(known)), names, fontsize=8)
     return figure
 
 
