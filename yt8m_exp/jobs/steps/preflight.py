@@ -110,6 +110,14 @@ def check(cfg: DictConfig) -> None:
             shards.find(compose.plain(cfg)[key], Remedy(shards=key))
 
 
+def compare(cfg: DictConfig) -> None:
+    """Checks that runs are named in one way, and the place of the page."""
+    store.connect()
+    if bool(cfg.runs) == bool(cfg.filter):
+        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
+    whole_file.require_writable(cfg.output)
+
+
 def rollback(cfg: DictConfig) -> None:
     """Checks that there is such a registered model."""
     versions.aliases(store.connect(), cfg.name)
