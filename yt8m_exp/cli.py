@@ -2,7 +2,8 @@
 
 The last line on standard output is one JSON object, if standard output is not a terminal or with
 `json=true`; everything else goes to standard error.
-Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 75 a server gives no answer (EX_TEMPFAIL:
+try again later), 128 + n stopped by signal n.
 """
 
 import ctypes
@@ -21,7 +22,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose, groups, overrides
-from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
 from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
@@ -176,6 +177,9 @@ def _explained(raised: Exception) -> int:
     if isinstance(raised, InstantiationException) and CALLED not in str(raised):
         words = " ".join(str(raised).split())
         error = InputError(words)  # there is no such target, or Hydra refuses it
+    if unanswered := caused_by(raised, UnansweredError):
+        print(f"Error: {unanswered}", file=sys.stderr)
+        return os.EX_TEMPFAIL
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1
@@ -186,6 +190,8 @@ def _explained(raised: Exception) -> int:
 
 def _is_outside(error: BaseException) -> bool:
     """Returns whether the system, the network or a server stopped the work."""
-    if isinstance(error, OSError):
-        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
-    return type(error).__name__ in ("MlflowException", "RestException")
+    outside = isinstance(error, ConnectionError | TimeoutError)
+    if outside or (isinstance(error, OSError) and error.errno in OUTSIDE):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MlflowException", "RequestException"})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.data.examples import SCHEMA, field, floats, integers, varint, video
-from yt8m_exp.data import shards
+from yt8m_exp.data import loading, shards
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.tfrecords import tfrecord
 
@@ -21,7 +21,7 @@ def written(path, *records):
 
 
 def ids(manifest):
-    return shards.load(manifest.shards, manifest.schema).ids.tolist()
+    return loading.load(manifest.shards, manifest.schema).ids.tolist()
 
 
 def found(patterns):
@@ -62,7 +62,7 @@ def test_no_pattern_at_all_is_refused():
 
 
 def test_the_manifest_says_what_the_shards_hold(sample):
-    videos = shards.load(sample.shards, sample.schema)
+    videos = loading.load(sample.shards, sample.schema)
     assert sample.records == len(videos.ids) == sum(shard.records for shard in sample.shards)
     assert len(set(videos.ids.tolist())) == sample.records
     counts = np.bincount(videos.labels, minlength=sample.schema.classes)
@@ -260,7 +260,7 @@ def test_other_bytes_of_the_same_size_and_time_are_not_used_as_those_of_before(
     path.write_bytes(other)
     os.utime(path, ns=(time, time))
     with pytest.raises(ValueError, match="changed since it was checked: its checksum is another"):
-        shards.load(manifest.shards, SCHEMA)
+        loading.load(manifest.shards, SCHEMA)
 
 
 def test_a_link_to_a_shard_or_other_rights_change_nothing(tmp_path):
@@ -326,14 +326,14 @@ def test_a_shard_that_changed_since_its_scan_is_refused(tmp_path, change):
     manifest = shards.scan(str(path), SCHEMA)
     path.write_bytes(path.read_bytes()[: -len(change) or -1] + change)
     with pytest.raises(ValueError, match="changed while it was in use"):
-        shards.load(manifest.shards, SCHEMA)
+        loading.load(manifest.shards, SCHEMA)
 
 
 def test_irregular_shards_are_loaded_among_others(tmp_path):
     odd = video(5) + varint(9 << 3) + varint(1)
     written(tmp_path / "a.tfrecord", odd, video(6))
     written(tmp_path / "b.tfrecord", video(7), odd)
-    videos = shards.load(shards.scan(str(tmp_path), SCHEMA).shards, SCHEMA)
+    videos = loading.load(shards.scan(str(tmp_path), SCHEMA).shards, SCHEMA)
     assert videos.ids.tolist() == numbered(5, 6, 7, 5)
     assert videos.labels.tolist() == [5, 6, 7, 5]
     assert videos.features["mean_audio"][:, 0].tolist() == [-5, -6, -7, -5]

@@ -25,10 +25,13 @@ TRACKING = {
     "tracking.run_name": Text | None,
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
+    "tracking.patience": Positive,
 }
-READING = {
+CACHE = {
     "data.cache.folder": Text | None,
     "data.cache.bytes": Annotated[int, Field(ge=0)],
+}
+READING = CACHE | {
     "data.check_bytes": Annotated[int, Field(ge=0)] | None,
 }
 TYPES: dict[str, dict[str, Any]] = {
@@ -63,6 +66,9 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
+        "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
+        "data.packed.folder": Text | None,
+        "data.packed.bytes": Annotated[int, Field(ge=1)],
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
@@ -73,6 +79,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
         "segments": bool,
+        "page": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
         "top_k": Count,
@@ -98,6 +105,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_per_class": Count,
         "classes": Text | None,
         "score_format": Literal["g", "f"],
+        "page": bool,
     },
     "import_checkpoint": TRACKING
     | {
@@ -151,6 +159,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.same_features": bool,
     },
     "check": TRACKING
+    | CACHE
     | {
         "shards": Patterns,
         "against": Patterns | None,
@@ -167,6 +176,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+    },
+    "compare": TRACKING
+    | {
+        "runs": list[Text],
+        "filter": Text | None,
+        "most": Annotated[int, Field(ge=2)],
+        "output": Text,
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {

@@ -19,7 +19,7 @@ from yt8m_exp.data import ids
 from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.tfrecords.tfrecord import Problem
-from yt8m_exp.data.videos import Frames, Videos
+from yt8m_exp.data.videos import Videos
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores import checksums
 from yt8m_exp.stores.objects import Object
@@ -247,7 +247,7 @@ def _undecodable(videos: Videos) -> dict[int, str]:
 def _not_finite(videos: Videos) -> dict[int, str]:
     found: dict[int, str] = {}
     for name, values in videos.features.items():
-        if isinstance(values, Frames):
+        if not isinstance(values, np.ndarray):
             continue  # bytes
         finite = np.isfinite(values)
         for row in np.flatnonzero(~finite.all(axis=1)):

@@ -1,7 +1,7 @@
 """Scores a model, the checkpoints of a run as they appear, or a file of predictions."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,9 +16,11 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
+from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.jobs.steps import evaluate_files, rank_segments, recipe, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, packaging
@@ -26,7 +28,7 @@ from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, downloads, results, store
+from yt8m_exp.tracking import configuration, datasets, downloads, pages, results, store
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
 
@@ -79,7 +81,7 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
         step=model.tagger.about["examples"],
         data=("yt8m-eval", manifest.digest),
     )
-    return _shown(cfg, tracked, model.uri, found, model.tagger.names.tolist())
+    return _shown(cfg, tracked, model.uri, found, model.tagger.words)
 
 
 def _comparable(cfg: DictConfig) -> bool:
@@ -112,7 +114,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
     if found is None:
         raise InputError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
     words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
-    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words.names)
+    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words)
 
 
 def _file(cfg: DictConfig) -> Score:
@@ -124,7 +126,7 @@ def _file(cfg: DictConfig) -> Score:
             datasets.log_read(tracked, scored.manifest, context="eval")
         tracked.writer.log({**metrics.logged(_values(cfg, scored.found)), **scored.counts}, 0)
         what = cfg.predictions or cfg.segment_predictions
-        return _shown(cfg, tracked, what, scored.found, scored.names, counts=scored.counts)
+        return _shown(cfg, tracked, what, scored.found, scored.words, counts=scored.counts)
 
     return log
 
@@ -164,6 +166,7 @@ def _measured(
             top_k=cfg.top_k,
             top_n=cfg.top_n,
             advance=advance,
+            sample=Sample() if cfg.page else None,
         )
 
 
@@ -176,16 +179,18 @@ def _shown(
     tracked: Run,
     what: str,
     found: Evaluation,
-    names: Sequence[str],
+    words: Vocabulary,
     *,
     counts: Mapping[str, int] = {},
 ) -> Summary:
     values = _values(cfg, found)
     result = {"run_id": tracked.id, **values, **counts}
     if ranked := found.ranked:
-        results.log_evaluation(tracked.client, tracked.id, ranked, names)
+        results.log_evaluation(tracked.client, tracked.id, ranked, words.names)
         result["videos"] = ranked.videos
         result["classes_with_positives"] = ranked.classes_with_positives
+    if ranked and found.sample and cfg.page:
+        pages.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
     where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
     rows = {**result, **metrics.shown(values)}
     return Summary(f"Evaluation of {what}", result, rows, {"Figures": where})

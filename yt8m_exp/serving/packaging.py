@@ -5,6 +5,7 @@ import logging
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from typing import Any
 
 import keras
 import mlflow
-from mlflow.entities import Metric
+from mlflow.entities import LoggedModelStatus, Metric
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -25,6 +26,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
 from yt8m_exp.terminal.redaction import redacted
+from yt8m_exp.tracking import store
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
@@ -38,8 +40,10 @@ def log_model(
     words: Vocabulary,
     about: Mapping[str, Any],
     model: keras.Model | None = None,
-) -> ModelInfo:
-    """Logs a `.keras` file as a model of the active run.
+) -> str:
+    """Logs a `.keras` file as a model of the active run, unless the run has logged it before.
+
+    What a process left unfinished that died in logging a model of this name is deleted.
 
     Args:
         path: the file.
@@ -50,8 +54,11 @@ def log_model(
         model: a loaded model of the same architecture, if there is one; its weights do not matter.
 
     Returns:
-        MLflow's information about the logged model, with its id and URI.
+        The id of the logged model.
     """
+    params = {"weights.crc32": _weights_crc32(path), "examples": step}
+    if before := _logged_before(name, params):
+        return before
     model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         facts = Path(folder) / "about.json"
@@ -59,7 +66,7 @@ def log_model(
         names = Path(folder) / "vocabulary.csv"
         _write_vocabulary(names, words)
         with _quiet():
-            return mlflow.pyfunc.log_model(
+            info: ModelInfo = mlflow.pyfunc.log_model(
                 name=name,
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
                 artifacts={
@@ -70,10 +77,33 @@ def log_model(
                 code_paths=[str(PACKAGE)],
                 signature=signature(model),
                 pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-                params=_facts(path, model, words) | {"examples": step},
+                params=_facts(path, model, words) | params,
                 model_type="keras",
                 step=step,
             )
+    return str(info.model_id)
+
+
+def _logged_before(name: str, params: Mapping[str, Any]) -> str | None:
+    """Returns the id of a model that the active run has logged with these parameters."""
+    run, client = mlflow.active_run(), mlflow.MlflowClient()
+    if run is None:
+        return None
+    found = client.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}' AND name = '{name}'"
+    )
+    for model in found:
+        if model.status != LoggedModelStatus.READY:
+            client.delete_logged_model(model.model_id)
+        elif {key: str(value) for key, value in params.items()}.items() <= model.params.items():
+            return str(model.model_id)
+    return None
+
+
+def _weights_crc32(path: Path) -> int:
+    """Returns the checksum of a `.keras` file's weights; other parts of it hold the time."""
+    with zipfile.ZipFile(path) as file:
+        return file.getinfo("model.weights.h5").CRC
 
 
 def log_metrics(
@@ -84,7 +114,7 @@ def log_metrics(
     step: int,
     data: tuple[str, str],
 ) -> None:
-    """Logs metrics that belong to a model and to the data they were measured on.
+    """Logs metrics that belong to a model and to the data they were measured on, each once.
 
     Args:
         run_id: the run that measured them.
@@ -93,12 +123,15 @@ def log_metrics(
         step: examples the model had seen.
         data: name and digest of the dataset.
     """
-    now = int(time.time() * 1000)
+    now, client = int(time.time() * 1000), mlflow.MlflowClient()
+    known = client.get_logged_model(model_id).metrics or [] if model_id else []
+    there = {(metric.key, metric.step) for metric in known if metric.run_id == run_id}
     points = [
         Metric(key, value, now, step, model_id, *data, run_id=run_id)
         for key, value in metrics.items()
+        if (key, step) not in there
     ]
-    mlflow.MlflowClient().log_batch(run_id, metrics=points)
+    client.log_batch(run_id, metrics=points)
 
 
 def signature(model: keras.Model) -> ModelSignature:
@@ -145,19 +178,15 @@ def _quiet() -> Iterator[None]:
     Once in a process, MLflow also compares the requirements with the installed packages, from which
     they were made. This takes 0.3 s, and no setting of MLflow 3.17 avoids it (not reported).
     """
-    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    before = shown.get_raw()
-    shown.set(False)
     logger = logging.getLogger("mlflow.utils.environment")  # warns that pip is missing, as with uv
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with store.no_bars(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
         logger.setLevel(level)
-        shown.unset() if before is None else shown.set(before)
 
 
 def _write_vocabulary(path: Path, words: Vocabulary) -> None:

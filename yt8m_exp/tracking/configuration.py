@@ -120,6 +120,8 @@ def read_config(run_id: str) -> dict[str, Any]:
         info = client.get_run(run_id).info
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
         raise InputError(
             f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."

@@ -48,6 +48,18 @@ def is_of_this_machine(process: Mapping[str, str]) -> bool:
     return ours.items() <= process.items()
 
 
+def latest_run(client: MlflowClient, experiment_id: str, **tags: str) -> Run | None:
+    """Returns the newest run that this process has made, with these tags; None if it made none."""
+    wanted = [f"tags.`{key}` = '{value}'" for key, value in (process() | tags).items()]
+    found = client.search_runs(
+        [experiment_id],
+        " and ".join(wanted),
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return found[0] if found else None
+
+
 @contextmanager
 def owning(run: Run, directory: Path) -> Iterator[None]:
     """Holds a run for this process, so that no other continues it.

@@ -2,13 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -16,11 +13,13 @@ from mlflow import MlflowClient
 from mlflow.entities import ExperimentTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from yt8m_exp.spec import InputError, OutsideError
-from yt8m_exp.tracking import login
+from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
+from yt8m_exp.tracking import login, patience
 from yt8m_exp.tracking.client import Client
 
 logger = logging.getLogger(__name__)
@@ -28,6 +27,13 @@ logger = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
+SEARCH = "/api/2.0/mlflow/experiments/search"
+REFUSALS = {
+    401: "does not accept the login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+    "MLFLOW_TRACKING_TOKEN.",
+    403: "does not let this user in. Ask its administrator, or log in as another user: "
+    "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD.",
+}
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow show an experiment's pages for training, not those for language models."""
 
@@ -87,20 +93,31 @@ def _require_place(database: Path) -> None:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises ConnectionError where no server answers; MLflow itself retries for four minutes."""
+    """Raises UnansweredError where no server answers soon, OutsideError where it refuses."""
     if uri.startswith("postgresql"):
         create_engine(uri, connect_args={"connect_timeout": int(ANSWER_SECONDS)}).connect().close()
     if not uri.startswith(("http://", "https://")):
         return
+    patience.install()
+    credentials = get_default_host_creds(uri)
     try:
-        urlopen(uri, timeout=ANSWER_SECONDS).close()
-    except HTTPError:
-        return  # it answers
-    except (OSError, ValueError, HTTPException) as error:
-        raise ConnectionError(
-            f"No tracking server answers at {uri} ({error}). Start it, or unset "
-            "MLFLOW_TRACKING_URI to track in the project's own database."
+        with patience.of(patience.START_SECONDS):
+            answer = http_request(credentials, SEARCH, "GET", params={"max_results": 1})
+    except MlflowException as error:
+        unanswered = caused_by(error, UnansweredError)
+        if not unanswered:
+            raise
+        raise UnansweredError(
+            f"{unanswered} Start it, or unset MLFLOW_TRACKING_URI to track in the project's own "
+            "database."
         ) from None
+    if answer.status_code in REFUSALS:
+        raise OutsideError(f"The tracking server at {uri} {REFUSALS[answer.status_code]}")
+    if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
+        raise OutsideError(
+            f"A server answers at {uri} (status {answer.status_code}), but it is no tracking "
+            "server of MLflow. Check MLFLOW_TRACKING_URI."
+        )
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -129,6 +146,16 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
+def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
+    """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    server = urlsplit(client.tracking_uri)
+    if server.scheme not in ("http", "https"):
+        return lambda run_id: None
+    experiment = client.get_run(run_id).info.experiment_id
+    place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
+    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
+
+
 def sqlite_file(uri: str) -> Path | None:
     """Returns the file of a sqlite database; None where the URI names something else."""
     if not uri.startswith("sqlite:"):
@@ -138,22 +165,15 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 @contextmanager
-def brief_requests() -> Iterator[None]:
-    """Limits requests to seconds while it holds; by default MLflow retries them for minutes.
-
-    The limits are settings of the whole process (mlflow/mlflow#5744).
-    """
-    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in brief}
-    os.environ.update(brief)
+def no_bars() -> Iterator[None]:
+    """Hides MLflow's progress bars while it holds, as for single small files."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        shown.unset() if before is None else shown.set(before)
 
 
 def _create(client: MlflowClient, name: str) -> str:

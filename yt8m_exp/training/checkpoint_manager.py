@@ -38,6 +38,10 @@ class CheckpointManager:
         """Whether there is a checkpoint to resume from."""
         return bool(checkpoints.find(self.folder))
 
+    def files(self) -> list[Path]:
+        """Returns the files that are there: the best model and the checkpoints, oldest first."""
+        return [*filter(Path.exists, [self.best]), *checkpoints.find(self.folder)]
+
     def save(self, state: TrainState, is_best: bool) -> None:
         """Writes a checkpoint, after the model if it is the best so far.
 

@@ -45,13 +45,14 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 def count_by_state(study: optuna.Study) -> dict[str, int]:
     """Returns the number of trials by state; `requeued` ones were queued again as another."""
-
-    def state(trial: FrozenTrial) -> str:
-        if is_infeasible(trial):
-            return "infeasible"
-        return "requeued" if _repeated(trial) else trial.state.name.lower()
-
     return dict(sorted(Counter(map(state, study.get_trials(deepcopy=False))).items()))
+
+
+def state(trial: FrozenTrial) -> str:
+    """Returns how a trial stands, in a word."""
+    if is_infeasible(trial):
+        return "infeasible"
+    return "requeued" if _repeated(trial) else trial.state.name.lower()
 
 
 def finished(study: optuna.Study) -> int:

@@ -17,7 +17,7 @@ from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, results
+from yt8m_exp.tracking import configuration, datasets, patience, results
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -43,7 +43,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         names: the names of the classes.
         rate: examples per second.
     """
-    tracked.writer.flush()
+    patience.close()
+    tracked.writer.flush(patience.left())
     best = _best(work, state)
     work = replace(
         work,
@@ -111,13 +112,13 @@ def _log_models(
         seen = about | {"examples": state.examples}
         packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
-    info = packaging.log_model(
+    model_id = packaging.log_model(
         manager.best, name="best", step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     scores = metrics.logged(best.values, whose=metrics.BEST)
-    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
-    return info.model_uri
+    packaging.log_metrics(tracked.id, model_id, scores, step=step, data=data_set)
+    return f"models:/{model_id}"
 
 
 def _describe(

@@ -107,7 +107,15 @@ def check(cfg: DictConfig) -> None:
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
+            shards.find(compose.plain(cfg)[key], Remedy(shards=key))
+
+
+def compare(cfg: DictConfig) -> None:
+    """Checks that runs are named in one way, and the place of the page."""
+    store.connect()
+    if bool(cfg.runs) == bool(cfg.filter):
+        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
+    whole_file.require_writable(cfg.output)
 
 
 def rollback(cfg: DictConfig) -> None:

@@ -11,7 +11,7 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.redaction import MASK
 from yt8m_exp.tracking import configuration, datasets
 
-READING = {"cache", "check_bytes"}
+READING = {"cache", "check_bytes", "packed"}
 ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
 
 

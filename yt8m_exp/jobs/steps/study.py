@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -10,10 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp.config.overrides import override
 from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
+from yt8m_exp.plots.studies import figures
+from yt8m_exp.plots.studies.page import render
 from yt8m_exp.registry import versions
-from yt8m_exp.spec import OutsideError
+from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import results, store
 from yt8m_exp.tracking.runs import Run
@@ -40,7 +44,7 @@ def opened(
                 tracked: Run | None = (run := stack.enter_context(opening))
                 study.set_user_attr("run_id", run.id)
             except OutsideError as error:
-                if run_id is None:
+                if run_id is None or isinstance(error, UnansweredError):
                     raise
                 tracked = None
                 logger.info("This driver joins another one of the study. %s", error)
@@ -115,7 +119,25 @@ def _log_findings(cfg: DictConfig, definition: Definition, study: Study, tracked
     note = study_summary.note(study, definition.description)
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
     if cfg.figures:
-        if page := visualization.html(study):
-            tracked.client.log_text(tracked.id, page, "figures/study.html")
-        pictures = visualization.pictures(study)
-        results.log_figures(tracked.client, tracked.id, pictures, crop=True)
+        client = tracked.client
+        found = visualization.described(study, store.addresses(client, tracked.id))
+        recipe, links = _recipe(definition, study), _links(cfg, tracked)
+        page = render(found, definition.description, recipe, links)
+        client.log_text(tracked.id, page, "study.html")
+        results.log_figures(client, tracked.id, figures.draw(found))
+
+
+def _recipe(definition: Definition, study: Study) -> str:
+    """Returns the command that trains the best trial again; empty while no trial is complete."""
+    if not (found := study_summary.best(study)):
+        return ""
+    given = [override(*item) for item in found[0]["params"].items()]
+    return shlex.join(["python", "-m", "yt8m_exp.train", *definition.overrides, *given])
+
+
+def _links(cfg: DictConfig, tracked: Run) -> dict[str, str]:
+    address = store.addresses(tracked.client, tracked.id)(tracked.id)
+    return {
+        "In MLflow": address or f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+        "Optuna's dashboard": f"uvx optuna-dashboard {cfg.storage}",
+    }
