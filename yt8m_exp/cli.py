@@ -15,12 +15,14 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from types import ModuleType
+from typing import NoReturn
 
 import hydra
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from yt8m_exp.config import compose, groups, overrides
+from yt8m_exp.config import compose, groups, help, overrides
 from yt8m_exp.spec import InputError, UserError
 from yt8m_exp.terminal import quiet
 from yt8m_exp.terminal.summary import Summary
@@ -32,6 +34,7 @@ HYDRA = [
     "hydra/hydra_logging=none",
 ]
 WANTS_JSON = "json=true"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 OUTSIDE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
@@ -60,21 +63,34 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     argv = sys.argv[1:]
     wants_json = WANTS_JSON in argv or not sys.stdout.isatty()
     began = False
+    shown = os.environ.get(FULL_ERROR, "0")
 
-    @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
+    @hydra.main(str(groups.CONF), config_name=verb, version_base=compose.VERSION_BASE)
     def main(cfg: DictConfig) -> None:
         nonlocal began
-        began = True
+        began, os.environ[FULL_ERROR] = True, shown
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
+    words: list[str] = []
     try:
-        sys.argv[1:] = _placed(groups.to_hydra(_words(verb, argv)))
+        words = _words(verb, argv)
+        if help.FLAGS & set(words):
+            print(help.text(verb, [word for word in words if word not in help.FLAGS]), end="")
+            return
+        sys.argv[1:] = _placed(groups.to_hydra(words))
+        os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
         main()
     except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _refuse(_load("config.mistakes").explained(verb, words, error))
     except SystemExit as ending:
         raise SystemExit(ending.code if began or not ending.code else 2) from None
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 def prepare() -> None:
@@ -102,7 +118,7 @@ def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
     if overrides.MARK not in words:
-        return words
+        return _load("config.mistakes").corrected(verb, words)
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
@@ -124,7 +140,7 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as raised:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if os.environ.get(FULL_ERROR) == "1":
             raise
         return _explained(raised)
     if wants_json:
@@ -140,7 +156,7 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
-    if check := getattr(_load("jobs.preflight"), verb, None):
+    if check := getattr(_load("jobs.steps.preflight"), verb, None):
         check(cfg)
     if tensorflow:
         quiet.load_tensorflow()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,15 +16,18 @@ from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
 from yt8m_exp.spec import InputError
 
-CONF = str(Path(__file__).parents[2] / "conf")
 VERSION_BASE = "1.3"
+MISSING = "???"
+"""The value of a key that must be given."""
 CHOICES = ("model", "data")
 """Groups whose choice is no change by itself: values are compared with the choice's defaults."""
 
 
 def register_resolvers() -> None:
-    """Lets configurations use the facts of the dataset: `${spec:CLASSES}`."""
+    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`."""
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
+    OmegaConf.register_new_resolver("shipped", spec.shipped, replace=True)
+    OmegaConf.register_new_resolver("kept", spec.kept, replace=True)
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:
@@ -40,7 +42,7 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
     words = groups.to_hydra(overrides)
     if GlobalHydra.instance().is_initialized():
         return hydra.compose(verb, words, return_hydra_config=choices)
-    with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
+    with hydra.initialize_config_dir(str(groups.CONF), version_base=VERSION_BASE):
         return hydra.compose(verb, words, return_hydra_config=choices)
 
 
@@ -53,13 +55,22 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         InputError: an override does not fit this configuration.
     """
     try:
-        cfg = compose(verb, overrides, choices=True)
+        values, choices = chosen(verb, overrides)
     except HydraException as error:
         raise InputError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
-    choices = cfg.hydra.runtime.choices.items()
-    chosen = {groups.from_hydra(key): value for key, value in choices if "/" not in key}
+    return {groups.from_hydra(key): value for key, value in choices.items()} | values
+
+
+def chosen(verb: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Composes the configuration of a verb.
+
+    Returns:
+        Its values by dotted key, and the choice of each group by its key in Hydra's spelling.
+    """
+    cfg = compose(verb, overrides, choices=True)
+    choices = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
     keys = [str(key) for key in cfg if key != "hydra"]
-    return chosen | leaves(plain(OmegaConf.masked_copy(cfg, keys)))
+    return leaves(plain(OmegaConf.masked_copy(cfg, keys))), choices
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

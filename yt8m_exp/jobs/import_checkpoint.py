@@ -33,7 +33,7 @@ from yt8m_exp.training.starter.starter_checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-VOCABULARY = Path(__file__).parents[2] / "sample" / "vocabulary.csv"
+VOCABULARY = spec.PROJECT / "sample" / "vocabulary.csv"
 CLEARLY = 0.02
 """The gain in GAP at which another order of the features counts as the right one."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
 from yt8m_exp.data.shards import DEFAULT_READING, Reading, repeats_sentence
@@ -48,7 +49,7 @@ def checked(
         InputError: a record is bad, or labels are missing.
     """
     manifest = shards.scan(
-        SAMPLE.format(level=schema.level) if patterns is None else patterns,
+        spec.shipped(SAMPLE.format(level=schema.level)) if patterns is None else patterns,
         schema,
         on_bad_record=on_bad_record,
         needs_labels=labelled,

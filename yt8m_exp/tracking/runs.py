@@ -13,6 +13,7 @@ from mlflow import MlflowClient, entities
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
+from yt8m_exp import spec
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
 from yt8m_exp.tracking.outbox.writer import MetricWriter
@@ -158,7 +159,7 @@ def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resume
 def _describe(run: Run, found: entities.Run, config: Mapping[str, Any]) -> None:
     """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
     tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
-    origin = provenance.collect(store.PROJECT)
+    origin = provenance.collect(spec.PROJECT)
     if run.resumed:
         changed = {k: v for k, v in origin.tags.items() if tags.get(k) != v}
         _set_tags(run.client, run.id, {f"resume.{resumes}.{k}": v for k, v in changed.items()})

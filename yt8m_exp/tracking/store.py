@@ -19,12 +19,11 @@ from mlflow.store.tracking.abstract_store import AbstractStore
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError
 
 logger = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow show an experiment's pages for training, not those for language models."""
@@ -36,7 +35,11 @@ def tracking_uri() -> str:
     MLflow's own default is a database in the current directory, so a verb that is started in
     another directory would make a second one.
     """
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(_folder()))}/mlflow.db"
+
+
+def _folder() -> Path:
+    return Path(spec.kept("mlflow.db")).absolute().parent
 
 
 def connect() -> MlflowClient:
