@@ -45,6 +45,8 @@ CALLED = "Error in call to target"
 # arena are limited to 64 MiB.
 MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
 
+logger = logging.getLogger(__name__)
+
 REPORT = (
     "This is a fault of the program, not of its input. Please report it with the lines above, as "
     "CONTRIBUTING.md says."
@@ -156,6 +158,7 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
+    logger.info("Loading %s ...", "TensorFlow and MLflow" if tensorflow else "libraries")
     if check := getattr(_load("jobs.steps.preflight"), verb, None):
         check(cfg)
     if tensorflow:

@@ -24,6 +24,7 @@ from yt8m_exp.data.tfrecords import records
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal import quiet
 
 
 class BadRequest(MlflowException, ValueError):
@@ -56,7 +57,8 @@ class Tagger(PythonModel):
         for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
             importlib.import_module(module.name)  # Keras must know the layers that a file holds
         files = context.artifacts
-        self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
+        with quiet.without_chatter():
+            self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
         self.schema = schema(self.model)
         words = vocabulary.read(files["vocabulary"], self.schema.classes)
         self.names = np.array(words.names, object)
