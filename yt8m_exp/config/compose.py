@@ -1,5 +1,6 @@
 """Composes the configuration of a verb from `conf/`, and finds what a command line changes."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from yt8m_exp.spec import InputError
 VERSION_BASE = "1.3"
 MISSING = "???"
 """The value of a key that must be given."""
+ELSEWHERE = ("tracking.", "resume=", "register=", "figures=")
+"""Overrides that do not change what is computed."""
 CHOICES = ("model", "data")
 """Groups whose choice is no change by itself: values are compared with the choice's defaults."""
 
@@ -126,6 +129,25 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
 def given() -> set[str]:
     """Returns the keys and groups that the command line names."""
     return {groups.from_hydra(word.lstrip("+").partition("=")[0]) for word in _words()}
+
+
+def command(verb: str, words: Sequence[str] | None = None) -> str:
+    """Returns the command that runs a verb with overrides, by default with those of this process.
+
+    Where a run is logged is left out.
+    """
+    kept = [word for word in typed(words) if not word.startswith(ELSEWHERE)]
+    return shlex.join(["yt8m", verb, *kept])
+
+
+def typed(words: Sequence[str] | None = None) -> list[str]:
+    """Returns overrides, by default those of this process, with the keys that people type."""
+    return [_as_typed(word) for word in (_words() if words is None else words)]
+
+
+def _as_typed(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return groups.from_hydra(key) + equals + value
 
 
 def select(values: Mapping[str, Any], key: str) -> Any:

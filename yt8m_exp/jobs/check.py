@@ -28,7 +28,7 @@ from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.terminal import progress, table
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ def _told(
     }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
-    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    where = store.page_of_run(tracked.client, tracked.id)
     status = 1 if cfg.require and findings else 0
     return Summary("Check of shards", result, rows, {"Report and figures": where}, status)
 

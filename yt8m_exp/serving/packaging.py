@@ -24,7 +24,9 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
+from yt8m_exp.tracking import logged_models
 
+RUN_CHARACTERS = 8  # of a run's id, in the name of a model
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
 
@@ -32,17 +34,17 @@ REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "go
 def log_model(
     path: Path,
     *,
-    name: str,
+    role: str,
     step: int,
     words: Vocabulary,
     about: Mapping[str, Any],
     model: keras.Model | None = None,
 ) -> ModelInfo:
-    """Logs a `.keras` file as a model of the active run.
+    """Logs a `.keras` file as a model of the active run, named after both.
 
     Args:
         path: the file.
-        name: the model's name within the run.
+        role: what it is within the run: best, last, imported.
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
@@ -59,7 +61,8 @@ def log_model(
         _write_vocabulary(names, words)
         with _quiet():
             return mlflow.pyfunc.log_model(
-                name=name,
+                name=_name(model, role),
+                tags={logged_models.ROLE: role},
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
                 artifacts={
                     "model": str(path),
@@ -123,6 +126,13 @@ def signature(model: keras.Model) -> ModelSignature:
         ParamSpec("threshold", DataType.double, 0.0),
     ])  # fmt: skip
     return ModelSignature(Schema(columns), Schema(answers), params)
+
+
+def _name(model: keras.Model, role: str) -> str:
+    """Returns a name that tells the models of an experiment apart: moe-1bffebe1."""
+    run = mlflow.active_run()
+    parts = [model.name, run.info.run_id[:RUN_CHARACTERS] if run else "", role]
+    return "-".join(part for part in parts if part and part != logged_models.BEST)
 
 
 def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:

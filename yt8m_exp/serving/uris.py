@@ -6,6 +6,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.tracking import logged_models
 
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
@@ -17,6 +18,8 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     Raises:
         InputError: there is no such model, version or alias.
     """
+    if model_uri.startswith("runs:/"):
+        return of_run(model_uri), None, None
     path = model_uri.removeprefix("models:/")
     if path == model_uri or path.startswith("m-") or not any(mark in path for mark in "@/"):
         return model_uri, None, None
@@ -37,6 +40,21 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     except MlflowException as error:
         raise InputError(missing(model_uri, error)) from error
     return f"models:/{name}/{version}", name, str(version)
+
+
+def of_run(model_uri: str) -> str:
+    """Returns the URI of a logged model by its run and its role or name: `runs:/<id>/best`.
+
+    Returns:
+        The same URI if the run has no such model.
+    """
+    run_id, _, role = model_uri.removeprefix("runs:/").partition("/")
+    client = mlflow.MlflowClient()
+    try:
+        found = logged_models.of_run(client, client.get_run(run_id), role)
+    except MlflowException:
+        return model_uri
+    return f"models:/{found[-1].model_id}" if found else model_uri
 
 
 def require(model_uri: str) -> None:

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from yt8m_exp.terminal import messages
 from yt8m_exp.terminal.board import clock
 
 LINE_SECONDS = 10.0
@@ -51,7 +52,8 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
     if not console.is_terminal:
         yield _lines(what, total, start, text, console)
         return
-    with Progress(*_columns(console.width), console=console, transient=False) as progress:
+    bar = Progress(*_columns(console.width), console=console, transient=False)
+    with bar as progress, messages.above():
         task = progress.add_task(what, total=total, completed=start, values="")
 
         def advance(done: int, **values: float | None) -> None:

@@ -25,6 +25,8 @@ from yt8m_exp.spec import InputError, OutsideError
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 10.0
+LOCAL_SERVER = "http://127.0.0.1:5000"
+"""Where `mlflow ui` serves by default."""
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow show an experiment's pages for training, not those for language models."""
 
@@ -102,6 +104,18 @@ def _require_answer(uri: str) -> None:
             f"No tracking server answers at {uri} ({error}). Start it, or unset "
             "MLFLOW_TRACKING_URI to track in the project's own database."
         ) from None
+
+
+def page_of_run(client: MlflowClient, run_id: str) -> str:
+    """Returns where a run is seen: its page on a server, or else the command that shows it."""
+    experiment = client.get_run(run_id).info.experiment_id
+    return _page(client.tracking_uri, f"#/experiments/{experiment}/runs/{run_id}")
+
+
+def _page(uri: str, page: str) -> str:
+    if uri.startswith(("http://", "https://")):
+        return f"{uri.rstrip('/')}/{page}"
+    return f"mlflow ui --backend-store-uri {uri}, then {LOCAL_SERVER}/{page}"
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
