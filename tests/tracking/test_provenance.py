@@ -52,6 +52,14 @@ def test_untracked_files_are_named_and_make_a_tree_dirty(repository):
     assert "secret" not in collected.diff
 
 
+def test_files_that_no_run_reads_make_no_tree_dirty(repository):
+    for name in ("predictions.csv.gz", "notes/idea.md", "exported/1/saved_model.pb"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("mine")
+    collected = provenance.collect(repository)
+    assert (collected.tags["git.dirty"], collected.diff) == ("false", "")
+
+
 def test_a_large_diff_is_cut_and_says_so(repository):
     (repository / "model.py").write_text("x = 1\n" * 200_000)
     diff = provenance.collect(repository).diff

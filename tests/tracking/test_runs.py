@@ -277,6 +277,18 @@ def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
     assert MlflowClient().get_run(wrapper).data.params == {"epochs": "'1'", "cfg.epochs": "1"}
 
 
+@pytest.mark.parametrize(("given", "name"), [("calm-fox-17", "moe"), ("my own", "my own")])
+def test_a_run_that_mlflow_run_named_at_random_gets_the_name_of_its_verb(
+    folder, monkeypatch, given, name
+):
+    made = {"mlflow.project.entryPoint": "train"}
+    wrapper = MlflowClient().create_run("0", tags=made, run_name=given).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", wrapper)
+    with open_run(name="moe"):
+        pass
+    assert MlflowClient().get_run(wrapper).info.run_name == name
+
+
 def test_mlflow_run_cannot_turn_killed_into_failed(folder, monkeypatch):
     made = {"mlflow.project.entryPoint": "train"}  # as `mlflow run` labels its runs
     wrapper = MlflowClient().create_run("0", tags=made).info.run_id

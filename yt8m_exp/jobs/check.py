@@ -206,9 +206,9 @@ def _told(
     }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
-    where = store.page_of_run(tracked.client, tracked.id)
+    where = store.pages(tracked.client, tracked.id)
     status = 1 if cfg.require and findings else 0
-    return Summary("Check of shards", result, rows, {"Report and figures": where}, status)
+    return Summary("Check of shards", result, rows, where, status)
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:

@@ -211,6 +211,5 @@ def _shown(
         results.log_evaluation(tracked.client, tracked.id, ranked, names)
         result["videos"] = ranked.videos
         result["classes_with_positives"] = ranked.classes_with_positives
-    where = store.page_of_run(tracked.client, tracked.id)
     rows = {**result, **metrics.shown(values)}
-    return Summary(f"Evaluation of {what}", result, rows, {"Figures": where})
+    return Summary(f"Evaluation of {what}", result, rows, store.pages(tracked.client, tracked.id))

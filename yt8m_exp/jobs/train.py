@@ -30,7 +30,7 @@ from yt8m_exp.tracking import datasets, downloads
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
-from yt8m_exp.tracking.runs import Run
+from yt8m_exp.tracking.runs import Run, note_resume
 from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
@@ -131,6 +131,7 @@ def _train(
         records = datasets.planned_records(tracked, train, context="train")
         work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
+        note_resume(tracked, state.examples)
         rate = _fit(work, state)
         return finish.finish(work, tracked, state, names, rate)
 

@@ -97,6 +97,12 @@ def changes(params: Mapping[str, str]) -> list[str]:
     ]
 
 
+def resumed_at(tags: Mapping[str, str]) -> list[int]:
+    """Returns the examples that a run had seen when it was resumed, each time."""
+    found = (re.fullmatch(r"resume\.(\d+)\.examples", key) for key in tags)
+    return [int(tags[match[0]]) for match in sorted(filter(None, found), key=lambda m: int(m[1]))]
+
+
 def settings(params: Mapping[str, str]) -> dict[str, str]:
     """Returns the choices and numbers that people compare first, as a training has them now."""
     now = current(params)

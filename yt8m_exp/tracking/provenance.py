@@ -16,6 +16,8 @@ import psutil
 
 logger = logging.getLogger(__name__)
 
+READ = (":/*.py", ":/conf", ":/sweeps", ":/*.toml", ":/*.lock")
+"""Files that can change what a run does; all other untracked ones are a user's own."""
 PACKAGES = ("tensorflow", "keras", "mlflow", "numpy")
 DIFF_CHARACTERS = 1_000_000
 UNTRACKED_NAMES = 200
@@ -30,7 +32,8 @@ class Provenance:
     Attributes:
         tags: Short facts by name; unknown ones are left out.
         diff: The changes of the working tree since the commit: `git diff HEAD`, then the names of
-            untracked files. Empty without changes, and without a repository.
+            untracked files that a run may read: code, configurations, studies. Empty without
+            changes, and without a repository.
     """
 
     tags: dict[str, str]
@@ -74,7 +77,8 @@ def _diff(project: Path) -> str:
     if len(diff) > DIFF_CHARACTERS:
         left_out = len(diff) - DIFF_CHARACTERS
         diff = f"{diff[:DIFF_CHARACTERS]}\n# {left_out} more characters are left out.\n"
-    names = _git(project, "ls-files", "--others", "--exclude-standard", "--full-name").splitlines()
+    others = ("ls-files", "--others", "--exclude-standard", "--full-name", "--", *READ)
+    names = _git(project, *others).splitlines()
     if not names:
         return diff
     more = [f"... and {len(names) - UNTRACKED_NAMES} more"] * (len(names) > UNTRACKED_NAMES)

@@ -161,6 +161,13 @@ def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resume
     return Run(run_id, experiment, directory, client, writer, resumed)
 
 
+def note_resume(run: Run, examples: int) -> None:
+    """Notes at how many examples a run that is resumed goes on."""
+    if run.resumed:
+        resumes = run.client.get_run(run.id).data.tags["resumes"]
+        run.client.set_tag(run.id, f"resume.{resumes}.examples", str(examples))
+
+
 def _name(run: Run, found: entities.Run, name: str | None) -> None:
     """Names a run that `mlflow run` made and gave a name at random."""
     if name and overruled.MADE in found.data.tags and AT_RANDOM.fullmatch(found.info.run_name):

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp.tracking import views
 
 logger = logging.getLogger(__name__)
 
@@ -106,16 +107,18 @@ def _require_answer(uri: str) -> None:
         ) from None
 
 
-def page_of_run(client: MlflowClient, run_id: str) -> str:
-    """Returns where a run is seen: its page on a server, or else the command that shows it."""
-    experiment = client.get_run(run_id).info.experiment_id
-    return _page(client.tracking_uri, f"#/experiments/{experiment}/runs/{run_id}")
+def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """Returns where a run is seen, by what is to be done: its page, and that of all runs by GAP.
 
-
-def _page(uri: str, page: str) -> str:
-    if uri.startswith(("http://", "https://")):
-        return f"{uri.rstrip('/')}/{page}"
-    return f"mlflow ui --backend-store-uri {uri}, then {LOCAL_SERVER}/{page}"
+    Without a server, the first entry is the command that starts one.
+    """
+    uri, experiment = client.tracking_uri, client.get_run(run_id).info.experiment_id
+    is_server = uri.startswith(("http://", "https://"))
+    server = uri.rstrip("/") if is_server else LOCAL_SERVER
+    return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
+        "This run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
+        "All runs by GAP": f"{server}/{views.page(experiment)}",
+    }
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -141,6 +144,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"The experiment '{name}' is deleted. Choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
+    views.ensure(client, found.experiment_id, found.tags)
     return found.experiment_id
 
 
@@ -174,8 +178,8 @@ def brief_requests() -> Iterator[None]:
 def _create(client: MlflowClient, name: str) -> str:
     database = sqlite_file(client.tracking_uri)
     if database is None:
-        return client.create_experiment(name, tags=PAGES)
-    tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
+        return client.create_experiment(name, tags=PAGES | views.tags())
+    tags = [ExperimentTag(key, value) for key, value in (PAGES | views.tags()).items()]
     return _store_beside(client.tracking_uri, database).create_experiment(name, None, tags)
 
 

@@ -65,8 +65,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         version = versions.register(tracked.client, model_uri, registered)
         result |= {"registered": registered, "version": version}
     hints = {
-        "Look": store.page_of_run(tracked.client, tracked.id),
-        "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
+        **store.pages(tracked.client, tracked.id),
+        "Predict": f"yt8m inference model_uri={model_uri}",
     }
     about = "" if work.train.is_read else "about "
     measured = f"measured on {work.validate.records:,} others"
@@ -140,6 +140,8 @@ def _describe(
         model_uri=model_uri,
         limits=_limits(work, best),
     )
+    if resumed := configuration.resumed_at(run.tags):
+        card += f"\n\nResumed at {' and '.join(f'{examples:,}' for examples in resumed)} examples."
     if changes := configuration.changes(run.params):
         card += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
     cards.describe(client, tracked.id, card)

@@ -108,7 +108,7 @@ def close(
     finished = study_summary.finished(study)
     title = f"Study {study.study_name}: {finished} of {definition.trials} trials"
     hints = {"Best recipe": _command(definition, found[0])} if found else {}
-    hints["MLflow"] = store.page_of_run(store.connect(), result["run_id"])
+    hints |= store.pages(store.connect(), result["run_id"])
     hints["Dashboard"] = f"optuna-dashboard {cfg.storage}"
     return Summary(title, result, _rows(study, found), hints)
 
