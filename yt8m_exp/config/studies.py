@@ -1,14 +1,18 @@
 """The type and range of every field of a study's file, checked before the study is made of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from yt8m_exp import spec
 from yt8m_exp.config import schema
 from yt8m_exp.config.parts import Count, Positive, Text
-from yt8m_exp.spec import InputError
+from yt8m_exp.config.suggestions import did_you_mean
+from yt8m_exp.spec import InputError, MissingInputError
 
+FOLDER = spec.PROJECT / "sweeps"
 Built = dict[str, Any] | None
 End = float | Text
 """Of a range: a number, or an expression."""
@@ -38,6 +42,22 @@ PARAMETER: dict[str, Any] = {
     "when": Text | None,
 }
 WHOLE: dict[str, Any] = PARAMETER | {"low": int | Text, "high": int | Text, "step": Count | None}
+
+
+def path_of(name: str) -> Path:
+    """Returns a study's file: that of this name in `sweeps/`, or the one at a path.
+
+    Raises:
+        MissingInputError: there is no such file.
+    """
+    path = Path(name) if Path(name).suffix else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        names = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+        raise MissingInputError(
+            f"There is no study '{name}'. Take {', '.join(names)}, or a file."
+            f"{did_you_mean(name, names)}"
+        )
+    return path
 
 
 def check(entries: Mapping[Any, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, studies
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.registry import versions
@@ -131,7 +131,8 @@ def import_checkpoint(cfg: DictConfig) -> None:
 
 
 def sweep(cfg: DictConfig) -> None:
-    """Checks that a tracking store is there, and the places of the runs and of the study."""
+    """Checks the study's file, the tracking store, and the places of the runs and of the study."""
+    studies.path_of(cfg.sweep)
     store.connect()
     _require_runs(cfg.tracking.runs)
     journal = Path(cfg.storage)

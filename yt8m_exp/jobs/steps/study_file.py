@@ -9,15 +9,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from yt8m_exp import spec
 from yt8m_exp.config import studies
 from yt8m_exp.config.overrides import override
-from yt8m_exp.config.suggestions import did_you_mean
 from yt8m_exp.data import text
-from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.spec import InputError
 from yt8m_exp.tuning.definition import Definition
-
-FOLDER = spec.PROJECT / "sweeps"
 
 
 def read(name: str, given: Mapping[str, Any]) -> Definition:
@@ -31,14 +27,7 @@ def read(name: str, given: Mapping[str, Any]) -> Definition:
         InputError: it is no YAML, or a field is unknown, missing, or not what it can be.
         MissingInputError: there is no such file.
     """
-    path = Path(name) if Path(name).suffix else FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(file.stem for file in FOLDER.glob("*.yaml"))
-        raise MissingInputError(
-            f"There is no study '{name}'. Take {', '.join(names)}, or a file."
-            f"{did_you_mean(name, names)}"
-        )
-    entries = _entries(path)
+    entries = _entries(studies.path_of(name))
     added = [
         override(f"data.{name}", given[name])
         for name in ("train", "validate")
