@@ -120,7 +120,7 @@ def test_a_run_holds_its_configuration_and_its_origin(store, run):
     assert "learning_rate: 0.02\n" in store.text(run.info.run_id, "config.yaml")
     assert run.info.status == "FINISHED"
     assert run.data.tags["verb"] == "train"
-    assert {"git.commit", "version.tensorflow", "lock.digest"} <= run.data.tags.keys()
+    assert {"git.commit", "versions", "hardware", "lock.digest"} <= run.data.tags.keys()
 
 
 def test_a_run_names_its_data_and_their_digests(store, run):

@@ -158,7 +158,7 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
-    logger.info("Loading %s ...", "TensorFlow and MLflow" if tensorflow else "libraries")
+    logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
     if check := getattr(_load("jobs.steps.preflight"), verb, None):
         check(cfg)
     if tensorflow:

@@ -94,7 +94,7 @@ def test_a_run_records_configuration_origin_and_owner(folder, artifact):
     assert data.tags["note"] == "first"
     assert data.tags["pid"] == str(os.getpid())
     assert data.tags["mlflow.runName"] == "moe"
-    assert data.tags["version.mlflow"] == mlflow.__version__
+    assert f"mlflow {mlflow.__version__}" in data.tags["versions"]
 
 
 def test_a_large_configuration_is_logged_whole(folder):

@@ -50,8 +50,8 @@ def collect(project: Path) -> Provenance:
     tags = {
         **_git_tags(project, dirty=bool(diff)),
         **_lock_tags(project / "uv.lock"),
-        **_version_tags(),
-        **_hardware_tags(),
+        "versions": _versions(),
+        "hardware": _hardware(),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
     }
     return Provenance({key: value[:TAG_CHARACTERS] for key, value in tags.items() if value}, diff)
@@ -97,25 +97,22 @@ def _lock_tags(lock: Path) -> dict[str, str]:
     return {"lock.digest": hashlib.sha256(lock.read_bytes()).hexdigest()}
 
 
-def _version_tags() -> dict[str, str]:
-    tags = {"version.python": platform.python_version()}
+def _versions() -> str:
+    found = [f"python {platform.python_version()}"]
     for package in PACKAGES:
         try:
-            tags[f"version.{package}"] = metadata.version(package)
+            found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
-    return tags
+    return ", ".join(found)
 
 
-def _hardware_tags() -> dict[str, str]:
+def _hardware() -> str:
     query = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     gpus = _output("nvidia-smi", *query).strip().splitlines()
-    return {
-        "hardware.cpu": _cpu_model(),
-        "hardware.cores": str(len(os.sched_getaffinity(0))),
-        "hardware.memory_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
-        "hardware.gpus": "; ".join(gpus) or "none",
-    }
+    cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
+    machine = f"{cores} cores of {_cpu_model()}, {memory:.1f} GiB of memory"
+    return "; ".join([machine, *(gpus or ["no GPU"])])
 
 
 def _cpu_model() -> str:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose, studies
-from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data import peek, shards, vocabulary
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
@@ -35,7 +35,7 @@ def train(cfg: DictConfig) -> None:
         configuration.read_config(cfg.resume)
         return
     for key in ("data.train", "data.validate"):
-        shards.find(compose.select(compose.plain(cfg), key), Remedy(key))
+        peek.require_labels(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
     if "data.train" in compose.given() and "data.validate" not in compose.given():
         logger.warning(
             "data.train is given, but data.validate is not: the model is measured on %s.",
@@ -78,7 +78,7 @@ def inference(cfg: DictConfig) -> None:
     _require_runs(cfg.tracking.runs)
     whole_file.require_writable(cfg.output)
     uris.require(cfg.model_uri)
-    _find(cfg)
+    _find(cfg, labelled=False)
 
 
 def promote(cfg: DictConfig) -> None:
@@ -142,10 +142,12 @@ def sweep(cfg: DictConfig) -> None:
         raise InputError(f"{journal} is a folder. Set storage to a file, as {journal}/journal.")
 
 
-def _find(cfg: DictConfig) -> None:
+def _find(cfg: DictConfig, *, labelled: bool = True) -> None:
     patterns: Any = compose.plain(cfg)["shards"]
     if patterns is not None:
-        shards.find(patterns)
+        found = shards.find(patterns)
+        if labelled:
+            peek.require_labels(found)
 
 
 def require_space(folder: Path, megabytes: float) -> None:
