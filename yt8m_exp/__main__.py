@@ -5,7 +5,7 @@ import sys
 
 from yt8m_exp.config import completion
 from yt8m_exp.config.doors import verbs
-from yt8m_exp.config.suggestions import did_you_mean
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 USAGE = """yt8m <verb> key=value ...
 

@@ -33,6 +33,8 @@ HYDRA = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
+CHECKS = ("inputs", "preflight")
+"""The steps that refuse bad input, the fast one first."""
 WANTS_JSON = "json=true"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 OUTSIDE = {
@@ -159,8 +161,9 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.check(verb, values)
     cfg = compose.from_plain(values)
     logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
-    if check := getattr(_load("jobs.steps.preflight"), verb, None):
-        check(cfg)
+    for step in CHECKS:
+        if check := getattr(_load(f"jobs.steps.{step}"), verb, None):
+            check(cfg)
     if tensorflow:
         quiet.load_tensorflow()
     return _load(f"jobs.{verb}").run(cfg)

@@ -10,8 +10,8 @@ from functools import cache
 
 from yt8m_exp import spec
 from yt8m_exp.config.overrides import unswept
-from yt8m_exp.config.suggestions import did_you_mean
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 CONF = spec.PROJECT / "conf"
 CHOICE = re.compile(r"(?P<plus>\+?)(?P<key>[A-Za-z_]\w*(?:\.\w+)+)=(?P<value>(?!\{).*)")

@@ -8,8 +8,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 
 from yt8m_exp.config import groups, keys, schema
 from yt8m_exp.config.overrides import literal, override, parses
-from yt8m_exp.config.suggestions import did_you_mean
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 FLAGS = {
     *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p"),

@@ -9,8 +9,8 @@ from pydantic import Field
 from yt8m_exp import spec
 from yt8m_exp.config import schema
 from yt8m_exp.config.parts import Count, Positive, Text
-from yt8m_exp.config.suggestions import did_you_mean
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 FOLDER = spec.PROJECT / "sweeps"
 Built = dict[str, Any] | None

@@ -1,6 +1,6 @@
 import pytest
 
-from yt8m_exp.config.suggestions import did_you_mean
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 KEYS = ["epochs", "model", "model.head.experts", "model.head.l2", "data.train", "tracking.runs"]
 
