@@ -60,8 +60,8 @@ def main() -> None:
     client = store.connect()
     experiment_id = store.experiment_id(client, "yt8m")
     rng = random.Random(0)
-    best = [train(client, experiment_id, rng, number) for number in range(70)]
-    for model_id, run_id in best[:30]:
+    best = [train(client, experiment_id, rng, number) for number in range(80)]
+    for model_id, run_id in best[:45]:
         evaluate(client, experiment_id, rng, model_id, run_id)
     for study in ("moe", "video_level"):
         tune(client, experiment_id, rng, study, folder)
@@ -169,6 +169,8 @@ def tune(
             "pruned": f"val/gap {gap:.4f} at 46,182 examples is below the 35th percentile.",
         }.get(state, "")
         if state == "complete":
+            config = compose.plain(compose.compose("train", words))
+            configuration.log_config(client, client.get_run(trial.id), config, 0)
             values = curve(client, trial.id, gap)
             log(
                 client,

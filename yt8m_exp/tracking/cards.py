@@ -93,6 +93,7 @@ def training(
     return "\n\n".join([
         f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:",
         scores(values),
+        "**Data**",
         data(manifests),
         "**Recipe.** " + ", ".join(f"{name} `{value}`" for name, value in settings.items()),
         f"```\n{command}\n```",

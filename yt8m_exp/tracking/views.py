@@ -12,11 +12,13 @@ KEY = "by-gap"
 TAG = f"mlflow.sharedViewState.{KEY}"
 GAP = "metrics.`best/val/gap`"
 COLUMNS = (
-    *(GAP, "metrics.`val/gap`", "metrics.`best/val/map`"),
-    *("params.`model`", "params.`data`", "params.`loss`", "params.`cfg.learning_rate`"),
-    *("params.`cfg.batch_size`", "params.`cfg.epochs`", "attributes.`Dataset`"),
-    *("attributes.`Models`", "tags.`verb`"),
+    *(GAP, "metrics.`val/gap`", "params.`model`", "params.`data`", "params.`loss`"),
+    *("params.`cfg.learning_rate`", "params.`cfg.batch_size`", "params.`cfg.epochs`"),
+    *("attributes.`Dataset`", "attributes.`Models`", "tags.`verb`"),
 )
+NAME = "attributes.`Run Name`"
+WIDTHS = {NAME: 310} | dict.fromkeys(COLUMNS, 85)
+"""In pixels. A name has to be readable as a whole."""
 VIEW = {
     "searchFilter": "",
     "orderByKey": GAP,
@@ -26,7 +28,8 @@ VIEW = {
     "datasetsFilter": [],
     "modelVersionFilter": "All Runs",
     "selectedColumns": COLUMNS,
-    "columnOrder": COLUMNS,
+    "columnOrder": (NAME, *COLUMNS),
+    "columnWidths": WIDTHS,
     "runsHiddenMode": "FIRST_20_RUNS",
     "useGroupedValuesInCharts": True,
     "hideEmptyCharts": True,

@@ -35,8 +35,8 @@ def opened(
     with ExitStack() as stack:
         with storage.claiming(definition.name):
             run_id = study.user_attrs.get("run_id")
-            more = {"study": asdict(definition)}
-            opening = opened_run("sweep", cfg, name=definition.name, resume=run_id, more=more)
+            more, name = {"study": asdict(definition)}, f"study {definition.name}"
+            opening = opened_run("sweep", cfg, name=name, resume=run_id, more=more)
             try:
                 tracked: Run | None = (run := stack.enter_context(opening))
                 study.set_user_attr("run_id", run.id)
