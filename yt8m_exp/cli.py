@@ -2,7 +2,8 @@
 
 The last line on standard output is one JSON object, if standard output is not a terminal or with
 `json=true`; everything else goes to standard error.
-Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 75 a server gives no answer (EX_TEMPFAIL:
+try again later), 128 + n stopped by signal n.
 """
 
 import ctypes
@@ -23,8 +24,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from yt8m_exp.config import compose, groups, help, overrides
-from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
+from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
 
 HYDRA = [
@@ -35,6 +37,8 @@ HYDRA = [
 ]
 CHECKS = ("inputs", "preflight")
 """The steps that refuse bad input, the fast one first."""
+OF_HYDRA = ("hydra.searchpath", "hydra.verbose")
+"""What a command line may change of Hydra itself."""
 WANTS_JSON = "json=true"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 OUTSIDE = {
@@ -62,6 +66,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         verb: the name of its file in `conf/` and in `jobs/`.
         tensorflow: whether its work needs TensorFlow.
     """
+    redact_output()
     prepare()
     compose.register_resolvers()
     argv = sys.argv[1:]
@@ -78,6 +83,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     words: list[str] = []
     try:
         words = _words(verb, argv)
+        overrides.require_no_hydra(words, allowed=OF_HYDRA)
         if help.FLAGS & set(words):
             print(help.text(verb, [word for word in words if word not in help.FLAGS]), end="")
             return
@@ -121,11 +127,22 @@ def _keep_freed_memory() -> None:
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
+    _require_one_run(verb, words)
     if overrides.MARK not in words:
         return _load("config.mistakes").corrected(verb, words)
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _require_one_run(verb: str, words: list[str]) -> None:
+    """Refuses Hydra's multirun, which starts a verb for each of several configurations."""
+    for word in words:
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
+            raise InputError(
+                f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
+                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+            )
 
 
 def _placed(words: list[str]) -> list[str]:
@@ -181,6 +198,9 @@ def _explained(raised: Exception) -> int:
     if isinstance(raised, InstantiationException) and CALLED not in str(raised):
         words = " ".join(str(raised).split())
         error = InputError(words)  # there is no such target, or Hydra refuses it
+    if unanswered := caused_by(raised, UnansweredError):
+        print(f"Error: {unanswered}", file=sys.stderr)
+        return os.EX_TEMPFAIL
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1
@@ -191,6 +211,8 @@ def _explained(raised: Exception) -> int:
 
 def _is_outside(error: BaseException) -> bool:
     """Returns whether the system, the network or a server stopped the work."""
-    if isinstance(error, OSError):
-        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
-    return type(error).__name__ in ("MlflowException", "RestException")
+    outside = isinstance(error, ConnectionError | TimeoutError)
+    if outside or (isinstance(error, OSError) and error.errno in OUTSIDE):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MlflowException", "RequestException"})

@@ -8,6 +8,7 @@ https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 PACKAGE = Path(__file__).resolve().parent
 IS_CLONE = (PACKAGE.parent / "conf").is_dir()
@@ -36,6 +37,7 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+Error = TypeVar("Error", bound=BaseException)
 
 
 def shipped(path: str) -> str:
@@ -67,5 +69,16 @@ class OutsideError(UserError, OSError):
     """A disk, a server or another process prevents the work."""
 
 
+class UnansweredError(OutsideError, ConnectionError):
+    """A server gives no answer for longer than this process waits for it: exit status 75."""
+
+
 class NotFiniteError(UserError, FloatingPointError):
     """A loss or a weight is not finite."""
+
+
+def caused_by(error: BaseException | None, kind: type[Error]) -> Error | None:
+    """Returns the first error of a kind among an error and those that led to it."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error

@@ -61,18 +61,19 @@ def run(cfg: DictConfig) -> Summary:
         if manifest:
             datasets.log_read(tracked, manifest, context="check")
             gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
-        info = _logged(model, tracked, names, cfg.checkpoint)
+        model_id = _logged(model, tracked, names, cfg.checkpoint)
+        model_uri = f"models:/{model_id}"
         if manifest:
             points, data = metrics.logged(gap), ("yt8m-check", manifest.digest)
-            packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
-        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
-        what = cards.model_link(tracked.client, info.model_uri)
+            packaging.log_metrics(tracked.id, model_id, points, step=0, data=data)
+        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": model_uri} | gap
+        what = cards.model_link(tracked.client, model_uri)
         card = f"{what}, imported from `{cfg.checkpoint}` of the starter code.\n\n"
         cards.describe(tracked.client, tracked.id, card + (cards.scores(gap) if gap else ""))
         if cfg.register:
-            version = versions.register(tracked.client, info.model_uri, cfg.register)
+            version = versions.register(tracked.client, model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
-    predict = f"python -m yt8m_exp.inference model_uri={info.model_uri}"
+    predict = f"python -m yt8m_exp.inference model_uri={model_uri}"
     return Summary(f"{model.name} of {cfg.checkpoint}", result, hints={"Predict": predict})
 
 
@@ -125,7 +126,7 @@ def _require_better(gap: float, other: float, features: Mapping[str, int]) -> No
 
 
 def _logged(model: keras.Model, tracked: Run, names: Vocabulary, checkpoint: str) -> Any:
-    """Logs the model; returns MLflow's information about it."""
+    """Logs the model; returns its id."""
     about = {"run_id": tracked.id, "examples": 0, "checkpoint": checkpoint}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "imported.keras"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp.data import vocabulary
@@ -26,7 +25,7 @@ from yt8m_exp.serving import loading
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, downloads
+from yt8m_exp.tracking import datasets, downloads, patience
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
@@ -115,6 +114,8 @@ def _train(
     train, validate, names = data
     datasets.log_read(tracked, train, context="train")
     datasets.log_read(tracked, validate, context="validate")
+    if weights := cfg.loss.get("label_weights"):
+        tracked.client.log_artifact(tracked.id, weights)
     if not reported(learner.size(), 0):
         raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
     report: Report = tracked.writer.log
@@ -126,6 +127,8 @@ def _train(
         manager = CheckpointManager(folder, learner, train.digest, uploader.put, known)
         if tracked.resumed:
             downloads.fetch_checkpoints(tracked.client, tracked.id, folder)
+            for path in manager.files():  # the process before may have died with some to upload
+                uploader.put(path)
         if cfg.start_from and not manager.has_checkpoint:
             _take_weights(cfg.start_from, tracked, manager)
         records = datasets.planned_records(tracked, train, context="train")
@@ -165,10 +168,13 @@ def _fit(work: Work, state: TrainState) -> float:
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
-    loss = instantiate(cfg.loss)
+    loss = recipe.loss(cfg.loss, cfg.data.classes)
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
-    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    load = sources.packed(cfg, train)
+    batches = training_batches(
+        train, plan.batch_size, shuffle, start=state.examples, part=part, load=load
+    )
     update = step.make(
         learner.model,
         loss,
@@ -228,6 +234,7 @@ def _require_finished(
             "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
+        patience.hurry()
         raise SystemExit(128 + (interrupt.signal or 0))
     if ending.why == "interrupted":
         raise Stopped(f"Pruned at {state.examples:,} examples.")

@@ -15,7 +15,7 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import cards, logged_models
+from yt8m_exp.tracking import cards, logged_models, patience
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,11 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
     if same := _of_source(client, name, source):
         return same[0]
     with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what the next line logs
-        made = int(mlflow.register_model(source, name, tags=_facts(client, model)).version)
+        tags = _facts(client, model)
+        made = patience.made_once(
+            lambda: int(mlflow.register_model(source, name, tags=tags).version),
+            lambda: next(iter(_of_source(client, name, source)), None),
+        )
     first = _of_source(client, name, source)[0]
     if first != made:
         client.delete_model_version(name, str(made))

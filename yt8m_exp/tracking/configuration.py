@@ -12,6 +12,7 @@ from mlflow.entities import Param, Run
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.redaction import redacted
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
@@ -25,7 +26,7 @@ UNSET = "(not set)"
 
 
 def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
-    """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
+    """Logs a configuration without its secrets: as `cfg.*` parameters, and whole as YAML.
 
     Beside them are the `choices`, under short names.
 
@@ -40,7 +41,7 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
         config: The composed configuration, nested.
         resumes: How often the run was resumed, including this time.
     """
-    run_id, plain = run.info.run_id, _plain(config)
+    run_id, plain = run.info.run_id, redacted(_plain(config))
     params = flatten(plain)
     before = current(run.data.params)
     changed = sorted(k for k in {*before, *params} if before.get(k, UNSET) != params.get(k, UNSET))
@@ -160,6 +161,8 @@ def read_config(run_id: str) -> dict[str, Any]:
         info = client.get_run(run_id).info
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
         raise InputError(
             f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."

@@ -15,8 +15,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
 from yt8m_exp import spec
-from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
+from yt8m_exp.spec import InputError, UnansweredError, caused_by
+from yt8m_exp.tracking import (
+    configuration,
+    endings,
+    overruled,
+    owners,
+    patience,
+    provenance,
+    store,
+    system,
+)
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
@@ -56,6 +65,7 @@ def open_run(
     name: str | None = None,
     tags: Mapping[str, str] = {},
     system_metrics: bool = True,
+    patience_seconds: float = patience.MIDDLE_SECONDS,
 ) -> Iterator[Run]:
     """Opens a run, logs where it comes from, and gives it a true status at the end.
 
@@ -74,13 +84,16 @@ def open_run(
             that is resumed keeps its own.
         tags: More tags.
         system_metrics: Whether to sample processor, memory, disk, network and GPUs.
+        patience_seconds: How long the tracking server may give no answer; shorter in closing.
 
     Raises:
         InputError: The run to resume, or the experiment, does not exist or is deleted.
         OutsideError: Another process holds the run.
-        MlflowException: The tracking store cannot be reached.
+        UnansweredError: The tracking server gives no answer.
+        MlflowException: The tracking server refuses a request.
     """
     with ExitStack() as stack:
+        stack.enter_context(patience.of(patience_seconds))
         stack.enter_context(endings.signals_raise())
         client, root = store.connect(), root.absolute()
         wrapper = _wrapper(client, resume)
@@ -102,7 +115,9 @@ def open_run(
                 yield run
             _finish(run)
         except BaseException as error:
-            run.writer.close(timeout_seconds=endings.CLOSE_SECONDS)
+            if not caused_by(error, UnansweredError):  # otherwise, the wait is over
+                patience.close()
+            run.writer.close(min(patience.left(), patience.SIGNAL_SECONDS))
             endings.record(client, run.id, error)
             made = run.id == wrapper and overruled.MADE in found.data.tags
             if made and endings.status_of(error) == "KILLED":
@@ -124,7 +139,10 @@ def _created(client: MlflowClient, experiment: str, name: str | None, root: Path
     tags = resolve_tags(
         owners.tags(root)
     )  # also the user and the source file, as `mlflow.start_run` tags them
-    return client.create_run(experiment_id, tags=tags, run_name=name)
+    return patience.made_once(
+        lambda: client.create_run(experiment_id, tags=tags, run_name=name),
+        lambda: owners.latest_run(client, experiment_id),
+    )
 
 
 def _continued(client: MlflowClient, run_id: str) -> entities.Run:
@@ -200,13 +218,6 @@ def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Non
 
 
 def _finish(run: Run) -> None:
-    run.writer.close()
-    try:
-        mlflow.end_run("FINISHED")
-    except Exception:
-        logger.error(
-            "Run %s is done, but the tracking server could not be reached to end it. Once it is "
-            "back, resume=%s ends the run.",
-            *(run.id, run.id),
-        )
-        raise
+    patience.close()
+    run.writer.close(patience.left())
+    mlflow.end_run("FINISHED")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from yt8m_exp.tracking import cards, configuration, owners
+from yt8m_exp.tracking import cards, configuration, owners, patience
 
 PREFIX = "trial."
 CHOSEN = ("pruned", "infeasible")
@@ -144,7 +144,10 @@ class TrialRuns:
     def _create(self, name: str, params: Mapping[str, object]) -> str:
         experiment_id = self.client.get_run(self.parent).info.experiment_id
         tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
-        run_id = self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        run_id = patience.made_once(
+            lambda: self.client.create_run(experiment_id, tags=tags, run_name=name),
+            lambda: owners.latest_run(self.client, experiment_id, **{MLFLOW_RUN_NAME: name}),
+        ).info.run_id
         shown = [
             Param(key.removeprefix(configuration.PREFIX), text)
             for key, text in configuration.flatten(params).items()

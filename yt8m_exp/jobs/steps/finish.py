@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
-from hydra.utils import instantiate
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.pipeline import ordered_batches
@@ -13,11 +12,20 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, configuration, datasets, logged_models, results, store
+from yt8m_exp.tracking import (
+    cards,
+    configuration,
+    datasets,
+    logged_models,
+    patience,
+    results,
+    store,
+)
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -43,7 +51,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         names: the names of the classes.
         rate: examples per second.
     """
-    tracked.writer.flush()
+    patience.close()
+    tracked.writer.flush(patience.left())
     best = _best(work, state)
     work = replace(
         work,
@@ -86,7 +95,7 @@ def _best(work: Work, state: TrainState) -> Scored:
     model = keras.saving.load_model(manager.best, compile=False)
     found = scoring.evaluate(
         scoring.predictor(model),
-        value_of(instantiate(cfg.loss)),
+        value_of(recipe.loss(cfg.loss, cfg.data.classes)),
         ordered_batches(Entry(model).read(work.validate)),
         cfg.data.classes,
     )
@@ -111,13 +120,13 @@ def _log_models(
         seen = about | {"examples": state.examples}
         packaging.log_model(last, role="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
-    info = packaging.log_model(
+    model_id = packaging.log_model(
         manager.best, role=logged_models.BEST, step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     scores = metrics.logged(best.values, whose=metrics.BEST)
-    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
-    return info.model_uri
+    packaging.log_metrics(tracked.id, model_id, scores, step=step, data=data_set)
+    return f"models:/{model_id}"
 
 
 def _describe(

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose, studies
-from yt8m_exp.data import peek, shards, vocabulary
+from yt8m_exp.data import label_weights, peek, shards, vocabulary
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.serving import whole_file
 from yt8m_exp.spec import InputError
@@ -36,6 +36,8 @@ def train(cfg: DictConfig) -> None:
             cfg.data.validate,
         )
     vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    if weights := cfg.loss.get("label_weights"):
+        label_weights.read(weights, cfg.data.classes)
 
 
 def eval(cfg: DictConfig) -> None:
@@ -82,7 +84,7 @@ def check(cfg: DictConfig) -> None:
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
+            shards.find(compose.plain(cfg)[key], Remedy(shards=key))
 
 
 def export(cfg: DictConfig) -> None:

@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
+from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
 from yt8m_exp.registry import versions
-from yt8m_exp.spec import OutsideError
+from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import cards, results, store
 from yt8m_exp.tracking.runs import Run
@@ -41,7 +42,7 @@ def opened(
                 tracked: Run | None = (run := stack.enter_context(opening))
                 study.set_user_attr("run_id", run.id)
             except OutsideError as error:
-                if run_id is None:
+                if run_id is None or isinstance(error, UnansweredError):
                     raise
                 tracked = None
                 logger.info("This driver joins another one of the study. %s", error)
@@ -71,7 +72,7 @@ def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
     return {
         "work": work,
         "arguments": {"overrides": words},
-        "environment": dict(run.environment),
+        "environment": dict(run.environment) | trusted(),
         "output": str(run.output),
     }
 
