@@ -74,7 +74,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     began = False
     shown = os.environ.get(FULL_ERROR, "0")
 
-    @hydra.main(str(groups.CONF), config_name=verb, version_base=compose.VERSION_BASE)
+    @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
     def main(cfg: DictConfig) -> None:
         nonlocal began
         began, os.environ[FULL_ERROR] = True, shown

@@ -17,6 +17,7 @@ from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
 from yt8m_exp.spec import InputError
 
+CONF = str(groups.CONF)
 VERSION_BASE = "1.3"
 MISSING = "???"
 """The value of a key that must be given."""
@@ -45,7 +46,7 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
     words = groups.to_hydra(overrides)
     if GlobalHydra.instance().is_initialized():
         return hydra.compose(verb, words, return_hydra_config=choices)
-    with hydra.initialize_config_dir(str(groups.CONF), version_base=VERSION_BASE):
+    with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
         return hydra.compose(verb, words, return_hydra_config=choices)
 
 
