@@ -22,7 +22,8 @@ from mlflow.entities import Metric
 from tests.verbs import PROJECT
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
-from yt8m_exp.tracking import cards, configuration, datasets, logged_models, store
+from yt8m_exp.tracking import configuration, datasets, store
+from yt8m_exp.tracking.pages import cards, logged_models
 from yt8m_exp.tracking.trials import Outcome, TrialRuns
 
 REAL = (

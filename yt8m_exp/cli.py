@@ -179,7 +179,7 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     cfg = compose.from_plain(values)
     logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
     for step in CHECKS:
-        if check := getattr(_load(f"jobs.steps.{step}"), verb, None):
+        if check := getattr(_load(f"jobs.steps.checks.{step}"), verb, None):
             check(cfg)
     if tensorflow:
         quiet.load_tensorflow()

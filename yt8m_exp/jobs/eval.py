@@ -27,7 +27,8 @@ from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, configuration, datasets, downloads, results, store
+from yt8m_exp.tracking import configuration, datasets, downloads, results, store
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
 

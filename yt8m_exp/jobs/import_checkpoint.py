@@ -24,7 +24,8 @@ from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging, tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, datasets
+from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy

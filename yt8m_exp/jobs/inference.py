@@ -29,7 +29,8 @@ from yt8m_exp.serving.tagger import Tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, datasets, store
+from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking.pages import cards
 
 MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]

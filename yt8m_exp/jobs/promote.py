@@ -17,7 +17,8 @@ from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.serving import loading
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, datasets, store
+from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 
 

@@ -11,7 +11,7 @@ from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 
 

@@ -17,7 +17,8 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs.steps import finish, memory_check, naming, preflight, recipe, sources
+from yt8m_exp.jobs.steps import finish, naming, recipe, sources
+from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
 from yt8m_exp.jobs.steps.work import Report, Reported, Work

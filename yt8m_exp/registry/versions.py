@@ -15,7 +15,8 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import cards, logged_models, patience
+from yt8m_exp.tracking import patience
+from yt8m_exp.tracking.pages import cards, logged_models
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
 from yt8m_exp.terminal.redaction import redacted
-from yt8m_exp.tracking import logged_models
+from yt8m_exp.tracking.pages import logged_models
 
 RUN_CHARACTERS = 8  # of a run's id, in the name of a model
 PACKAGE = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.terminal.suggestions import did_you_mean
-from yt8m_exp.tracking import logged_models
+from yt8m_exp.tracking.pages import logged_models
 
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:

@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from yt8m_exp.tracking import cards, configuration, owners, patience
+from yt8m_exp.tracking import configuration, owners, patience
+from yt8m_exp.tracking.pages import cards
 
 PREFIX = "trial."
 CHOSEN = ("pruned", "infeasible")

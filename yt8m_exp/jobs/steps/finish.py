@@ -17,15 +17,8 @@ from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import (
-    cards,
-    configuration,
-    datasets,
-    logged_models,
-    patience,
-    results,
-    store,
-)
+from yt8m_exp.tracking import configuration, datasets, patience, results, store
+from yt8m_exp.tracking.pages import cards, logged_models
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of

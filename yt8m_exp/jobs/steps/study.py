@@ -17,7 +17,8 @@ from yt8m_exp.jobs.steps.opened import opened as opened_run
 from yt8m_exp.registry import versions
 from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import cards, results, store
+from yt8m_exp.tracking import results, store
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.tracking.trials import TrialRun, TrialRuns
 from yt8m_exp.tuning import study_summary, visualization

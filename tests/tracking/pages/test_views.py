@@ -2,7 +2,8 @@ import json
 
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking import store, views
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.pages import views
 
 
 def test_every_experiment_has_the_view_that_verbs_link(folder):
