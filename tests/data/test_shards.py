@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import shutil
@@ -217,13 +218,68 @@ def test_a_real_shard_cut_or_flipped_leaves_its_other_records_as_they_were(tmp_p
         assert rest == whole[: len(left)] + whole[len(left) + 1 :]
 
 
-def test_a_second_scan_does_not_read_the_file(tmp_path):
+def test_a_second_scan_does_not_read_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = written(tmp_path / "a.tfrecord")
     first = shards.scan(str(path), SCHEMA)
+    (entry,) = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"labelled": 3}))
+    assert (first.shards[0].labelled, shards.scan(str(path), SCHEMA).shards[0].labelled) == (4, 3)
+
+
+def other_of_the_same_size_and_time(path):
     time = path.stat().st_mtime_ns
-    path.write_bytes(bytes(path.stat().st_size))
+    written(path, video(2))
     os.utime(path, ns=(time, time))
-    assert shards.scan(str(path), SCHEMA).shards == first.shards
+
+
+@pytest.mark.parametrize("way", ["in its place", "by another file"])
+def test_other_bytes_of_the_same_size_and_time_are_scanned_again(tmp_path, way):
+    path = written(tmp_path / "a.tfrecord", video(1))
+    first = shards.scan(str(path), SCHEMA)
+    if way == "by another file":
+        shutil.copy2(path, tmp_path / "other")
+        (tmp_path / "other").replace(path)
+    other_of_the_same_size_and_time(path)
+    again = shards.scan(str(path), SCHEMA)
+    assert again.digest != first.digest
+    assert ids(again) == numbered(2)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_other_bytes_of_the_same_size_and_time_are_not_used_as_those_of_before(
+    tmp_path, compressed
+):
+    path = written(tmp_path / "a.tfrecord", video(1))
+    other = written(tmp_path / "other", video(2)).read_bytes()
+    if compressed:
+        path.write_bytes(gzip.compress(path.read_bytes(), 0, mtime=0))
+        other = gzip.compress(other, 0, mtime=0)
+    manifest = shards.scan(str(path), SCHEMA)
+    time = path.stat().st_mtime_ns
+    path.write_bytes(other)
+    os.utime(path, ns=(time, time))
+    with pytest.raises(ValueError, match="changed since it was checked: its checksum is another"):
+        loading.load(manifest.shards, SCHEMA)
+
+
+def test_a_link_to_a_shard_or_other_rights_change_nothing(tmp_path):
+    path = written(tmp_path / "a.tfrecord")
+    manifest = shards.scan(str(path), SCHEMA)
+    (tmp_path / "link").hardlink_to(path)
+    path.chmod(0o600)
+    assert ids(manifest) == numbered(0, 1, 2, 3)
+
+
+def test_copies_of_a_shard_are_told(tmp_path, said):
+    path = written(tmp_path / "a.tfrecord")
+    for name in ("b", "c"):
+        shutil.copy(path, tmp_path / f"{name}.tfrecord")
+    shards.scan(str(tmp_path), SCHEMA)
+    assert said == [
+        "2 shards are copies of others, so that their videos count again, as "
+        f"{tmp_path}/b.tfrecord of {path}. Name each shard once."
+    ]
 
 
 def test_a_changed_file_is_scanned_again(tmp_path):

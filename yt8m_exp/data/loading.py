@@ -73,7 +73,9 @@ def load(
     _read_all(shards, starts, buffer, cache)
     frames = []
     for shard, start in zip(shards, starts, strict=True):
-        if not shard.facts:
+        if shard.facts:
+            checks.require_same(shard, buffer.data[start : start + shard.loaded_bytes], schema)
+        else:
             _learn(shard, buffer[start:], schema)
             require(shard)
         found, _ = tfrecord.index(buffer.data[start : start + shard.loaded_bytes], checksums=False)
@@ -134,7 +136,7 @@ def read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False) 
     kind = "" if packed else shard.compression
     if is_local(shard.path):
         with Path(shard.path).open("rb") as file:
-            same = local.generation(os.fstat(file.fileno())) == shard.object.generation
+            same = local.is_same(os.fstat(file.fileno()), shard.object.generation)
             if same and _filled(view, file, kind):
                 return
     else:

@@ -1,5 +1,6 @@
 """Shard patterns to a manifest, after a check of the records of the first shards."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from yt8m_exp.stores.objects import FOLDER, Object
 from yt8m_exp.stores.read_ahead import read_ahead
 
 CHECK_BYTES = 256 << 20
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,29 @@ def scan(
     read(manifest, most_bytes=reading.check_bytes)
     for shard in shards:
         manifest.require(shard)
+    _report_copies(shards)
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
         raise InputError(f"No usable record is left in the {len(shards)} shards of {source}.")
     return manifest
+
+
+def _report_copies(shards: Sequence[Shard]) -> None:
+    """Says which shards hold the same bytes as others, as far as their checksums are known."""
+    first: dict[tuple[int, str], Shard] = {}
+    copies = [
+        (shard, original)
+        for shard in shards
+        if shard.crc32c and shard.bytes
+        and (original := first.setdefault((shard.bytes, shard.crc32c), shard)) is not shard
+    ]  # fmt: skip
+    if copies:
+        copy, original = copies[0]
+        logger.warning(
+            "%d shards are copies of others, so that their videos count again, as %s of %s. Name "
+            "each shard once.",
+            *(len(copies), copy.path, original.path),
+        )
 
 
 def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:

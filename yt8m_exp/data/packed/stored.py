@@ -11,7 +11,7 @@ Precision = Literal["float32", "float16", "uint8"]
 LEVELS = 255
 """Steps of uint8 from the lowest number of a row to the highest."""
 ROUNDING = 2.0**-22
-"""What float32 may add to an error, as a share of the largest number of a row."""
+"""What float32 may add to an error, as a share of the largest number of a row; see `bound`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Stored:
 
     def take(self, rows: np.ndarray, axis: int = 0) -> np.ndarray:
         """Returns the feature of some videos, float32 (B, D)."""
-        assert axis == 0
         places = self.places[rows]
         values = self.table.take(places, axis=0).astype(np.float32, copy=False)
         if self.scales is not None:
@@ -79,4 +78,5 @@ def bound(values: np.ndarray, precision: Precision) -> np.ndarray:
         return np.maximum(size * 2.0**-11, 2.0**-25)  # below 2^-14 its numbers are evenly spaced
     low, high = values.min(axis=1, initial=np.inf), values.max(axis=1, initial=-np.inf)
     half = (high.astype(np.float64) - low) / LEVELS / 2
-    return (half + ROUNDING * size.max(axis=1, initial=0))[:, None]
+    rounding = ROUNDING * size.max(axis=1, initial=0) + np.finfo(np.float32).tiny
+    return (half + rounding)[:, None]
