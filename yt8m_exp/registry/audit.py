@@ -214,7 +214,7 @@ def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None
 
 def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
     by_record = f"by record {chain.last_number} of {decisions_of(name)}"
-    rollback = f"python -m yt8m_exp.rollback name={name} version="
+    rollback = f"yt8m rollback name={name} version="
     if alias is None:
         there = versions.exists(client, name, chain.champion)
         return (
