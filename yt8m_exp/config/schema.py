@@ -80,6 +80,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
         "segments": bool,
+        "page": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
         "top_k": Count,
@@ -105,6 +106,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_per_class": Count,
         "classes": Text | None,
         "score_format": Literal["g", "f"],
+        "page": bool,
     },
     "import_checkpoint": TRACKING
     | {
@@ -175,6 +177,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+    },
+    "compare": TRACKING
+    | {
+        "runs": list[Text],
+        "filter": Text | None,
+        "most": Annotated[int, Field(ge=2)],
+        "output": Text,
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {

@@ -1,7 +1,7 @@
 """Scores a model, the checkpoints of a run as they appear, or a file of predictions."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,11 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
+from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, packaging
@@ -28,7 +30,7 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, downloads, results, store
-from yt8m_exp.tracking.pages import cards
+from yt8m_exp.tracking.pages import browser, cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
 
@@ -94,7 +96,7 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
     )
     what = cards.model_link(tracked.client, model.uri)
     cards.describe(tracked.client, tracked.id, _card(cfg, what, found, manifest))
-    return _shown(cfg, tracked, model.uri, found, model.tagger.names.tolist())
+    return _shown(cfg, tracked, model.uri, found, model.tagger.words)
 
 
 def _card(cfg: DictConfig, what: str, found: Evaluation, manifest: Manifest | None) -> str:
@@ -138,7 +140,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
     what = cards.run_link(tracked.client, cfg.watch)
     cards.describe(tracked.client, tracked.id, _card(cfg, what, found, manifest))
     words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
-    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words.names)
+    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words)
 
 
 def _file(cfg: DictConfig) -> Prepared:
@@ -152,7 +154,7 @@ def _file(cfg: DictConfig) -> Prepared:
         tracked.writer.log({**metrics.logged(_values(cfg, scored.found)), **scored.counts}, 0)
         card = _card(cfg, f"the file `{what}`", scored.found, scored.manifest)
         cards.describe(tracked.client, tracked.id, card)
-        return _shown(cfg, tracked, what, scored.found, scored.names, counts=scored.counts)
+        return _shown(cfg, tracked, what, scored.found, scored.words, counts=scored.counts)
 
     return Prepared(naming.of_use("eval", Path(what).name), log)
 
@@ -192,6 +194,7 @@ def _measured(
             top_k=cfg.top_k,
             top_n=cfg.top_n,
             advance=advance,
+            sample=Sample() if cfg.page else None,
         )
 
 
@@ -204,15 +207,17 @@ def _shown(
     tracked: Run,
     what: str,
     found: Evaluation,
-    names: Sequence[str],
+    words: Vocabulary,
     *,
     counts: Mapping[str, int] = {},
 ) -> Summary:
     values = _values(cfg, found)
     result = {"run_id": tracked.id, **values, **counts}
     if ranked := found.ranked:
-        results.log_evaluation(tracked.client, tracked.id, ranked, names)
+        results.log_evaluation(tracked.client, tracked.id, ranked, words.names)
         result["videos"] = ranked.videos
         result["classes_with_positives"] = ranked.classes_with_positives
+    if ranked and found.sample and cfg.page:
+        browser.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
     rows = {**result, **metrics.shown(values)}
     return Summary(f"Evaluation of {what}", result, rows, store.pages(tracked.client, tracked.id))

@@ -26,6 +26,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
 from yt8m_exp.terminal.redaction import redacted
+from yt8m_exp.tracking import store
 from yt8m_exp.tracking.pages import logged_models
 
 RUN_CHARACTERS = 8  # of a run's id, in the name of a model
@@ -185,19 +186,15 @@ def _quiet() -> Iterator[None]:
     Once in a process, MLflow also compares the requirements with the installed packages, from which
     they were made. This takes 0.3 s, and no setting of MLflow 3.17 avoids it (not reported).
     """
-    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    before = shown.get_raw()
-    shown.set(False)
     logger = logging.getLogger("mlflow.utils.environment")  # warns that pip is missing, as with uv
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with store.no_bars(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
         logger.setLevel(level)
-        shown.unset() if before is None else shown.set(before)
 
 
 def _write_vocabulary(path: Path, words: Vocabulary) -> None:

@@ -21,6 +21,7 @@ from mlflow.pyfunc import PythonModel
 from yt8m_exp import models, spec
 from yt8m_exp.data import vocabulary
 from yt8m_exp.data.tfrecords import records
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
@@ -40,6 +41,7 @@ class Tagger(PythonModel):
     Attributes:
         model: the Keras model, from named features to probabilities.
         schema: sizes of the features and the number of classes.
+        words: names and verticals of the classes.
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
         model_bytes: size of the model's file.
@@ -48,6 +50,7 @@ class Tagger(PythonModel):
 
     model: keras.Model
     schema: records.Schema
+    words: Vocabulary
     names: np.ndarray
     about: dict[str, Any]
     model_bytes: int
@@ -60,8 +63,8 @@ class Tagger(PythonModel):
         with quiet.without_chatter():
             self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
         self.schema = schema(self.model)
-        words = vocabulary.read(files["vocabulary"], self.schema.classes)
-        self.names = np.array(words.names, object)
+        self.words = vocabulary.read(files["vocabulary"], self.schema.classes)
+        self.names = np.array(self.words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
         self.model_bytes = Path(files["model"]).stat().st_size
         self.version = _version(Path(files["model"]).parents[1])

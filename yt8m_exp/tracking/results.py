@@ -67,18 +67,15 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
     log_figures(client, run_id, drawn)
 
 
-def log_figures(
-    client: MlflowClient, run_id: str, figures: Mapping[str, Figure], *, crop: bool = False
-) -> None:
+def log_figures(client: MlflowClient, run_id: str, figures: Mapping[str, Figure]) -> None:
     """Logs figures as PNG images, `figures/<name>.png`.
 
     Args:
         client: a client of the tracking store.
         run_id: the run.
         figures: figures by name.
-        crop: whether to fit the image to what is drawn, for figures of another layout than ours.
     """
     matplotlib.use("Agg")  # MLflow imports pyplot, which would look for a display
-    save = {"dpi": DOTS_PER_INCH} | ({"bbox_inches": "tight"} if crop else {})
+    save = {"dpi": DOTS_PER_INCH}
     for name, figure in figures.items():
         client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs=save)

@@ -2,8 +2,10 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -165,12 +167,34 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
+def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
+    """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    server = urlsplit(client.tracking_uri)
+    if server.scheme not in ("http", "https"):
+        return lambda run_id: None
+    experiment = client.get_run(run_id).info.experiment_id
+    place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
+    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
+
+
 def sqlite_file(uri: str) -> Path | None:
     """Returns the file of a sqlite database; None where the URI names something else."""
     if not uri.startswith("sqlite:"):
         return None
     file = make_url(uri).database
     return Path(file).absolute() if file else None
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Hides MLflow's progress bars while it holds, as for single small files."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
+    try:
+        yield
+    finally:
+        shown.unset() if before is None else shown.set(before)
 
 
 def _create(client: MlflowClient, name: str) -> str:

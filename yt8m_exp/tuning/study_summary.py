@@ -45,14 +45,21 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 def count_by_state(study: optuna.Study) -> dict[str, int]:
     """Returns the number of trials by state; `requeued` ones were queued again as another."""
-    return dict(sorted(Counter(map(_state, study.get_trials(deepcopy=False))).items()))
+    return dict(sorted(Counter(map(state, study.get_trials(deepcopy=False))).items()))
 
 
 def last_reasons(study: optuna.Study) -> dict[str, str]:
     """Returns why the last trial of each state ended early, by the states of `count_by_state`."""
     trials = study.get_trials(deepcopy=False)
-    reasons = {_state(trial): trial.user_attrs.get("reason") for trial in trials}
+    reasons = {state(trial): trial.user_attrs.get("reason") for trial in trials}
     return {state: str(reason) for state, reason in reasons.items() if reason}
+
+
+def state(trial: FrozenTrial) -> str:
+    """Returns how a trial stands, in a word."""
+    if is_infeasible(trial):
+        return "infeasible"
+    return "requeued" if _repeated(trial) else trial.state.name.lower()
 
 
 def finished(study: optuna.Study) -> int:

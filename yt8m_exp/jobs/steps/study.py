@@ -14,6 +14,8 @@ from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
 from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
+from yt8m_exp.plots.studies import figures
+from yt8m_exp.plots.studies.page import render
 from yt8m_exp.registry import versions
 from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
@@ -161,7 +163,17 @@ def _log_findings(
         note += _best(tracked, definition, best)
     cards.describe(tracked.client, tracked.id, note)
     if cfg.figures:
-        if page := visualization.html(study):
-            tracked.client.log_text(tracked.id, page, "figures/study.html")
-        pictures = visualization.pictures(study)
-        results.log_figures(tracked.client, tracked.id, pictures, crop=True)
+        client = tracked.client
+        found = visualization.described(study, store.addresses(client, tracked.id))
+        recipe = _command(definition, best) if best else ""
+        page = render(found, definition.description, recipe, _links(cfg, tracked))
+        client.log_text(tracked.id, page, "study.html")
+        results.log_figures(client, tracked.id, figures.draw(found))
+
+
+def _links(cfg: DictConfig, tracked: Run) -> dict[str, str]:
+    address = store.addresses(tracked.client, tracked.id)(tracked.id)
+    return {
+        "In MLflow": address or f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+        "Optuna's dashboard": f"uvx optuna-dashboard {cfg.storage}",
+    }

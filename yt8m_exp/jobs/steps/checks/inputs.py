@@ -87,6 +87,13 @@ def check(cfg: DictConfig) -> None:
             shards.find(compose.plain(cfg)[key], Remedy(shards=key))
 
 
+def compare(cfg: DictConfig) -> None:
+    """Checks that runs are named in one way, and the place of the page."""
+    if bool(cfg.runs) == bool(cfg.filter):
+        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
+    whole_file.require_writable(cfg.output)
+
+
 def export(cfg: DictConfig) -> None:
     """Checks the place of the export."""
     if is_local(cfg.output):

@@ -63,7 +63,7 @@ def check(cfg: DictConfig) -> None:
     store.connect()
 
 
-import_checkpoint = sweep = check
+import_checkpoint = sweep = compare = check
 
 
 def require_space(folder: Path, megabytes: float) -> None:
