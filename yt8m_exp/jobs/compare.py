@@ -12,8 +12,9 @@ from yt8m_exp.plots.browser.page import Model
 from yt8m_exp.plots.browser.versus import Pair
 from yt8m_exp.terminal.redaction import redact_page
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import comparison, pages, store
-from yt8m_exp.tracking.pages import Logged
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.pages import comparison, predicted
+from yt8m_exp.tracking.pages.predicted import Logged
 
 
 def run(cfg: DictConfig) -> Summary:
@@ -46,5 +47,7 @@ def run(cfg: DictConfig) -> Summary:
 
 def _pair(logged: list[Logged], names: list[str]) -> Pair:
     first, second = logged
-    models = [Model(name, found) for name, found in zip(names, pages.shared(logged), strict=True)]
+    models = [
+        Model(name, found) for name, found in zip(names, predicted.shared(logged), strict=True)
+    ]
     return Pair(models, np.array([first.ap, second.ap]), first.positives, first.words)

@@ -28,7 +28,8 @@ from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, downloads, pages, results, store
+from yt8m_exp.tracking import configuration, datasets, downloads, results, store
+from yt8m_exp.tracking.pages import predicted
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
 
@@ -190,7 +191,7 @@ def _shown(
         result["videos"] = ranked.videos
         result["classes_with_positives"] = ranked.classes_with_positives
     if ranked and found.sample and cfg.page:
-        pages.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
+        predicted.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
     where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
     rows = {**result, **metrics.shown(values)}
     return Summary(f"Evaluation of {what}", result, rows, {"Figures": where})

@@ -30,7 +30,8 @@ from yt8m_exp.serving.tagger import Tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, pages, store
+from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking.pages import predicted
 
 MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]
@@ -64,7 +65,7 @@ def run(cfg: DictConfig) -> Summary:
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
         if cfg.page and sample.videos:
             words = model.tagger.words
-            pages.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
+            predicted.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
     result = {
         "run_id": tracked.id,
         "output": whole_file.absolute(cfg.output),
