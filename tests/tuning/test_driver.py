@@ -21,7 +21,7 @@ def test_the_run_of_a_study_holds_what_it_found(studies):
     result = studies.done("slots=2", description="Rates, far and near.", figures=True)
     run = studies.store.get(result["run_id"])
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == studies.name
+    assert run.info.run_name == f"study {studies.name}"
     assert run.data.metrics["best/val/gap"] == pytest.approx(0.8)
     assert run.data.metrics["study/examples"] == 4 * 768
     assert [step for step, _ in studies.store.curve(result["run_id"], "best/val/gap")] == [

@@ -12,9 +12,9 @@ from yt8m_exp.plots.browser.page import Model
 from yt8m_exp.plots.browser.versus import Pair
 from yt8m_exp.terminal.redaction import redact_page
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import store
-from yt8m_exp.tracking.pages import comparison, predicted
-from yt8m_exp.tracking.pages.predicted import Logged
+from yt8m_exp.tracking import comparison, store
+from yt8m_exp.tracking.pages import browser
+from yt8m_exp.tracking.pages.browser import Logged
 
 
 def run(cfg: DictConfig) -> Summary:
@@ -47,7 +47,5 @@ def run(cfg: DictConfig) -> Summary:
 
 def _pair(logged: list[Logged], names: list[str]) -> Pair:
     first, second = logged
-    models = [
-        Model(name, found) for name, found in zip(names, predicted.shared(logged), strict=True)
-    ]
+    models = [Model(name, found) for name, found in zip(names, browser.shared(logged), strict=True)]
     return Pair(models, np.array([first.ap, second.ap]), first.positives, first.words)

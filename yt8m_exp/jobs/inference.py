@@ -20,7 +20,7 @@ from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.evaluation.scoring import best, masked
-from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps import naming, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
@@ -31,7 +31,7 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
-from yt8m_exp.tracking.pages import predicted
+from yt8m_exp.tracking.pages import browser, cards
 
 MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]
@@ -55,17 +55,22 @@ def run(cfg: DictConfig) -> Summary:
     if cfg.segments:
         model.require_frames()
     manifest = _checked(cfg, model)
-    with opened("inference", cfg) as tracked, writer as file:
+    name = naming.of_use("inference", model.title, naming.videos(manifest))
+    with opened("inference", cfg, name=name) as tracked, writer as file:
         model.label(tracked.client, tracked.id)
         datasets.log_read(tracked, manifest, context="predict", labelled=False)
         sample = Sample()
         seconds = _predict(cfg, model.tagger, manifest, file, listed, sample)
         manifest = datasets.log_learnt(tracked, manifest, context="predict", labelled=False)
         videos = manifest.records - len(manifest.repeats)
+        what = cards.model_link(tracked.client, model.uri)
+        card = f"Predictions of {what}, in `{whole_file.absolute(cfg.output)}`:"
+        read = cards.data({"predict": manifest.as_dict()})
+        cards.describe(tracked.client, tracked.id, f"{card}\n\n{read}")
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
         if cfg.page and sample.videos:
             words = model.tagger.words
-            predicted.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
+            browser.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
     result = {
         "run_id": tracked.id,
         "output": whole_file.absolute(cfg.output),

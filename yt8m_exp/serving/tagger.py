@@ -25,6 +25,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal import quiet
 
 
 class BadRequest(MlflowException, ValueError):
@@ -59,7 +60,8 @@ class Tagger(PythonModel):
         for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
             importlib.import_module(module.name)  # Keras must know the layers that a file holds
         files = context.artifacts
-        self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
+        with quiet.without_chatter():
+            self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
         self.schema = schema(self.model)
         self.words = vocabulary.read(files["vocabulary"], self.schema.classes)
         self.names = np.array(self.words.names, object)

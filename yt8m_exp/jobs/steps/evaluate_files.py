@@ -21,7 +21,7 @@ from yt8m_exp.tracking import datasets
 
 logger = logging.getLogger(__name__)
 
-VOCABULARY = "sample/vocabulary.csv"
+VOCABULARY = spec.PROJECT / "sample" / "vocabulary.csv"
 SENTENCES = {
     "missing": "Labelled, but not in the file, so nothing of them counts as predicted",
     "unknown": "In the file, but not labelled, so left out",

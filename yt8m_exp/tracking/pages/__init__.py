@@ -1,1 +1,1 @@
-"""The pages of runs: what is logged for them, and read for a comparison."""
+"""What MLflow's pages show: descriptions, views, the names of models and of experiments."""

@@ -12,8 +12,8 @@ from yt8m_exp.evaluation.metrics import GAP
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, store
-from yt8m_exp.tracking.pages import predicted
-from yt8m_exp.tracking.pages.predicted import Logged
+from yt8m_exp.tracking.pages import browser
+from yt8m_exp.tracking.pages.browser import Logged
 
 UNCOMPARED = ("tracking.", "figures", "register", "resume", "memory_check")
 """Keys that say nothing of a model."""
@@ -68,7 +68,7 @@ def predictions(client: MlflowClient, runs: Sequence[Run]) -> list[Logged] | Non
     first, second = ({_digest(run): run for run in _evaluations(client, run)} for run in runs)
     for digest, run in first.items():
         if digest in second:
-            both = [predicted.read(client, found.info.run_id) for found in (run, second[digest])]
+            both = [browser.read(client, found.info.run_id) for found in (run, second[digest])]
             read = [logged for logged in both if logged]
             if len(read) == 2 and read[0].words.names == read[1].words.names:
                 return read
