@@ -249,7 +249,7 @@ def _listed(numbers: list[int]) -> str:
 
 
 def _rollback(name: str) -> str:
-    return f"python -m yt8m_exp.rollback name={name} version="
+    return f"yt8m rollback name={name} version="
 
 
 def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
