@@ -1,13 +1,17 @@
 """Verbs whose tracking server fails: they end soon, lose nothing, and log nothing twice."""
 
+import contextlib
+import copy
 import os
+import shutil
 import signal
+import subprocess
 
 import numpy as np
 import pytest
 
 from tests.proxy import cut, failing, lost, reset
-from tests.verbs import CURVES, SCORED, SMALL
+from tests.verbs import CURVES, SCORED, SMALL, copy_database
 
 TRAINED = (
     *SMALL,
@@ -54,8 +58,7 @@ def test_a_server_that_fails_in_closing_ends_a_training_soon_and_a_resume_logs_t
     (folder,) = behind.runs.glob("*")
     assert ended.status == os.EX_TEMPFAIL
     assert "as it should: status 500" in ended.sentence
-    assert f"The work is safe in {folder}." in ended.sentence
-    assert f"resume={folder.name} logs the rest" in ended.sentence
+    assert f"The work is safe in {folder}; resume={folder.name} logs the rest" in ended.sentence
 
     tracking_proxy.once_asked("POST .*runs/set-tag", tracking_proxy.hang)  # the model is logged
     closing = behind.start("train", f"resume={folder.name}", "tracking.patience=3600")
@@ -100,7 +103,41 @@ def test_a_server_that_goes_away_ends_a_prediction_soon(
     given = (f"model_uri={model}", f"shards={SCORED}", f"output={output}")
     ended = behind.run("inference", *given, "tracking.patience=1")
     assert ended.status == os.EX_TEMPFAIL
-    assert "Once it is back, start the same command again." in ended.sentence
+    assert "Then start the same command again." in ended.sentence
     assert not output.exists()
     tracking_proxy.heal()
     assert behind.done("inference", *given)["videos"] == 251
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 20 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk])
+    if made.returncode:
+        pytest.skip("Only root may mount a disk.")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_training_whose_tracking_disk_is_full_is_whole_after_a_resume(
+    store, straight, database, small_disk, tmp_path
+):
+    copy_database(database, small_disk)
+    machine = copy.copy(store)
+    machine.folder, machine.runs = tmp_path, tmp_path / "runs"
+    machine.uri = f"sqlite:///{small_disk}/mlflow.db"
+    machine.environment = store.environment | {"MLFLOW_TRACKING_URI": machine.uri}
+    running, run_id = machine.start_run("train", *TRAINED)
+    running.until(lambda: "Validate:" in running.read("err"))
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(small_disk).free))
+    ended = running.wait()
+    assert ended.status == 1
+    assert f"The disk of {machine.uri} is full. Make room." in ended.sentence
+    assert f"resume={run_id} logs the rest" in ended.sentence
+    filler.unlink()
+    machine.done("train", f"resume={run_id}")
+    require_equal(machine, run_id, straight)

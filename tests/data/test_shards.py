@@ -10,6 +10,7 @@ from tests.data.examples import SCHEMA, field, floats, integers, varint, video
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.tfrecords import tfrecord
+from yt8m_exp.spec import MissingInputError
 
 SAMPLE = Path(__file__).parents[2] / "sample" / "video" / "train"
 
@@ -262,6 +263,14 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_changes_nothing(tmp_path, 
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert shards.scan(str(path), SCHEMA).shards == first.shards
+
+
+def test_a_shard_that_was_deleted_since_its_scan_is_named(tmp_path):
+    path = written(tmp_path / "a.tfrecord")
+    manifest = shards.scan(str(path), SCHEMA)
+    path.unlink()
+    with pytest.raises(MissingInputError, match=r"a\.tfrecord was deleted while it was in use"):
+        shards.load(manifest.shards, SCHEMA)
 
 
 @pytest.mark.parametrize("change", [b"", b"x" * 400])

@@ -269,15 +269,20 @@ def _read_all(
 def _read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False) -> None:
     """Fills memory with a shard: decompressed, or as it lies in its store if `packed`."""
     kind = "" if packed else shard.compression
-    if is_local(shard.path):
-        with Path(shard.path).open("rb") as file:
-            same = local.generation(os.fstat(file.fileno())) == shard.object.generation
-            if same and _filled(view, file, kind):
-                return
-    else:
-        with cache.open(shard.object) as file:
-            if _filled(view, file, kind):
-                return
+    try:
+        if is_local(shard.path):
+            with Path(shard.path).open("rb") as file:
+                same = local.generation(os.fstat(file.fileno())) == shard.object.generation
+                if same and _filled(view, file, kind):
+                    return
+        else:
+            with cache.open(shard.object) as file:
+                if _filled(view, file, kind):
+                    return
+    except FileNotFoundError:
+        raise MissingInputError(
+            f"{shard.path} was deleted while it was in use. Bring it back, and start again."
+        ) from None
     raise InputError(f"{shard.path} changed while it was in use. Start again.")
 
 
