@@ -72,7 +72,8 @@ def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
     assert store.get(other["run_id"]).data.tags["loss"] == "cross_entropy(epsilon=1e-05)"
 
 
-def test_an_added_loss_is_one_function_and_its_parameters(store):
+def test_an_added_loss_is_one_function_and_its_parameters(store, monkeypatch):
+    monkeypatch.setitem(store.environment, "YT8M_TARGETS", "tests.training")
     target = "loss._target_=tests.training.test_loss_values.smoothed"
     words = target, "+loss.smoothing=0.1", "figures=false"
     trained = store.done("train", *SMALL, "epochs=1", *words)

@@ -31,7 +31,8 @@ def straight(store):
 
 @pytest.fixture(scope="module")
 def disturbed(store):
-    """The same training, killed twice, stopped once, and resumed each time."""
+    """The same training, killed twice, stopped once, and resumed each time, at last from packed
+    shards."""
     first, run_id = store.start_run("train", *RESUMABLE)
     kill_after_a_checkpoint(store, run_id, first)
     second = store.start("train", f"resume={run_id}")
@@ -45,7 +46,7 @@ def disturbed(store):
     third.send(signal.SIGTERM)
     stopped = third.wait()
     kept = store.checkpoints(run_id), store.status(run_id), store.get(run_id).data.tags["error"]
-    result = store.done("train", f"resume={run_id}")
+    result = store.done("train", f"resume={run_id}", "data.packed.precision=float32")
     return {"result": result, "stopped": stopped, "kept": kept, "intruder": intruder}
 
 

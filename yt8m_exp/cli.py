@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from yt8m_exp.config import compose, groups, overrides
 from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
+from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
 
 HYDRA = [
@@ -32,6 +33,8 @@ HYDRA = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
+OF_HYDRA = ("hydra.searchpath", "hydra.verbose")
+"""What a command line may change of Hydra itself."""
 WANTS_JSON = "json=true"
 OUTSIDE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
@@ -56,6 +59,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         verb: the name of its file in `conf/` and in `jobs/`.
         tensorflow: whether its work needs TensorFlow.
     """
+    redact_output()
     prepare()
     compose.register_resolvers()
     argv = sys.argv[1:]
@@ -69,7 +73,9 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
     try:
-        sys.argv[1:] = _placed(groups.to_hydra(_words(verb, argv)))
+        words = _words(verb, argv)
+        overrides.require_no_hydra(words, allowed=OF_HYDRA)
+        sys.argv[1:] = _placed(groups.to_hydra(words))
         main()
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -104,11 +110,22 @@ def _keep_freed_memory() -> None:
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
+    _require_one_run(verb, words)
     if overrides.MARK not in words:
         return words
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _require_one_run(verb: str, words: list[str]) -> None:
+    """Refuses Hydra's multirun, which starts a verb for each of several configurations."""
+    for word in words:
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
+            raise InputError(
+                f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
+                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+            )
 
 
 def _placed(words: list[str]) -> list[str]:

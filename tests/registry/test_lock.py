@@ -36,6 +36,7 @@ def test_the_lock_of_a_server_is_of_this_user_and_of_that_server(tmp_path, monke
     assert all(tmp_path in file.parents for file in files)
 
 
+@pytest.mark.slow
 def test_another_process_cannot_hold_it_meanwhile():
     with champion_lock("yt8m"):
         done = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True)

@@ -154,12 +154,16 @@ def test_a_run_of_a_process_that_is_gone_is_closed_by_the_next_start(folder, chi
     process = child(WAIT)
     dead = process.stdout.readline().strip()
     process.kill()  # a zombie as long as nobody waits for it, and dead all the same
+    partial = Path("runs", dead, "checkpoints", "checkpoint-000000000007.part")
+    partial.parent.mkdir()
+    partial.touch()
     other_host = relabelled(dead, host="elsewhere")
     reused = relabelled(dead, pid=str(os.getpid()))
     live = relabelled(dead, pid=str(os.getpid()), process_start=started(os.getpid()))
     finished()
     assert status(dead) == "KILLED"
     assert f"process {process.pid} on" in tags(dead)["error"]
+    assert not partial.exists()
     assert status(reused) == "KILLED"
     assert status(other_host) == "RUNNING"
     assert status(live) == "RUNNING"

@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+
+from yt8m_exp.spec import InputError
 
 PLAIN = re.compile(r"[A-Za-z_/][\w./:@*?+-]*", re.ASCII)
 WORDS = ("null", "true", "false", "inf", "nan")  # in any letter case, values for Hydra
@@ -47,6 +49,18 @@ def quoted(text: str) -> str:
 def escaped(text: str) -> str:
     r"""Returns text in which OmegaConf finds no interpolation: `${` becomes `\${`."""
     return BEFORE_INTERPOLATION.sub(lambda found: 2 * found[1] + r"\${", text)
+
+
+def require_no_hydra(words: Iterable[str], *, allowed: Collection[str] = ()) -> None:
+    """Refuses overrides of Hydra itself, which may name code to run.
+
+    Raises:
+        InputError: the first such override.
+    """
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
+        if re.match(r"hydra([./@]|$)", key) and key not in allowed:
+            raise InputError(f"An override may not change Hydra itself, but got {key!r}.")
 
 
 def unswept(word: str) -> str:

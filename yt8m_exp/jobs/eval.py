@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import keras
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
@@ -67,7 +66,7 @@ def _model(cfg: DictConfig) -> Score:
 def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> Summary:
     datasets.log_read(tracked, manifest, context="eval")
     model.label(tracked.client, tracked.id)
-    loss = _loss(cfg, tracked, model.tagger.about)
+    loss = _loss(cfg, tracked, model.tagger.about, manifest.schema.classes)
     found = _measured(cfg, model.tagger.model, manifest, loss)
     manifest = datasets.log_learnt(tracked, manifest, context="eval")
     if cfg.segments:
@@ -99,7 +98,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
     datasets.log_read(tracked, manifest, context="eval")
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
     learner = recipe.learner(theirs, recipe.strategy(theirs))
-    loss = _loss(cfg, tracked, theirs)
+    loss = _loss(cfg, tracked, theirs, manifest.schema.classes)
     found = None
     for examples, path in downloads.checkpoints_as_they_arrive(
         tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
@@ -130,16 +129,19 @@ def _file(cfg: DictConfig) -> Score:
     return log
 
 
-def _loss(cfg: DictConfig, tracked: Run, about: Mapping[Any, Any]) -> Callable[..., Any]:
+def _loss(
+    cfg: DictConfig, tracked: Run, about: Mapping[Any, Any], classes: int
+) -> Callable[..., Any]:
     """Returns the loss that the configuration chooses, or that the model was trained with."""
     chosen: Any = cfg.loss or about.get("loss")
     if chosen is None:
         logger.info("The model does not say which loss it was trained with: it is cross entropy.")
         chosen = CROSS_ENTROPY
-    parameters = [f"{key}={value}" for key, value in chosen.items() if key[0] != "_"]
+    given = {key: value for key, value in chosen.items() if key[0] != "_" and value is not None}
+    parameters = [f"{key}={value}" for key, value in given.items()]
     name = chosen["_target_"].rpartition(".")[2]
     tracked.client.set_tag(tracked.id, "loss", f"{name}({', '.join(parameters)})")
-    return instantiate(chosen)
+    return recipe.loss(chosen, classes)
 
 
 def _checked(cfg: DictConfig, schema: Schema) -> Manifest:

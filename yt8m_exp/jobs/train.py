@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp.data import vocabulary
@@ -109,6 +108,8 @@ def _train(
     train, validate, names = data
     datasets.log_read(tracked, train, context="train")
     datasets.log_read(tracked, validate, context="validate")
+    if weights := cfg.loss.get("label_weights"):
+        tracked.client.log_artifact(tracked.id, weights)
     if not reported(learner.size(), 0):
         raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
     report: Report = tracked.writer.log
@@ -160,10 +161,13 @@ def _fit(work: Work, state: TrainState) -> float:
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
-    loss = instantiate(cfg.loss)
+    loss = recipe.loss(cfg.loss, cfg.data.classes)
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
-    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    load = sources.packed(cfg, train)
+    batches = training_batches(
+        train, plan.batch_size, shuffle, start=state.examples, part=part, load=load
+    )
     update = step.make(
         learner.model,
         loss,

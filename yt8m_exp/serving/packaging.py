@@ -25,6 +25,7 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
+from yt8m_exp.terminal.redaction import redacted
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
@@ -60,7 +61,7 @@ def log_model(
     model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         facts = Path(folder) / "about.json"
-        facts.write_text(json.dumps(dict(about), indent=1))
+        facts.write_text(json.dumps(redacted(about), indent=1))
         names = Path(folder) / "vocabulary.csv"
         _write_vocabulary(names, words)
         with _quiet():

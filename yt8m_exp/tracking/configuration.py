@@ -12,6 +12,7 @@ from mlflow.entities import Param, Run
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.redaction import redacted
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
@@ -23,7 +24,7 @@ UNSET = "(not set)"
 
 
 def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
-    """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
+    """Logs a configuration without its secrets: as `cfg.*` parameters, and whole as YAML.
 
     The first one is `config.yaml`, that of a resume `config.resume-<n>.yaml`, in the order of the
     configuration. MLflow keeps the first value of a parameter for good. So the n-th resume logs
@@ -36,7 +37,7 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
         config: The composed configuration, nested.
         resumes: How often the run was resumed, including this time.
     """
-    run_id, plain = run.info.run_id, _plain(config)
+    run_id, plain = run.info.run_id, redacted(_plain(config))
     params = flatten(plain)
     before = current(run.data.params)
     changed = sorted(k for k in {*before, *params} if before.get(k, UNSET) != params.get(k, UNSET))

@@ -10,8 +10,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
+from yt8m_exp.data.loading import repeats_sentence
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
-from yt8m_exp.data.shards import DEFAULT_READING, Reading, repeats_sentence
+from yt8m_exp.data.shards import DEFAULT_READING, Reading
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store

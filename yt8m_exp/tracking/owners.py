@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from yt8m_exp.spec import OutsideError
+from yt8m_exp.training import checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,10 @@ def _close(client: MlflowClient, run: Run) -> bool:
         return _mark(client, run)
     try:
         with FileLock(lock, timeout=0):
-            return _mark(client, run)
+            marked = _mark(client, run)
+            if marked:
+                checkpoints.remove_partial(lock.parent / "checkpoints")
+            return marked
     except (Timeout, PermissionError):
         return False
 

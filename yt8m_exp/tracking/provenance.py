@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from yt8m_exp.terminal.redaction import redact_diff
+
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "numpy")
@@ -70,7 +72,7 @@ def _git_tags(project: Path, *, dirty: bool) -> dict[str, str]:
 
 
 def _diff(project: Path) -> str:
-    diff = _git(project, "diff", "HEAD", "--no-color", "--no-ext-diff")
+    diff = redact_diff(_git(project, "diff", "HEAD", "--no-color", "--no-ext-diff"))
     if len(diff) > DIFF_CHARACTERS:
         left_out = len(diff) - DIFF_CHARACTERS
         diff = f"{diff[:DIFF_CHARACTERS]}\n# {left_out} more characters are left out.\n"

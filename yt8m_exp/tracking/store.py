@@ -17,7 +17,8 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
-from yt8m_exp.tracking import patience
+from yt8m_exp.tracking import login, patience
+from yt8m_exp.tracking.client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def connect() -> MlflowClient:
     break it (mlflow/mlflow#19299, open in 3.17). Its artifacts go to `mlruns` beside it, not to
     the current directory as by default (mlflow/mlflow#4077, open in 3.17).
     """
-    uri = tracking_uri()
+    uri = login.moved(tracking_uri())
     mlflow.set_tracking_uri(uri)
     # With a server, MLflow prints two links on standard output, which is for the verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -59,13 +60,13 @@ def connect() -> MlflowClient:
         database = sqlite_file(uri)
         if database is None:
             _require_answer(uri)
-            return mlflow.MlflowClient(uri)
+            return Client(uri)
         _require_place(database)
         with FileLock(database.with_name(f"{database.name}.lock")):
             if not database.exists():
                 logger.info("Making the tracking database %s; this takes some seconds.", database)
                 _store_beside(uri, database)
-            return mlflow.MlflowClient(uri)
+            return Client(uri)
     except (SQLAlchemyError, MlflowException, ImportError) as error:
         reason = str(error).partition("\n")[0].strip()
         raise OutsideError(

@@ -62,11 +62,12 @@ class CheckpointManager:
         self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
 
     def restore(self) -> TrainState:
-        """Restores the last checkpoint; returns a fresh state where there is none.
+        """Restores the last checkpoint, or returns a fresh state; removes partial files.
 
         Raises:
             InputError: the checkpoint is damaged, or belongs to another model or other data.
         """
+        checkpoints.remove_partial(self.folder)
         found = checkpoints.find(self.folder)
         if not found:
             return TrainState()

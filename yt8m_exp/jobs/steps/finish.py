@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
-from hydra.utils import instantiate
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.pipeline import ordered_batches
@@ -13,6 +12,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
@@ -87,7 +87,7 @@ def _best(work: Work, state: TrainState) -> Scored:
     model = keras.saving.load_model(manager.best, compile=False)
     found = scoring.evaluate(
         scoring.predictor(model),
-        value_of(instantiate(cfg.loss)),
+        value_of(recipe.loss(cfg.loss, cfg.data.classes)),
         ordered_batches(Entry(model).read(work.validate)),
         cfg.data.classes,
     )

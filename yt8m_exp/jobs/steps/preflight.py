@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data import label_weights, shards, vocabulary
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris, whole_file
@@ -42,6 +42,8 @@ def train(cfg: DictConfig) -> None:
             cfg.data.validate,
         )
     vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
+    if weights := cfg.loss.get("label_weights"):
+        label_weights.read(weights, cfg.data.classes)
     if cfg.start_from:
         is_run = not any(mark in cfg.start_from for mark in ":/")
         uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
@@ -105,7 +107,7 @@ def check(cfg: DictConfig) -> None:
     vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary")
     for key in ("shards", "against"):
         if cfg[key] is not None:
-            shards.find_local(compose.plain(cfg)[key], Remedy(shards=key))
+            shards.find(compose.plain(cfg)[key], Remedy(shards=key))
 
 
 def rollback(cfg: DictConfig) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
 from yt8m_exp.registry import versions
 from yt8m_exp.spec import OutsideError, UnansweredError
@@ -69,7 +70,7 @@ def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
     return {
         "work": work,
         "arguments": {"overrides": words},
-        "environment": dict(run.environment),
+        "environment": dict(run.environment) | trusted(),
         "output": str(run.output),
     }
 
