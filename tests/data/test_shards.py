@@ -321,6 +321,30 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_changes_nothing(tmp_path, 
     assert shards.scan(str(path), SCHEMA).shards == first.shards
 
 
+@pytest.mark.parametrize("odd", ["none", "bad", "empty", "compressed"])
+def test_small_shards_that_are_checked_together_are_known_as_one_by_one(tmp_path, monkeypatch, odd):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for number in range(5):
+        records = [video(10 * number + row) for row in range(number + 1)]
+        tfrecord.write(folder / f"{number}.tfrecord", records)
+    third = folder / "2.tfrecord"
+    if odd == "bad":
+        tfrecord.write(third, [video(20), b"no record", video(21)])
+    if odd == "empty":
+        third.write_bytes(b"")
+    if odd == "compressed":
+        third.write_bytes(gzip.compress(third.read_bytes()))
+    found = []
+    for size in (shards.GROUP_BYTES, 1):
+        monkeypatch.setattr(shards, "GROUP_BYTES", size)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(size)))
+        found.append(shards.scan(str(folder), SCHEMA, on_bad_record="skip").shards)
+        found.append(shards.scan(str(folder), SCHEMA, on_bad_record="skip").shards)
+    assert found == [found[0]] * 4
+    assert found[0][4].records == 5
+
+
 def test_a_shard_that_was_deleted_since_its_scan_is_named(tmp_path):
     path = written(tmp_path / "a.tfrecord")
     manifest = shards.scan(str(path), SCHEMA)
