@@ -227,7 +227,7 @@ def test_training_on_segments_needs_the_shards_alone(store, tuned):
     assert tuned["examples"] == 30
     assert 0 < tuned["map"] <= 1
     run = store.get(tuned["run_id"])
-    assert run.info.run_name == "frame_logistic"
+    assert run.info.run_name.startswith("frame_logistic · ")
     losses = [loss for _, loss in store.curve(tuned["run_id"], "train/loss")]
     assert losses[-1] < losses[0]
 

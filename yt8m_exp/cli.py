@@ -16,12 +16,14 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from types import ModuleType
+from typing import NoReturn
 
 import hydra
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from yt8m_exp.config import compose, groups, overrides
+from yt8m_exp.config import compose, groups, help, overrides
 from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
 from yt8m_exp.terminal.redaction import redact_output
@@ -33,9 +35,12 @@ HYDRA = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
+CHECKS = ("inputs", "preflight")
+"""The steps that refuse bad input, the fast one first."""
 OF_HYDRA = ("hydra.searchpath", "hydra.verbose")
 """What a command line may change of Hydra itself."""
 WANTS_JSON = "json=true"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 OUTSIDE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
@@ -45,6 +50,8 @@ CALLED = "Error in call to target"
 # mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, because blocks of a thread's own
 # arena are limited to 64 MiB.
 MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
+
+logger = logging.getLogger(__name__)
 
 REPORT = (
     "This is a fault of the program, not of its input. Please report it with the lines above, as "
@@ -65,23 +72,35 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     argv = sys.argv[1:]
     wants_json = WANTS_JSON in argv or not sys.stdout.isatty()
     began = False
+    shown = os.environ.get(FULL_ERROR, "0")
 
     @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
     def main(cfg: DictConfig) -> None:
         nonlocal began
-        began = True
+        began, os.environ[FULL_ERROR] = True, shown
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
+    words: list[str] = []
     try:
         words = _words(verb, argv)
         overrides.require_no_hydra(words, allowed=OF_HYDRA)
+        if help.FLAGS & set(words):
+            print(help.text(verb, [word for word in words if word not in help.FLAGS]), end="")
+            return
         sys.argv[1:] = _placed(groups.to_hydra(words))
+        os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
         main()
     except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _refuse(_load("config.mistakes").explained(verb, words, error))
     except SystemExit as ending:
         raise SystemExit(ending.code if began or not ending.code else 2) from None
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 def prepare() -> None:
@@ -112,7 +131,7 @@ def _words(verb: str, argv: list[str]) -> list[str]:
     words = [word for word in argv if word != WANTS_JSON]
     _require_one_run(verb, words)
     if overrides.MARK not in words:
-        return words
+        return _load("config.mistakes").corrected(verb, words)
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
@@ -124,7 +143,7 @@ def _require_one_run(verb: str, words: list[str]) -> None:
         if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
             raise InputError(
                 f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
-                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+                "a study (docs/tune.md): yt8m sweep sweep=<file>"
             )
 
 
@@ -144,7 +163,7 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as raised:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if os.environ.get(FULL_ERROR) == "1":
             raise
         return _explained(raised)
     if wants_json:
@@ -160,8 +179,10 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
-    if check := getattr(_load("jobs.steps.preflight"), verb, None):
-        check(cfg)
+    logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
+    for step in CHECKS:
+        if check := getattr(_load(f"jobs.steps.checks.{step}"), verb, None):
+            check(cfg)
     if tensorflow:
         quiet.load_tensorflow()
     return _load(f"jobs.{verb}").run(cfg)

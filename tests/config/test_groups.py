@@ -91,7 +91,10 @@ def test_another_head_changes_that_group_as_a_whole():
 def test_a_misspelt_choice_ends_with_2_and_a_sentence(store):
     outcome = store.run("train", "model.head=mo")
     assert outcome.status == 2
-    assert outcome.sentence == "Error: `model.head` must be one of logistic, moe, but got 'mo'."
+    assert (
+        outcome.sentence
+        == "Error: `model.head` must be one of logistic, moe, but got 'mo'. Did you mean moe?"
+    )
 
 
 @pytest.mark.parametrize("word", ["shard=1,100", "shard='1,100'"])

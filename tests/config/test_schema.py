@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from yt8m_exp.__main__ import verbs
 from yt8m_exp.config import compose, groups, parts, schema
+from yt8m_exp.config.doors import verbs
 
 
 def composed():

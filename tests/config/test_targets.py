@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from yt8m_exp.config import schema, studies, targets
 from yt8m_exp.jobs.steps import study_file
@@ -49,6 +50,7 @@ def test_a_hostile_target_is_refused_in_every_group_at_any_depth(target):
             {"_target_": target},
             {"x": [{"_target_": target, "_args_": ["id"]}]},
             {"x": {"_partial_": True, "_target_": target}},
+            OmegaConf.create({"x": [{"_target_": target}]}),
         ):
             with pytest.raises(InputError, match=f"The _target_ of `{group}` must be"):
                 targets.build(group, entry)
@@ -125,8 +127,11 @@ def test_one_setting_trusts_a_package(tmp_path, monkeypatch):
 def test_only_trusted_modules_are_loaded_beforehand():
     launcher = "yt8m_exp.tuning.launchers.local.Local"
     targets.require("launcher", {"_target_": launcher, "preload": ["yt8m_exp.tuning.child"]})
-    with pytest.raises(InputError, match="`preload` may name modules of yt8m_exp, mlflow"):
-        targets.require("launcher", {"_target_": launcher, "preload": ["antigravity"]})
+    targets.require("launcher", OmegaConf.create({"_target_": launcher, "preload": []}))
+    for entry in ({"preload": ["antigravity"]}, {"preload": "antigravity"}, {"preload": 3}):
+        for given in (entry, OmegaConf.create(entry)):
+            with pytest.raises(InputError, match="`preload` may name modules of yt8m_exp, mlflow"):
+                targets.require("launcher", {"_target_": launcher, **given})
 
 
 def test_every_target_that_is_shipped_is_allowed():

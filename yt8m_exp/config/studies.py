@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from yt8m_exp import spec
 from yt8m_exp.config import schema, targets
 from yt8m_exp.config.parts import Count, Positive, Text
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
+FOLDER = spec.PROJECT / "sweeps"
 Built = dict[str, Any] | None
 PLAIN = re.compile(r"\$\{(spec:\w+|\.*[\w.\[\]]+)\}")
 """An interpolation of a key, or of a fact of the data set."""
@@ -41,6 +45,22 @@ PARAMETER: dict[str, Any] = {
     "when": Text | None,
 }
 WHOLE: dict[str, Any] = PARAMETER | {"low": int | Text, "high": int | Text, "step": Count | None}
+
+
+def path_of(name: str) -> Path:
+    """Returns a study's file: that of this name in `sweeps/`, or the one at a path.
+
+    Raises:
+        MissingInputError: there is no such file.
+    """
+    path = Path(name) if Path(name).suffix else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        names = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+        raise MissingInputError(
+            f"There is no study '{name}'. Take {', '.join(names)}, or a file."
+            f"{did_you_mean(name, names)}"
+        )
+    return path
 
 
 def check(entries: Mapping[Any, Any]) -> None:

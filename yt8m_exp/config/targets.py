@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _allowed(group: str) -> str:
 
 def _require_modules(names: Any) -> None:
     """Refuses modules to import that are not ours, and are not trusted."""
-    for name in names if isinstance(names, list | tuple) else [names]:
+    for name in [names] if isinstance(names, str) or not isinstance(names, Sequence) else names:
         if not _is_within(str(name), [*PRELOADED, *_trusted()]):
             raise InputError(
                 f"`preload` may name modules of {', '.join(PRELOADED)} and of {VARIABLE}, but got "
@@ -118,7 +118,7 @@ def _targets(entry: Any) -> Iterator[tuple[str, Any]]:
                 yield key, value
             else:
                 yield from _targets(value)
-    elif isinstance(entry, list | tuple):
+    elif isinstance(entry, Sequence) and not isinstance(entry, str):
         for value in entry:
             yield from _targets(value)
 

@@ -29,7 +29,7 @@ from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.terminal import progress, table
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -208,9 +208,9 @@ def _told(
     }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
-    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    where = store.pages(tracked.client, tracked.id)
     status = 1 if cfg.require and findings else 0
-    return Summary("Check of shards", result, rows, {"Report and figures": where}, status)
+    return Summary("Check of shards", result, rows, where, status)
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:

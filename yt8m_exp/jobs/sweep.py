@@ -28,7 +28,7 @@ from yt8m_exp.tuning.driver import Budget, Driver
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.pruning import Pruning
 from yt8m_exp.tuning.space import Space
-from yt8m_exp.tuning.status import COLUMNS, Status
+from yt8m_exp.tuning.status import COLUMNS, PARAMETERS, Status
 from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
@@ -70,7 +70,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         pruning = Pruning(study, definition, space, every)
         runs = study_runs.trial_runs(cfg, study)
         title = f"Study {definition.name}: {definition.trials} trials"
-        with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
+        with interrupts.noted() as interrupt, board.shown(title, COLUMNS, wraps=PARAMETERS) as show:
             driver = Driver(
                 *(space, trials, pruning, launcher, runs),
                 task=partial(_task, cfg, definition, work),

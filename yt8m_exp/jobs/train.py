@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs.steps import finish, memory_check, preflight, recipe, sources
+from yt8m_exp.jobs.steps import finish, naming, recipe, sources
+from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
 from yt8m_exp.jobs.steps.work import Report, Reported, Work
@@ -29,7 +30,7 @@ from yt8m_exp.tracking import datasets, downloads, patience
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
-from yt8m_exp.tracking.runs import Run
+from yt8m_exp.tracking.runs import Run, note_resume
 from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
@@ -43,13 +44,19 @@ FILES = 8
 """
 
 
-def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True) -> Summary:
+def run(
+    cfg: DictConfig,
+    *,
+    reported: Reported = lambda metrics, examples: True,
+    words: Sequence[str] | None = None,
+) -> Summary:
     """Trains as a configuration of `conf/train.yaml` says.
 
     Args:
         cfg: the configuration.
         reported: called with what the run reports and the examples seen, first with the model's
             size at 0; returns whether to continue.
+        words: the overrides that `cfg` was composed of; None: those of the command line.
 
     Returns:
         The run's id, the URI of the best model, and its metrics on the validation shards.
@@ -76,8 +83,8 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         return _follow(cfg, strategy, learner)
     preflight.require_space(Path(cfg.tracking.runs), FILES * learner.size()["model/bytes"] / 1e6)
     data = _checked(cfg)
-    name = cfg.model._target_.split(".")[-2]
-    with opened("train", cfg, name=name, resume=cfg.resume) as tracked:
+    name = naming.of_training(cfg, data.train, words)
+    with opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked:
         return _train(cfg, tracked, data, strategy, learner, reported)
 
 
@@ -128,6 +135,7 @@ def _train(
         records = datasets.planned_records(tracked, train, context="train")
         work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
+        note_resume(tracked, state.examples)
         rate = _fit(work, state)
         return finish.finish(work, tracked, state, names, rate)
 
@@ -224,7 +232,7 @@ def _require_finished(
     """Raises SystemExit if a signal stopped training, and Stopped if `reported` did."""
     if interrupt:
         logger.warning(
-            "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
+            "Stopped at %s examples, with a checkpoint. Resume: yt8m train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
         patience.hurry()

@@ -26,7 +26,10 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
 from yt8m_exp.terminal.redaction import redacted
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.pages import logged_models
 
+RUN_CHARACTERS = 8  # of a run's id, in the name of a model
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
 
@@ -34,7 +37,7 @@ REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "go
 def log_model(
     path: Path,
     *,
-    name: str,
+    role: str,
     step: int,
     words: Vocabulary,
     about: Mapping[str, Any],
@@ -42,11 +45,12 @@ def log_model(
 ) -> str:
     """Logs a `.keras` file as a model of the active run, unless the run has logged it before.
 
-    What a process left unfinished that died in logging a model of this name is deleted.
+    The model is named after itself and the run. What a process left unfinished that died in logging
+    a model of this role is deleted.
 
     Args:
         path: the file.
-        name: the model's name within the run.
+        role: what it is within the run: best, last, imported.
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
@@ -56,7 +60,7 @@ def log_model(
         The id of the logged model.
     """
     params = {"weights.crc32": _weights_crc32(path), "examples": step}
-    if before := _logged_before(name, params):
+    if before := _logged_before(role, params):
         return before
     model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +70,8 @@ def log_model(
         _write_vocabulary(names, words)
         with _quiet():
             info: ModelInfo = mlflow.pyfunc.log_model(
-                name=name,
+                name=_name(model, role),
+                tags={logged_models.ROLE: role},
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
                 artifacts={
                     "model": str(path),
@@ -83,15 +88,12 @@ def log_model(
     return str(info.model_id)
 
 
-def _logged_before(name: str, params: Mapping[str, Any]) -> str | None:
+def _logged_before(role: str, params: Mapping[str, Any]) -> str | None:
     """Returns the id of a model that the active run has logged with these parameters."""
     run, client = mlflow.active_run(), mlflow.MlflowClient()
     if run is None:
         return None
-    found = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}' AND name = '{name}'"
-    )
-    for model in found:
+    for model in logged_models.of_run(client, run, role):
         if model.status != LoggedModelStatus.READY:
             client.delete_logged_model(model.model_id)
         elif {key: str(value) for key, value in params.items()}.items() <= model.params.items():
@@ -158,6 +160,13 @@ def signature(model: keras.Model) -> ModelSignature:
     return ModelSignature(Schema(columns), Schema(answers), params)
 
 
+def _name(model: keras.Model, role: str) -> str:
+    """Returns a name that tells the models of an experiment apart: moe-1bffebe1."""
+    run = mlflow.active_run()
+    parts = [model.name, run.info.run_id[:RUN_CHARACTERS] if run else "", role]
+    return "-".join(part for part in parts if part and part != logged_models.BEST)
+
+
 def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
     """Returns the facts that a decision on the model needs; a version of it copies them."""
     schema = tagger.schema(model)
@@ -177,19 +186,15 @@ def _quiet() -> Iterator[None]:
     Once in a process, MLflow also compares the requirements with the installed packages, from which
     they were made. This takes 0.3 s, and no setting of MLflow 3.17 avoids it (not reported).
     """
-    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    before = shown.get_raw()
-    shown.set(False)
     logger = logging.getLogger("mlflow.utils.environment")  # warns that pip is missing, as with uv
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with store.no_bars(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
         logger.setLevel(level)
-        shown.unset() if before is None else shown.set(before)
 
 
 def _write_vocabulary(path: Path, words: Vocabulary) -> None:

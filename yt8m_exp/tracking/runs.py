@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from mlflow import MlflowClient, entities
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
+from yt8m_exp import spec
 from yt8m_exp.spec import InputError, UnansweredError, caused_by
 from yt8m_exp.tracking import (
     configuration,
@@ -27,6 +29,8 @@ from yt8m_exp.tracking import (
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
+AT_RANDOM = re.compile(r"[a-z]+-[a-z]+-\d+")
+"""The names that MLflow gives to runs without one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def open_run(
         config: The composed configuration.
         root: The folder that holds a folder for each run.
         resume: The id of a run to continue.
-        name: The name of a new run; one that is joined or resumed keeps its own.
+        name: The name of a new run, and of one that `mlflow run` made without `--run-name`. One
+            that is resumed keeps its own.
         tags: More tags.
         system_metrics: Whether to sample processor, memory, disk, network and GPUs.
         patience_seconds: How long the tracking server may give no answer; shorter in closing.
@@ -100,8 +105,9 @@ def open_run(
         stack.enter_context(owners.owning(found, directory))
         run = _start(client, found, directory, resumed=resume is not None)
         try:
-            _set_tags(client, run.id, {"verb": verb, **tags})
-            _describe(run, found, config)
+            _set_tags(client, run.id, {"verb": verb})
+            _name(run, found, name)
+            _describe(run, found, config, tags)
             with ExitStack() as sampled:
                 if system_metrics:
                     started = found.info.start_time / 1000
@@ -173,18 +179,34 @@ def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resume
     return Run(run_id, experiment, directory, client, writer, resumed)
 
 
-def _describe(run: Run, found: entities.Run, config: Mapping[str, Any]) -> None:
+def note_resume(run: Run, examples: int) -> None:
+    """Notes at how many examples a run that is resumed goes on."""
+    if run.resumed:
+        resumes = run.client.get_run(run.id).data.tags["resumes"]
+        run.client.set_tag(run.id, f"resume.{resumes}.examples", str(examples))
+
+
+def _name(run: Run, found: entities.Run, name: str | None) -> None:
+    """Names a run that `mlflow run` made and gave a name at random."""
+    if name and overruled.MADE in found.data.tags and AT_RANDOM.fullmatch(found.info.run_name):
+        run.client.update_run(run.id, name=name)
+
+
+def _describe(
+    run: Run, found: entities.Run, config: Mapping[str, Any], more: Mapping[str, str]
+) -> None:
     """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
     tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
-    origin = provenance.collect(store.PROJECT)
+    origin = provenance.collect(spec.PROJECT)
+    facts = {**origin.tags, **more}
     if run.resumed:
-        changed = {k: v for k, v in origin.tags.items() if tags.get(k) != v}
+        changed = {k: v for k, v in facts.items() if tags.get(k) != v}
         _set_tags(run.client, run.id, {f"resume.{resumes}.{k}": v for k, v in changed.items()})
         _set_tags(run.client, run.id, {"resumes": str(resumes)})
         if "error" in tags:
             run.client.delete_tag(run.id, "error")
     else:
-        _set_tags(run.client, run.id, origin.tags)
+        _set_tags(run.client, run.id, facts)
     if origin.diff:
         file = f"git.resume-{resumes}.diff" if run.resumed else "git.diff"
         run.client.log_text(run.id, origin.diff, file)

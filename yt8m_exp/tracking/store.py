@@ -2,8 +2,10 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -16,15 +18,18 @@ from mlflow.utils.rest_utils import http_request
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
-from yt8m_exp.tracking import login, patience
-from yt8m_exp.tracking.client import Client
+from yt8m_exp.tracking import patience
+from yt8m_exp.tracking.connection import login
+from yt8m_exp.tracking.connection.client import Client
+from yt8m_exp.tracking.pages import views
 
 logger = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
+LOCAL_SERVER = "http://127.0.0.1:5000"
+"""Where `mlflow ui` serves by default."""
 SEARCH = "/api/2.0/mlflow/experiments/search"
 REFUSALS = {
     401: "does not accept the login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
@@ -42,7 +47,11 @@ def tracking_uri() -> str:
     MLflow's own default is a database in the current directory, so a verb that is started in
     another directory would make a second one.
     """
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(_folder()))}/mlflow.db"
+
+
+def _folder() -> Path:
+    return Path(spec.kept("mlflow.db")).absolute().parent
 
 
 def connect() -> MlflowClient:
@@ -118,6 +127,20 @@ def _require_answer(uri: str) -> None:
         )
 
 
+def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """Returns where a run is seen, by what is to be done: its page, and that of all runs by GAP.
+
+    Without a server, the first entry is the command that starts one.
+    """
+    uri, experiment = client.tracking_uri, client.get_run(run_id).info.experiment_id
+    is_server = uri.startswith(("http://", "https://"))
+    server = uri.rstrip("/") if is_server else LOCAL_SERVER
+    return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
+        "This run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
+        "All runs by GAP": f"{server}/{views.page(experiment)}",
+    }
+
+
 def experiment_id(client: MlflowClient, name: str) -> str:
     """Returns the id of an experiment, which is created where there is none.
 
@@ -141,7 +164,18 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"The experiment '{name}' is deleted. Choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
+    views.ensure(client, found.experiment_id, found.tags)
     return found.experiment_id
+
+
+def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
+    """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    server = urlsplit(client.tracking_uri)
+    if server.scheme not in ("http", "https"):
+        return lambda run_id: None
+    experiment = client.get_run(run_id).info.experiment_id
+    place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
+    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -152,11 +186,23 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(file).absolute() if file else None
 
 
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Hides MLflow's progress bars while it holds, as for single small files."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
+    try:
+        yield
+    finally:
+        shown.unset() if before is None else shown.set(before)
+
+
 def _create(client: MlflowClient, name: str) -> str:
     database = sqlite_file(client.tracking_uri)
     if database is None:
-        return client.create_experiment(name, tags=PAGES)
-    tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
+        return client.create_experiment(name, tags=PAGES | views.tags())
+    tags = [ExperimentTag(key, value) for key, value in (PAGES | views.tags()).items()]
     return _store_beside(client.tracking_uri, database).create_experiment(name, None, tags)
 
 

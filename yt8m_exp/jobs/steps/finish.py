@@ -17,7 +17,8 @@ from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, patience, results
+from yt8m_exp.tracking import configuration, datasets, patience, results, store
+from yt8m_exp.tracking.pages import cards, logged_models
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -66,8 +67,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         version = versions.register(tracked.client, model_uri, registered)
         result |= {"registered": registered, "version": version}
     hints = {
-        "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
-        "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
+        **store.pages(tracked.client, tracked.id),
+        "Predict": f"yt8m inference model_uri={model_uri}",
     }
     about = "" if work.train.is_read else "about "
     measured = f"measured on {work.validate.records:,} others"
@@ -110,10 +111,10 @@ def _log_models(
         last = manager.folder / "last.keras"
         manager.learner.save_model(last)
         seen = about | {"examples": state.examples}
-        packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
+        packaging.log_model(last, role="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
     model_id = packaging.log_model(
-        manager.best, name="best", step=step, words=names, about=about, model=best.model
+        manager.best, role=logged_models.BEST, step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     scores = metrics.logged(best.values, whose=metrics.BEST)
@@ -131,8 +132,30 @@ def _describe(
             client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
         )
         results.log_curves(client, tracked.id, best=state.best_examples)
-    seen = train.records, work.validate.records
-    note = results.note(best.model.name, best.values, *seen, model_uri)
-    if changes := configuration.changes(client.get_run(tracked.id).data.params):
-        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
-    client.set_tag(tracked.id, "mlflow.note.content", note)
+    run = client.get_run(tracked.id).data
+    card = cards.training(
+        best.model.name,
+        best.values,
+        {"train": train.as_dict(), "validate": work.validate.as_dict()},
+        command=run.tags["command"],
+        settings=configuration.settings(run.params),
+        model_uri=model_uri,
+        limits=_limits(work, best),
+    )
+    if resumed := configuration.resumed_at(run.tags):
+        card += f"\n\nResumed at {' and '.join(f'{examples:,}' for examples in resumed)} examples."
+    if changes := configuration.changes(run.params):
+        card += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
+    cards.describe(client, tracked.id, card)
+    model_id = model_uri.removeprefix("models:/")
+    client.set_logged_model_tags(model_id, {cards.NOTE: card})
+
+
+def _limits(work: Work, best: Scored) -> str:
+    """Returns what the numbers of the best model do not say."""
+    said = "The best of all evaluations on these videos is reported, so it flatters a little."
+    if best.ranked is None:
+        return said
+    classes, with_positives = work.cfg.data.classes, best.ranked.classes_with_positives
+    none = f"{classes - with_positives:,} of {classes:,} classes"
+    return f"{said} {none} have no video there, so nothing is known of them."

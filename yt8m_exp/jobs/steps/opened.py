@@ -1,6 +1,6 @@
 """Opens the run of a verb as its configuration says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ def opened(
     name: str | None = None,
     resume: str | None = None,
     more: Mapping[str, Any] = {},
+    words: Sequence[str] | None = None,
 ) -> Iterator[Run]:
     """Opens a new run, or continues one; see `open_run` for how it ends.
 
@@ -32,6 +33,7 @@ def opened(
         name: name of a new run if the configuration names none; by default the verb.
         resume: the id of a run to continue.
         more: values that the run's configuration holds beside `cfg`.
+        words: the overrides that `cfg` was composed of; None: those of the command line.
 
     Raises:
         UnansweredError: the tracking server gives no answer; the message says how to go on.
@@ -45,6 +47,7 @@ def opened(
         root=Path(cfg.tracking.runs),
         resume=resume,
         name=cfg.tracking.run_name or name or verb,
+        tags={"command": compose.command(verb, words)},
         system_metrics=cfg.tracking.system_metrics,
         patience_seconds=cfg.tracking.patience,
     )

@@ -12,10 +12,8 @@ from yaml import YAMLError
 from yt8m_exp.config import studies
 from yt8m_exp.config.overrides import override, require_no_hydra
 from yt8m_exp.data import text
-from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.spec import InputError
 from yt8m_exp.tuning.definition import Definition
-
-FOLDER = Path(__file__).parents[3] / "sweeps"
 
 
 def read(name: str, given: Mapping[str, Any]) -> Definition:
@@ -29,11 +27,7 @@ def read(name: str, given: Mapping[str, Any]) -> Definition:
         InputError: it is no YAML, or a field is unknown, missing, or not what it can be.
         MissingInputError: there is no such file.
     """
-    path = Path(name) if Path(name).suffix else FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise MissingInputError(f"There is no study '{name}'. Take {names}, or a file.")
-    entries = _entries(path)
+    entries = _entries(studies.path_of(name))
     added = [
         override(f"data.{name}", given[name])
         for name in ("train", "validate")

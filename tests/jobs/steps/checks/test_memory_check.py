@@ -4,7 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose, groups
-from yt8m_exp.jobs.steps import memory_check, recipe
+from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.jobs.steps.checks import memory_check
 from yt8m_exp.spec import InputError
 
 GB = 1 << 30
