@@ -11,6 +11,7 @@ import pytest
 from tests.proxy import Proxy, cut, failing, lost, reset
 from tests.tracking.server import Server
 from tests.verbs import CURVES, SMALL, Store, copy_database
+from yt8m_exp.tracking.pages.logged_models import ROLE
 
 TRAINED = (
     *SMALL,
@@ -42,7 +43,7 @@ class Trained:
             "curves": {key: machine.curve(run_id, key) for key in CURVES} == self.curves,
             "status": run.info.status == "FINISHED" and "error" not in run.data.tags,
             "scores": len(machine.curve(run_id, "best/val/gap")) == 1,
-            "models": [(model.name, model.status) for model in models] == [("best", "READY")],
+            "models": [(model.tags[ROLE], model.status) for model in models] == [("best", "READY")],
             "uploads": {f"checkpoints/{name}" for name in ("best.keras", last)}
             <= machine.files(run_id, "checkpoints"),
             "files": len(files) == 3,
