@@ -21,8 +21,8 @@ from google.cloud.storage import transfer_manager
 from yt8m_exp import spec
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import Reading
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.stores.read_ahead import THREADS, read_ahead
 

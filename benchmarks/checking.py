@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from yt8m_exp import cli
-from yt8m_exp.data import shards, warming
+from yt8m_exp.data import shards
 from yt8m_exp.data.doctor import examination, survey
 from yt8m_exp.data.doctor import statistics as features
+from yt8m_exp.data.tfrecords import warming
 
 ROUNDS = 7
 

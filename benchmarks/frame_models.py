@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from benchmarks import turns
 from yt8m_exp import spec
 from yt8m_exp.config import compose, groups
-from yt8m_exp.jobs import recipe
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
 
 ROUNDS = 3

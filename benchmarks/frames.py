@@ -23,12 +23,13 @@ from omegaconf import OmegaConf
 from benchmarks import turns
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import pipeline, shards, tfrecord
+from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs import recipe, sources
+from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.training import step
 from yt8m_exp.training.loss_values import value_of

@@ -24,7 +24,7 @@ from yt8m_exp import cli, spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.ahead import ahead
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.training.loss_values import value_of

@@ -16,8 +16,9 @@ from omegaconf import OmegaConf
 from yt8m_exp import cli
 from yt8m_exp.config import compose
 from yt8m_exp.data.videos import aligned
-from yt8m_exp.jobs import memory_check, recipe
-from yt8m_exp.training import memory, step
+from yt8m_exp.jobs.steps import memory_check, recipe
+from yt8m_exp.training import step
+from yt8m_exp.training.memory import estimate as memory
 
 STEPS = 3
 LABELS = 3

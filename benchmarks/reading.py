@@ -16,7 +16,7 @@ from pathlib import Path
 
 from yt8m_exp import spec
 from yt8m_exp.data import pipeline, shards
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 
 BATCH, ROUNDS = 1024, 5
 FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}

@@ -22,7 +22,7 @@ from hydra.utils import instantiate
 from benchmarks.servers import Server, records_request, serving
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import tfrecord
+from yt8m_exp.data.tfrecords import tfrecord
 
 SAMPLE = Path(__file__).parents[1] / "sample"
 REQUESTS, WARM = 1000, 50

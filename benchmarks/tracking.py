@@ -18,7 +18,7 @@ import mlflow
 import numpy as np
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking.writer import MetricWriter
+from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 METRICS = {"train/loss": 0.1, "train/examples_per_second": 9e3, "learning_rate": 1e-3, "gap": 0.8}
 STEPS = 150

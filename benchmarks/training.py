@@ -19,8 +19,8 @@ from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
-from yt8m_exp.data.records import Schema
-from yt8m_exp.jobs import recipe
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
 
 BATCH, STEPS, ROUNDS = 1024, 12, 7

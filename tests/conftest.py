@@ -48,7 +48,7 @@ def sample(cache):
     """The manifest of the sample's training shards."""
     from yt8m_exp import spec
     from yt8m_exp.data import shards
-    from yt8m_exp.data.records import Schema
+    from yt8m_exp.data.tfrecords.records import Schema
 
     features = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
     return shards.scan(str(SAMPLE / "video" / "train"), Schema(features, spec.CLASSES))

@@ -9,7 +9,7 @@ quiet.load_tensorflow()
 from mlflow.utils import requirements_utils  # noqa: E402  it loads TensorFlow, not as quietly
 
 from yt8m_exp.__main__ import verbs  # noqa: E402
-from yt8m_exp.data import compiled, warming  # noqa: E402
+from yt8m_exp.data.tfrecords import compiled, warming  # noqa: E402
 from yt8m_exp.evaluation import top_k  # noqa: E402
 from yt8m_exp.serving import lines  # noqa: E402
 from yt8m_exp.training import loss_values  # noqa: E402

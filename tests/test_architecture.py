@@ -111,3 +111,8 @@ def test_what_drives_studies_and_champions_loads_no_tensorflow(folder):
     for path in loaded:
         libraries = {name.split(".")[0] for name in imports(path, at_start=True)}
         assert not libraries & {"tensorflow", "keras"}, path
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES} - {PACKAGE}), ids=str)
+def test_a_folder_holds_one_idea(folder):
+    assert len([path for path in folder.glob("*.py") if path.stem != "__init__"]) <= 15

@@ -7,7 +7,7 @@ from tests.verbs import PROJECT, SCORED, SHARD, record, shard
 from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.doctor.findings import KINDS
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 
 QUIET = "tracking.system_metrics=false"
 FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}

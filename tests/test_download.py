@@ -10,8 +10,8 @@ import pytest
 from tests.data.download.server import Fault, Server, bad_line, md5
 from tests.test_cli import SHOWS_MODULES
 from tests.verbs import PROJECT, sample_records
-from yt8m_exp.data import tfrecord
 from yt8m_exp.data.download import partitions
+from yt8m_exp.data.tfrecords import tfrecord
 
 PARTITION = "2/video/train"
 SHARDS = 60

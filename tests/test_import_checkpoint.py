@@ -8,7 +8,7 @@ import pytest
 from tests.checkpoints import GOLDEN, golden_weights, write_checkpoint
 from tests.verbs import SCORED
 from yt8m_exp import spec
-from yt8m_exp.training.starter_checkpoints import load
+from yt8m_exp.training.starter.starter_checkpoints import load
 
 QUICK = "tracking.system_metrics=false"
 

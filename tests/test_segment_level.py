@@ -16,9 +16,9 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring, segments
-from yt8m_exp.jobs import recipe, sources
+from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.serving.segment_files import SegmentsWriter, read_segments
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy

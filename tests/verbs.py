@@ -26,7 +26,7 @@ from filelock import FileLock
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
 from yt8m_exp.config import schema
-from yt8m_exp.data import tfrecord
+from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.evaluation import metrics
 
 PROJECT = Path(__file__).parents[1]

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from yt8m_exp.data.records import Schema, Videos, decode
-from yt8m_exp.data.tfrecord import Problem, Spans
-from yt8m_exp.data.wire import PADDING
+from yt8m_exp.data.tfrecords.records import Schema, Videos, decode
+from yt8m_exp.data.tfrecords.tfrecord import Problem, Spans
+from yt8m_exp.data.tfrecords.wire import PADDING
 
 SCHEMA = Schema({"mean_rgb": 4, "mean_audio": 2}, classes=20)
 

@@ -8,10 +8,11 @@ import pytest
 
 from tests.buckets import flipped
 from tests.data.examples import SCHEMA, integers, video
-from yt8m_exp.data import shards, tfrecord
+from yt8m_exp.data import shards
 from yt8m_exp.data.ids import Repeat
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
 from yt8m_exp.data.shards import Reading
+from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.stores.objects import Changed

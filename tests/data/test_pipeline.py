@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.examples import SCHEMA, integers, video
-from yt8m_exp.data import shards, tfrecord
+from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import (
     Part,
     Shuffle,
@@ -15,6 +15,7 @@ from yt8m_exp.data.pipeline import (
     ordered_batches,
     training_batches,
 )
+from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.data.videos import LABEL_PADDING
 
 SIZES = (5, 1, 8, 3, 7, 4, 9)

@@ -13,9 +13,10 @@ from tests.data.examples import (
     pixels,
     text,
 )
-from yt8m_exp.data import shards, tfrecord
+from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords import tfrecord
+from yt8m_exp.data.tfrecords.records import Schema
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "readers"
 SCHEMA = Schema(FRAME_SCHEMA.features, 20, "segment")

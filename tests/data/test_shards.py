@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.data.examples import SCHEMA, field, floats, integers, varint, video
-from yt8m_exp.data import shards, tfrecord
+from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.tfrecords import tfrecord
 
 SAMPLE = Path(__file__).parents[2] / "sample" / "video" / "train"
 

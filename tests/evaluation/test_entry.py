@@ -11,7 +11,7 @@ from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.means import Means
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.training import losses, step

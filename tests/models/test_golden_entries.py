@@ -13,7 +13,7 @@ from yt8m_exp.models import lstm, sampling
 from yt8m_exp.models.frames import Dequantize
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
-from yt8m_exp.training.starter_checkpoints import NAMES, load
+from yt8m_exp.training.starter.starter_checkpoints import NAMES, load
 
 KINDS = {
     "logistic": "logistic",

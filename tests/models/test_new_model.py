@@ -88,7 +88,7 @@ def test_it_takes_a_step_of_training_with_another_head_and_sampler(conf):
     import tensorflow as tf
     from hydra.utils import instantiate
 
-    from yt8m_exp.jobs import recipe
+    from yt8m_exp.jobs.steps import recipe
     from yt8m_exp.training import step
 
     words = [f"model={NAME}", "data=frame", "model.head=moe", "model.sampling=random"]

@@ -8,8 +8,8 @@ import pytest
 
 from tests.verbs import SCORED, sample_records
 from yt8m_exp import spec
-from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import load, scan
+from yt8m_exp.data.tfrecords.records import Schema
 
 
 @pytest.fixture(scope="session")

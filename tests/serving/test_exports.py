@@ -9,7 +9,7 @@ from tests.verbs import PROJECT, SCORED, record, sample_records
 from yt8m_exp import spec
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import exports
 

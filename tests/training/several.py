@@ -16,7 +16,7 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
 
     from tests.models import configured
     from yt8m_exp.data import pipeline, shards
-    from yt8m_exp.data.records import Schema
+    from yt8m_exp.data.tfrecords.records import Schema
     from yt8m_exp.training import cluster, losses, step
     from yt8m_exp.training.fit import Callbacks, Plan, TrainState, fit
 

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from tests.models import configured
 from tests.training import test_losses
 from yt8m_exp.config import compose
-from yt8m_exp.jobs import recipe
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
 

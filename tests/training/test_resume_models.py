@@ -10,7 +10,7 @@ import pytest
 
 from tests.models import configured
 from yt8m_exp.config import compose
-from yt8m_exp.jobs import recipe, sources
+from yt8m_exp.jobs.steps import recipe, sources
 
 FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
 CHANCE = ("model.sampling=random", "model.dropout=0.5", "ema_half_life=100")

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import override
-from yt8m_exp.jobs.study_file import FOLDER
+from yt8m_exp.jobs.steps.study_file import FOLDER
 from yt8m_exp.tuning.definition import Definition
 
 FILES = sorted(FOLDER.glob("*.yaml"))

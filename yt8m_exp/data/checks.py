@@ -16,9 +16,10 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
-from yt8m_exp.data import compression, ids, records, tfrecord, wire
-from yt8m_exp.data.records import Schema
-from yt8m_exp.data.tfrecord import Problem
+from yt8m_exp.data import ids
+from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.tfrecords.tfrecord import Problem
 from yt8m_exp.data.videos import Frames, Videos
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.uris import is_local

@@ -43,7 +43,7 @@ def missing(record: bytes) -> str | None:
     from google.protobuf.message import DecodeError
 
     # The same.
-    from yt8m_exp.data.messages import Example
+    from yt8m_exp.data.tfrecords.messages import Example
 
     got = "it has none of them"
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from yt8m_exp.data import ids
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.means import Means
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
 from yt8m_exp.stores.uris import is_local

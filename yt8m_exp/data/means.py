@@ -29,7 +29,7 @@ class Means:
     def of(self, videos: Videos) -> Videos:
         """Returns videos with one feature, `MEAN`, float32 (N, D): rgb first; zero of no frames."""
         # Imported here: Numba takes a second to load, and only frames need it.
-        from yt8m_exp.data import compiled
+        from yt8m_exp.data.tfrecords import compiled
 
         assert videos.frames is not None
         ordered = [videos.features[name] for name in sorted(videos.features, reverse=True)]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yt8m_exp import spec
-from yt8m_exp.data import wire
+from yt8m_exp.data.tfrecords import wire
 from yt8m_exp.data.videos import Frames, Videos
 
 STARTS, CLASSES, SCORES = "segment_start_times", "segment_labels", "segment_scores"

@@ -11,12 +11,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from yt8m_exp.data import checks, compression, records, tfrecord, wire
+from yt8m_exp.data import checks
 from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
 from yt8m_exp.data.patterns import find_objects
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.stores import local

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from yt8m_exp.data.warming import Call
+from yt8m_exp.data.tfrecords.warming import Call
 
 _BLOCK = 64  # scores that are compared at once with the lowest kept score
 _MOST = 256  # a larger K is sorted, because each insertion moves all lower scores

@@ -14,14 +14,15 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import shards, vocabulary, warming
+from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.doctor import detection, examination, release, statistics, survey
 from yt8m_exp.data.doctor.examination import Examination, Labels
 from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.data.tfrecords import warming
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.plots import checkup, document
 from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile

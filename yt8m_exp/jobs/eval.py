@@ -12,15 +12,16 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import compiled, vocabulary, warming
+from yt8m_exp.data import vocabulary
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords import compiled, warming
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
-from yt8m_exp.jobs import evaluate_files, rank_segments, recipe, sources
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.steps import evaluate_files, rank_segments, recipe, sources
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError

@@ -19,17 +19,17 @@ from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging, tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
-from yt8m_exp.training import starter_checkpoints
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy
-from yt8m_exp.training.starter_checkpoints import Checkpoint
+from yt8m_exp.training.starter import starter_checkpoints
+from yt8m_exp.training.starter.starter_checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,17 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import compiled, ids, warming
+from yt8m_exp.data import ids
 from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import best, masked
-from yt8m_exp.jobs import sources
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.predictions import PredictionsWriter

@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.jobs import contest, sources
-from yt8m_exp.jobs.contest import Models, Verdict
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.steps import contest, sources
+from yt8m_exp.jobs.steps.contest import Models, Verdict
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import audit, decisions, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.registry.gate import Policy

@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from yt8m_exp.jobs.opened import opened
+from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock

@@ -16,8 +16,8 @@ from yt8m_exp.config import compose, schema
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest, Remedy
-from yt8m_exp.jobs import sources, study_file
-from yt8m_exp.jobs import study as study_runs
+from yt8m_exp.jobs.steps import sources, study_file
+from yt8m_exp.jobs.steps import study as study_runs
 from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary
@@ -34,7 +34,7 @@ from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
 SKIP = """'fixed=["data.on_bad_record=skip"]'"""
-TRIAL = "yt8m_exp.jobs.trial:run"
+TRIAL = "yt8m_exp.jobs.steps.trial:run"
 HOUR_SECONDS = 3600.0
 
 

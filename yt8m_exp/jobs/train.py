@@ -11,24 +11,26 @@ from typing import Any, NamedTuple
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from yt8m_exp.data import compiled, vocabulary, warming
+from yt8m_exp.data import vocabulary
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
+from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs import finish, memory_check, preflight, recipe, sources
-from yt8m_exp.jobs.opened import opened
-from yt8m_exp.jobs.resume import resumed
-from yt8m_exp.jobs.work import Report, Reported, Work
+from yt8m_exp.jobs.steps import finish, memory_check, preflight, recipe, sources
+from yt8m_exp.jobs.steps.opened import opened
+from yt8m_exp.jobs.steps.resume import resumed
+from yt8m_exp.jobs.steps.work import Report, Reported, Work
 from yt8m_exp.serving import loading
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, downloads, tensorboard
+from yt8m_exp.tracking import datasets, downloads
 from yt8m_exp.tracking.endings import Stopped
+from yt8m_exp.tracking.outbox import tensorboard
+from yt8m_exp.tracking.outbox.uploads import Uploader
 from yt8m_exp.tracking.runs import Run
-from yt8m_exp.tracking.uploads import Uploader
 from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.uris import is_local, store_of
 

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_exp.data.warming import Call
+from yt8m_exp.data.tfrecords.warming import Call
 
 LEAST = 1e-16
 """Scores from here to 1, and zero, are written exactly as `%g` writes them.

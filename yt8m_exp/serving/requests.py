@@ -12,7 +12,8 @@ import binascii
 import numpy as np
 import pandas as pd
 
-from yt8m_exp.data import ids, records, tfrecord, wire
+from yt8m_exp.data import ids
+from yt8m_exp.data.tfrecords import records, tfrecord, wire
 from yt8m_exp.data.videos import FRAMES_STEP, LABEL_PADDING, Batch
 from yt8m_exp.spec import InputError
 

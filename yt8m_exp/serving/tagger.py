@@ -19,7 +19,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
 from yt8m_exp import models, spec
-from yt8m_exp.data import records, vocabulary
+from yt8m_exp.data import vocabulary
+from yt8m_exp.data.tfrecords import records
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError

@@ -11,8 +11,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
-from yt8m_exp.data.records import Schema
 from yt8m_exp.data.shards import DEFAULT_READING, Reading, repeats_sentence
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run

@@ -15,7 +15,7 @@ from mlflow.tracking.context.registry import resolve_tags
 
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
-from yt8m_exp.tracking.writer import MetricWriter
+from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
 

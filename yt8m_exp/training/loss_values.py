@@ -14,7 +14,7 @@ from inspect import Parameter, signature
 import numba
 import numpy as np
 
-from yt8m_exp.data.warming import Call
+from yt8m_exp.data.tfrecords.warming import Call
 from yt8m_exp.training.losses import cross_entropy
 
 logger = logging.getLogger(__name__)

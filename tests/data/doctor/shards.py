@@ -7,8 +7,8 @@ import pytest
 
 from tests.data.examples import example, floats, integers, lists, rows, text
 from yt8m_exp import spec
-from yt8m_exp.data import tfrecord
 from yt8m_exp.data.doctor.examination import Examination, examine
+from yt8m_exp.data.tfrecords import tfrecord
 
 RELEASE = Path(__file__).parents[3].parent / "shared" / "data"
 

@@ -10,8 +10,8 @@ import pytest
 from tests.data.doctor.shards import examined, frames, problems, released, video
 from tests.data.examples import example, floats, integers, lists, rows, text
 from yt8m_exp import spec
-from yt8m_exp.data import tfrecord
 from yt8m_exp.data.doctor.examination import examine, examine_all
+from yt8m_exp.data.tfrecords import tfrecord
 
 PROJECT = Path(__file__).parents[3]
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from google.protobuf.message import DecodeError
 
 from yt8m_exp import spec
-from yt8m_exp.data.messages import SequenceExample
-from yt8m_exp.data.records import Schema
+from yt8m_exp.data.tfrecords.messages import SequenceExample
+from yt8m_exp.data.tfrecords.records import Schema
 
 Level = Literal["video", "frame", "segment"]
 RELEASED: Mapping[Level, Mapping[str, int]] = {

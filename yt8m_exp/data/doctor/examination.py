@@ -10,12 +10,12 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
-from yt8m_exp.data import compression, framing, records, tfrecord, wire
 from yt8m_exp.data.doctor import detection, statistics
 from yt8m_exp.data.doctor.findings import Finding, Found, odd_videos
 from yt8m_exp.data.doctor.statistics import Feature
-from yt8m_exp.data.records import Schema
-from yt8m_exp.data.tfrecord import Spans
+from yt8m_exp.data.tfrecords import compression, framing, records, tfrecord, wire
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.tfrecords.tfrecord import Spans
 from yt8m_exp.data.videos import Videos, aligned
 
 THREADS = 2

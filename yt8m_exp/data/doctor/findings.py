@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from yt8m_exp.data import tfrecord
 from yt8m_exp.data.doctor.statistics import Described
+from yt8m_exp.data.tfrecords import tfrecord
 
 
 class Kind(NamedTuple):

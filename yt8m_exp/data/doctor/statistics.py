@@ -10,9 +10,9 @@ import numba
 import numpy as np
 
 from yt8m_exp import spec
-from yt8m_exp.data import compiled, framing, wire
+from yt8m_exp.data.tfrecords import compiled, framing, wire
+from yt8m_exp.data.tfrecords.warming import Call
 from yt8m_exp.data.videos import Frames, Videos
-from yt8m_exp.data.warming import Call
 
 NORM_STEP = 0.1
 NORM_BINS = 700

@@ -1,0 +1,87 @@
+import logging
+
+import pytest
+from omegaconf import OmegaConf
+
+from yt8m_exp.config import compose, groups
+from yt8m_exp.jobs.steps import memory_check, recipe
+from yt8m_exp.spec import InputError
+
+GB = 1 << 30
+
+
+def configured(*overrides):
+    cfg = compose.compose("train", overrides)
+    OmegaConf.resolve(cfg)
+    strategy = recipe.strategy(cfg)
+    return cfg, recipe.learner(cfg, strategy), strategy
+
+
+def of_model(name):
+    model = compose.compose("train", [f"model={name}"]).model
+    return [f"model={name}", f"data={'frame' if 'sampling' in model else 'video'}"]
+
+
+@pytest.mark.parametrize("name", groups.choices("model"))
+def test_the_estimate_of_every_model_grows_with_the_batch(name):
+    estimated = memory_check.estimator(*configured(*of_model(name)))
+    small, middle, large = (estimated(size) for size in (8192, 16384, 32768))
+    assert small.weights == large.weights > 0
+    assert small.optimizer >= 2 * small.weights * 0.99
+    first, second = middle.step - small.step, large.step - middle.step
+    assert first > 0
+    assert second / first == pytest.approx(2, rel=0.1)
+    assert large.reading >= small.reading
+
+
+def test_an_average_of_the_weights_is_counted():
+    plain, averaged = (
+        memory_check.estimator(*configured(*words))(8) for words in ([], ["ema_half_life=1000"])
+    )
+    assert averaged.optimizer - plain.optimizer == pytest.approx(plain.weights, rel=0.01)
+
+
+@pytest.mark.parametrize("model", ["lstm", "dbof"])
+def test_a_recipe_that_does_not_fit_is_refused_with_a_batch_that_does(model):
+    experiment = f"experiment=starter_code_{model}"
+    free = {"lstm": 24 * GB, "dbof": 4 * GB}[model]
+    cfg, *built = configured(experiment)
+    assert cfg.batch_size == 1024
+    with pytest.raises(InputError, match="must fit the free memory") as refused:
+        memory_check.require(cfg, *built, free=free)
+    sentence = str(refused.value)
+    assert "batch_size=1024 and 300 frames" in sentence
+    remedy = sentence.split("Set batch_size=")[1].split(" ")[0]
+    cfg.batch_size = int(remedy)
+    assert 1 <= cfg.batch_size < 1024
+    memory_check.require(cfg, *built, free=free)
+
+
+def test_what_fits_passes_in_silence(caplog):
+    for words in ([], ["data=frame", "model=dbof"]):
+        memory_check.require(*configured(*words), free=8 * GB)
+    assert not caplog.records
+
+
+def test_what_comes_near_is_warned_of(caplog):
+    cfg, *built = configured("batch_size=64")
+    estimate = memory_check.estimator(cfg, *built)(64)
+    with caplog.at_level(logging.WARNING):
+        memory_check.require(cfg, *built, free=estimate.step + estimate.reading)
+    assert "may run out of memory" in caplog.text
+
+
+def test_a_model_that_fits_with_no_batch_is_refused():
+    with pytest.raises(InputError, match="Not even batch_size=1 fits"):
+        memory_check.require(*configured("batch_size=2"), free=1 << 20)
+
+
+def test_the_check_can_be_turned_off():
+    memory_check.require(*configured("memory_check=false"), free=0)
+
+
+def test_estimating_trains_nothing():
+    cfg, learner, strategy = configured("model=resnet_mlp")
+    before = [value.copy() for value in learner.values()]
+    memory_check.require(cfg, learner, strategy, free=64 * GB)
+    assert all((a == b).all() for a, b in zip(before, learner.values(), strict=True))

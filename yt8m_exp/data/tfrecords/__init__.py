@@ -1,0 +1,1 @@
+"""Serialized records: the TFRecord container, the wire format inside, and their checks."""

@@ -1,0 +1,1 @@
+"""The steps that verbs are made of."""

@@ -1,0 +1,137 @@
+"""The end of a training: scores, logs, shows and registers its best model."""
+
+import logging
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import keras
+from hydra.utils import instantiate
+
+from yt8m_exp.config import compose
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.vocabulary import Vocabulary
+from yt8m_exp.evaluation import metrics, scoring
+from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.jobs.steps.work import Work
+from yt8m_exp.registry import versions
+from yt8m_exp.serving import packaging
+from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import configuration, datasets, results
+from yt8m_exp.tracking.runs import Run
+from yt8m_exp.training.fit import TrainState
+from yt8m_exp.training.loss_values import value_of
+
+logger = logging.getLogger(__name__)
+
+
+class Scored(NamedTuple):
+    """A model and its scores: the full ranking, None if it was not computed, and the metrics."""
+
+    model: keras.Model
+    ranked: Ranked | None
+    values: dict[str, float | None]
+
+
+def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate: float) -> Summary:
+    """Logs the best model with the scores of its file, and the last model.
+
+    Args:
+        work: the training.
+        tracked: its run.
+        state: its last state.
+        names: the names of the classes.
+        rate: examples per second.
+    """
+    tracked.writer.flush()
+    best = _best(work, state)
+    work = replace(
+        work,
+        train=datasets.log_learnt(tracked, work.train, context="train"),
+        validate=datasets.log_learnt(tracked, work.validate, context="validate"),
+    )
+    model_uri = _log_models(work, tracked, state, names, best)
+    _describe(work, tracked, state, names, best, model_uri)
+    size = work.manager.learner.size().items()
+    result = {
+        "run_id": tracked.id,
+        "model_uri": model_uri,
+        **best.values,
+        "examples": state.examples,
+        "examples_per_second": round(rate, 1),
+        **{name.removeprefix("model/"): value for name, value in size},
+    }
+    if registered := work.cfg.register:
+        version = versions.register(tracked.client, model_uri, registered)
+        result |= {"registered": registered, "version": version}
+    hints = {
+        "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
+        "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
+    }
+    about = "" if work.train.is_read else "about "
+    measured = f"measured on {work.validate.records:,} others"
+    title = f"{best.model.name}, trained on {about}{work.train.records:,} videos, {measured}"
+    return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
+
+
+def _best(work: Work, state: TrainState) -> Scored:
+    """Returns the best model with the scores of its file."""
+    cfg, manager = work.cfg, work.manager
+    # Without figures, the scores from training are enough. But a kill may have left a newer file,
+    # so a resumed run scores the file again.
+    if not (cfg.figures or cfg.resume or not state.best_metrics):
+        logger.info("Logging the best model")
+        return Scored(manager.learner.model, None, state.best_metrics)
+    logger.info("Scoring the file of the best model, and logging it")
+    model = keras.saving.load_model(manager.best, compile=False)
+    found = scoring.evaluate(
+        scoring.predictor(model),
+        value_of(instantiate(cfg.loss)),
+        ordered_batches(Entry(model).read(work.validate)),
+        cfg.data.classes,
+    )
+    return Scored(model, found.ranked, metrics.values(found, metrics.curves()))
+
+
+def _log_models(
+    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored
+) -> str:
+    """Logs the best model with its metrics, with figures also the last; returns the best's URI."""
+    manager, validate = work.manager, work.validate
+    about: dict[str, Any] = {
+        "run_id": tracked.id,
+        "examples": state.best_examples,
+        "train": work.train.as_dict(),
+        "validate": validate.as_dict(),
+        "loss": compose.plain(work.cfg.loss),
+    }
+    if work.cfg.figures:
+        last = manager.folder / "last.keras"
+        manager.learner.save_model(last)
+        seen = about | {"examples": state.examples}
+        packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
+    step = state.best_examples
+    info = packaging.log_model(
+        manager.best, name="best", step=step, words=names, about=about, model=best.model
+    )
+    data_set = ("yt8m-validate", validate.digest)
+    scores = metrics.logged(best.values, whose=metrics.BEST)
+    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
+    return info.model_uri
+
+
+def _describe(
+    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored, model_uri: str
+) -> None:
+    """Logs the figures of the best model, where they are wanted, and the note of the run."""
+    train, client = work.train, tracked.client
+    if best.ranked and work.cfg.figures:
+        results.log_evaluation(
+            client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
+        )
+        results.log_curves(client, tracked.id, best=state.best_examples)
+    seen = train.records, work.validate.records
+    note = results.note(best.model.name, best.values, *seen, model_uri)
+    if changes := configuration.changes(client.get_run(tracked.id).data.params):
+        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
+    client.set_tag(tracked.id, "mlflow.note.content", note)

@@ -1,0 +1,70 @@
+"""The configuration of a run that is resumed."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from yt8m_exp.config import compose
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.spec import InputError
+from yt8m_exp.tracking import configuration, datasets
+
+READING = {"cache", "check_bytes"}
+ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
+
+
+def resumed(cfg: DictConfig) -> DictConfig:
+    """Returns the configuration of the run to resume, with the changes of this command line.
+
+    Raises:
+        InputError: the keys of the model have changed since, the command line asks for another
+            model, group or order of the videos, or the data have changed.
+        MissingInputError: a pattern matches no shard.
+    """
+    before = compose.from_plain(configuration.read_config(cfg.resume))
+    require_known_keys(cfg.resume, before.model)
+    _require_same_choices(cfg, before)
+    resumed = before.copy()
+    for key in READING - set(before.data):  # of a run from before they were there
+        compose.update(resumed, f"data.{key}", compose.plain(cfg.data)[key])
+    for key, value in compose.changes("train", cfg).items():
+        compose.update(resumed, key, value)
+    if resumed.model != before.model:
+        raise InputError(
+            f"A run must go on with the model it began with, {before.model}, but the command line "
+            f"asks for {resumed.model}. Start a new run for another model."
+        )
+    for key in ORDER:
+        now, then = OmegaConf.select(resumed, key), OmegaConf.select(before, key)
+        if now != then:
+            raise InputError(
+                f"A run must go on in the order of videos it began with ({key}={then}), but the "
+                f"command line asks for {key}={now}: some would be seen twice in an epoch and "
+                f"others not at all. Leave {key} out, or start a new run."
+            )
+    for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
+        datasets.require_same(cfg.resume, manifest, context=context)  # before the run is opened
+    return resumed
+
+
+def require_known_keys(run_id: str, model: DictConfig) -> None:
+    """Refuses a run whose model was configured by keys that its builder does not take today."""
+    name = model._target_.split(".")[-2]
+    known = compose.compose("train", [f"model={name}"]).model
+    if set(model) != set(known):
+        raise InputError(
+            f"The run {run_id} cannot be resumed, as the keys of model={name} have changed since "
+            f"({', '.join(model)} then, {', '.join(known)} now); start_from={run_id} starts a new "
+            "run from its weights."
+        )
+
+
+def _require_same_choices(cfg: DictConfig, before: DictConfig) -> None:
+    for group, key in ("model", "model._target_"), ("data", "data.level"):
+        now: Any = OmegaConf.select(cfg, key)
+        then: Any = OmegaConf.select(before, key)
+        if group in compose.given() and now != then:
+            raise InputError(
+                f"A run must go on with the {group} it began with ({then}), but the command line "
+                f"asks for {now}. Leave {group} out, or start a new run."
+            )

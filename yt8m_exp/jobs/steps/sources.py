@@ -1,0 +1,50 @@
+"""The shards that a training configuration names, and what each of their records must hold."""
+
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose
+from yt8m_exp.data import shards
+from yt8m_exp.data.manifest import Manifest, Remedy
+from yt8m_exp.data.shards import Reading
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.stores.cache import Cache
+from yt8m_exp.training import cluster
+
+CONTEXTS = ("train", "validate")
+
+
+def schema(cfg: DictConfig) -> Schema:
+    """Returns what each record of a configuration's data must hold."""
+    data = compose.plain(cfg.data)
+    names = {field.name for field in fields(Schema)}
+    return Schema(**{key: value for key, value in data.items() if key in names})
+
+
+def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
+    """Returns the arguments that scan the shards of `data.train` or `data.validate`."""
+    return {
+        "patterns": compose.plain(cfg.data)[context],
+        "schema": schema(cfg),
+        "on_bad_record": cfg.data.on_bad_record,
+        "reading": reading(cfg),
+        "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
+    }
+
+
+def reading(cfg: DictConfig) -> Reading:
+    """Returns how a configuration's shards are read.
+
+    Of several workers each checks all shards before: they must know of the same records.
+    """
+    _, workers = cluster.place()
+    check_bytes = cfg.data.check_bytes if workers == 1 else None
+    return Reading(Cache(**compose.plain(cfg.data.cache)), check_bytes)
+
+
+def scanned(cfg: DictConfig) -> tuple[Manifest, Manifest]:
+    """Checks the shards to train on, and those to validate on."""
+    train, validate = (shards.scan(**arguments(cfg, context)) for context in CONTEXTS)
+    return train, validate

@@ -1,0 +1,1 @@
+"""Checkpoints of the starter code, read into our models."""
