@@ -9,7 +9,7 @@ COPY pyproject.toml uv.lock ./
 
 FROM ${PYTHON_IMAGE} AS base
 RUN useradd --create-home --uid 1000 yt8m \
-    && install -d -o yt8m /project /project/runs
+    && install -d -o yt8m /project /project/runs /home/yt8m/.cache
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false
 WORKDIR /project
 USER yt8m
