@@ -15,7 +15,7 @@ from yt8m_exp.serving import lines  # noqa: E402
 from yt8m_exp.training import loss_values  # noqa: E402
 
 for name in (
-    *(f"yt8m_exp.jobs.{verb}" for verb in ("preflight", *verbs())),
+    *(f"yt8m_exp.jobs.{verb}" for verb in ("steps.preflight", *verbs())),
     "yt8m_exp.config.schema",
     "tests.verbs",
     "git",  # which MLflow imports when it opens a run

@@ -140,7 +140,7 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
-    if check := getattr(_load("jobs.preflight"), verb, None):
+    if check := getattr(_load("jobs.steps.preflight"), verb, None):
         check(cfg)
     if tensorflow:
         quiet.load_tensorflow()
