@@ -31,4 +31,4 @@ COPY --from=worker-packages /venv /venv
 COPY . /project
 # The commit, for the runs: the image holds no repository.
 ARG COMMIT=
-ENV YT8M_COMMIT=${COMMIT}
+ENV YT8M_COMMIT=${COMMIT} GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/home/yt8m/.cache/matplotlib

@@ -1,4 +1,4 @@
-"""Users of the tracking server and their roles: docker compose run --rm users add anna researcher."""
+"""Users of the tracking server, and their roles. docs/team.md shows how to call it."""
 
 import argparse
 import getpass
@@ -19,7 +19,7 @@ ROLES = {
 }
 """What each role may write. Everybody who can log in can read: default_permission of users.ini."""
 MODELS = ("yt8m", "yt8m.decisions")
-"""Registered models that belong to the admin from the start, so that no researcher can claim them."""
+"""Registered models that the admin owns from the start, so that no researcher can claim them."""
 
 
 def main() -> None:

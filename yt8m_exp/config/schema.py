@@ -163,6 +163,14 @@ TYPES: dict[str, dict[str, Any]] = {
     },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
+    "doctor": READING
+    | {
+        "experiment": Text,
+        "name": ModelName,
+        "storage": Text,
+        "shards": Patterns | None,
+        "require": bool,
+    },
     "export": {
         "model_uri": Text,
         "output": Text,

@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.registry import versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import login, store
+from yt8m_exp.tracking import server, store
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
 
 def me() -> str:
     """Returns this user and host, as user@host: the user that the server has verified, if any."""
-    user = login.current(store.tracking_uri())
+    user = server.user(store.tracking_uri())
     return f"{user.name if user else getpass.getuser()}@{socket.gethostname()}"
 
 
