@@ -19,7 +19,7 @@ RUN /uv/bin/uv sync --quiet --frozen --only-group server
 
 FROM base AS server
 COPY --from=server-packages /venv /venv
-COPY stack/users.ini stack/users.py /stack/
+COPY stack/users.ini stack/users.py stack/objects.py /stack/
 
 FROM uv AS worker-packages
 # "--extra postgres --extra gpu" for GPUs
