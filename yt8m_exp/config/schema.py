@@ -163,9 +163,9 @@ TYPES: dict[str, dict[str, Any]] = {
     },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
-    "doctor": READING
+    "doctor": TRACKING
+    | READING
     | {
-        "experiment": Text,
         "name": ModelName,
         "storage": Text,
         "shards": Patterns | None,

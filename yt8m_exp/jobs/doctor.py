@@ -1,6 +1,5 @@
 """Says which parts of a team's setup can be reached, with which rights, and what to do."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -64,15 +63,18 @@ def _parts(cfg: DictConfig, *, served: bool) -> list[tuple[str, str, Callable[[]
     uri = store.tracking_uri()
     parts: list[tuple[str, str, Callable[[], str]]] = []
     if served:
+        name = cfg.tracking.experiment
         parts += [
             ("login", uri, lambda: _login(uri)),
-            ("runs", f"experiment {cfg.experiment}", lambda: _runs(uri, cfg.experiment)),
-            ("artifacts", f"experiment {cfg.experiment}", lambda: _artifacts(uri, cfg.experiment)),
+            ("runs", f"experiment {name}", lambda: _runs(uri, name)),
+            ("artifacts", f"experiment {name}", lambda: _artifacts(uri, name)),
             ("promotion", f"model {cfg.name}", lambda: _promotion(uri, cfg.name)),
         ]
     parts.append(("studies", cfg.storage, lambda: storage.describe(cfg.storage)))
     folder = Cache(**compose.plain(cfg.data.cache)).path
-    parts.append(("cache", str(folder), lambda: _cache(folder)))
+    runs = Path(cfg.tracking.runs).absolute()
+    parts.append(("cache", str(folder), lambda: _folder(folder, "YT8M_CACHE")))
+    parts.append(("working folder", str(runs), lambda: _folder(runs, "tracking.runs")))
     if cfg.shards is not None:
         patterns: Any = compose.plain(cfg)["shards"]
         parts.append(("shards", str(patterns), lambda: f"{len(shards.find(patterns)):,} shards"))
@@ -138,9 +140,10 @@ def _required(right: str | None, what: str, role: str) -> str:
     return f"may {what}"
 
 
-def _cache(folder: Path) -> str:
+def _folder(folder: Path, key: str) -> str:
     place = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(place, os.W_OK):
-        raise OutsideError(f"{place} cannot be written to. Set YT8M_CACHE or data.cache.folder.")
-    tempfile.TemporaryFile(dir=place).close()
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise OutsideError(f"{place} cannot be written to ({error.strerror}). Set {key}.") from None
     return f"{shutil.disk_usage(place).free / 1e9:,.0f} GB free"
