@@ -15,7 +15,7 @@ WORKDIR /project
 USER yt8m
 
 FROM uv AS server-packages
-RUN /uv/bin/uv sync --quiet --frozen --only-group server
+RUN /uv/bin/uv sync --quiet --frozen --no-install-project --only-group server
 
 FROM base AS server
 COPY --from=server-packages /venv /venv
@@ -24,7 +24,7 @@ COPY stack/users.ini stack/users.py stack/objects.py /stack/
 FROM uv AS worker-packages
 # "--extra postgres --extra gpu" for GPUs
 ARG EXTRAS="--extra postgres"
-RUN /uv/bin/uv sync --quiet --frozen --no-dev ${EXTRAS}
+RUN /uv/bin/uv sync --quiet --frozen --no-install-project --no-dev ${EXTRAS}
 
 FROM base AS worker
 COPY --from=worker-packages /venv /venv

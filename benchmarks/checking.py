@@ -18,6 +18,7 @@ from yt8m_exp.data import shards
 from yt8m_exp.data.doctor import examination, survey
 from yt8m_exp.data.doctor import statistics as features
 from yt8m_exp.data.tfrecords import warming
+from yt8m_exp.stores.objects import Object
 
 ROUNDS = 7
 
@@ -25,15 +26,15 @@ ROUNDS = 7
 def main() -> None:
     """Prints the table."""
     cli.prepare()
-    paths = shards.find_local(sys.argv[1:] or ["sample/video/train"])
+    listed = shards.find(sys.argv[1:] or ["sample/video/train"])
     warming.warm(features.calls())
-    examination.examine(paths[0])  # loads what is loaded on first use
-    found = survey.survey(examination.examine_all(paths))
+    examination.examine(listed[0])  # loads what is loaded on first use
+    found = survey.survey(examination.examine_all(listed))
     megabytes = found.bytes / 1e6
-    print(f"{found.videos:,} videos, {len(paths)} shards, {megabytes:,.0f} MB")
+    print(f"{found.videos:,} videos, {len(listed)} shards, {megabytes:,.0f} MB")
     print(f"{'':26}{'seconds':>9}{'of CPUs':>9}{'MB/s':>7}{'videos/s':>11}{'of the bare read':>18}")
     for place, prepare in {"page cache": lambda paths: None, "disk": _forget}.items():
-        measured = _measured(paths, prepare)
+        measured = _measured(listed, prepare)
         for name, (seconds, cpus) in measured.items():
             ratio = measured["bare read"][0] / seconds
             print(
@@ -43,15 +44,16 @@ def main() -> None:
 
 
 def _measured(
-    paths: Sequence[Path], prepare: Callable[[Sequence[Path]], None]
+    listed: Sequence[Object], prepare: Callable[[Sequence[Path]], None]
 ) -> dict[str, tuple[float, float]]:
     """Returns the median seconds of the bare read and of the check, and those of processors.
 
     Both are measured in turns.
     """
+    paths = [Path(one.uri) for one in listed]
     works: dict[str, Callable[[], object]] = {
         "bare read": lambda: [len(path.read_bytes()) for path in paths],
-        "check": lambda: survey.survey(examination.examine_all(paths)),
+        "check": lambda: survey.survey(examination.examine_all(listed)),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(ROUNDS):

@@ -26,6 +26,7 @@ from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.packed.packing import Packing
 from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.evaluation import scoring
 from yt8m_exp.evaluation.entry import Entry
@@ -47,9 +48,12 @@ def main() -> None:
         learning = recipe.learner(cfg, recipe.strategy(cfg))
         manifest = Entry(learning.model).read(shards.scan(patterns, sources.schema(cfg)))
         steps = max(manifest.records // cfg.batch_size, 1)
-        batches = pipeline.training_batches(
-            manifest, cfg.batch_size, pipeline.Shuffle(0, cfg.data.shuffle_bytes)
-        )
+        shuffle = pipeline.Shuffle(0, cfg.data.shuffle_bytes)
+        packed = Packing("float32", f"{folder}/packed").open(manifest)
+        streams = [
+            pipeline.training_batches(manifest, cfg.batch_size, shuffle, load=load)
+            for load in (None, packed)
+        ]
         score = scoring.predictor(learning.model)
         loss = value_of(instantiate(cfg.loss))
         works: dict[str, Callable[[], object]] = {
@@ -57,17 +61,22 @@ def main() -> None:
             "batches in order": lambda: sum(
                 len(b["id"]) for b in pipeline.ordered_batches(manifest)
             ),
-            "training": _training(cfg, learning, batches, steps),
-            "evaluation": lambda: scoring.evaluate(
-                score, loss, pipeline.ordered_batches(manifest), cfg.data.classes
-            )[1],
+            "training": _training(cfg, learning, streams[0], steps),
+            "training, packed": _training(cfg, learning, streams[1], steps),
+            "evaluation": lambda: (
+                scoring.evaluate(
+                    score, loss, pipeline.ordered_batches(manifest), cfg.data.classes
+                ).loss
+            ),
             "inference to CSV": lambda: _predicted(score, manifest, Path(folder) / "out.csv"),
         }
         took = turns.seconds(works, times=1, rounds=ROUNDS, rest=1.0)
-        batches.close()  # type: ignore[attr-defined]
+        for stream in streams:
+            stream.close()  # type: ignore[attr-defined]
     frames = f"{learning.model.name}, batch {cfg.batch_size}, {manifest.records:,} videos"
     print(f"{frames}\n{'':20}{'videos/s':>12}{'of the read':>14}")
-    videos = dict.fromkeys(works, manifest.records) | {"training": steps * cfg.batch_size}
+    videos = dict.fromkeys(works, manifest.records)
+    videos |= dict.fromkeys(("training", "training, packed"), steps * cfg.batch_size)
     rates = {name: videos[name] / seconds for name, seconds in took.items()}
     for name, rate in rates.items():
         print(f"{name:20}{rate:12,.0f}{rate / rates['TFRecord read']:14.2f}")

@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from yt8m_exp import cli
 from yt8m_exp.config import compose
 from yt8m_exp.data.videos import aligned
-from yt8m_exp.jobs.steps import memory_check, recipe
+from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.jobs.steps.checks import memory_check
 from yt8m_exp.training import step
 from yt8m_exp.training.memory import estimate as memory
 

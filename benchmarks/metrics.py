@@ -46,15 +46,15 @@ def _filled(videos: int) -> tuple[Ranking, float]:
     rng = np.random.default_rng(0)
     ranking, seconds, left = Ranking(spec.CLASSES), 0.0, videos
     while left:
-        batch = _batch(rng, min(BATCH, left))
+        made = batch(rng, min(BATCH, left))
         start = time.perf_counter()
-        ranking.update(*batch)
+        ranking.update(*made)
         seconds += time.perf_counter() - start
-        left -= len(batch[0])
+        left -= len(made[0])
     return ranking, seconds
 
 
-def _batch(rng: np.random.Generator, videos: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch(rng: np.random.Generator, videos: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sigmoids of normal logits, frequent classes more often, about three labels a video."""
     shape = (videos, spec.TOP_K)
     logits = 2 * rng.standard_normal(shape, dtype=np.float32) - 3

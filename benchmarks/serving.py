@@ -118,7 +118,8 @@ def _logged(folder: Path, model) -> str:
     with mlflow.start_run(experiment_id=store.experiment_id(client, "serving")):
         words = Vocabulary(("",) * spec.CLASSES)
         about = {"examples": 0}
-        return packaging.log_model(path, name="best", step=0, words=words, about=about).model_uri
+        model_id = packaging.log_model(path, role="best", step=0, words=words, about=about)
+        return f"models:/{model_id}"
 
 
 def _logged_empty(folder: Path) -> str:

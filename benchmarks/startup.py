@@ -13,9 +13,11 @@ import time
 ROUNDS = 7
 COMMANDS = {
     "import hydra": ["-c", "import hydra"],
-    "train --help": ["-m", "yt8m_exp.train", "--help"],
+    "(the list of verbs)": ["-m", "yt8m_exp"],
+    "train --help": ["-m", "yt8m_exp", "train", "--help"],
+    "completion of a key": ["-m", "yt8m_exp", "--complete", "yt8m train model=moe model.h"],
     "train --cfg job": ["-m", "yt8m_exp.train", "--cfg", "job"],
-    "train no_such_key=1": ["-m", "yt8m_exp.train", "no_such_key=1"],
+    "train epoch=1": ["-m", "yt8m_exp.train", "epoch=1"],
     "train epochs=-1": ["-m", "yt8m_exp.train", "epochs=-1"],
     "inference (no model given)": ["-m", "yt8m_exp.inference"],
 }

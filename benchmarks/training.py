@@ -10,6 +10,7 @@ import itertools
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.data import pipeline, shards
+from yt8m_exp.data.packed.packing import Packing
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
@@ -50,6 +52,10 @@ def main() -> None:
     stream = pipeline.training_batches(manifest, BATCH, shuffle)
     default = _step(cfg, strategy, cfg.jit_compile)
     works["from shards, as configured"] = lambda: default(next(stream), 0.01)
+    with tempfile.TemporaryDirectory() as folder:  # what is mapped stays readable
+        packed = Packing("float32", folder).open(manifest)
+    packed_stream = pipeline.training_batches(manifest, BATCH, shuffle, load=packed)
+    works["from packed shards, float32"] = lambda: default(next(packed_stream), 0.01)
     works["matrix products, float32"] = _products(cfg, kept[0])
     rates = _rates(works)
 

@@ -1,22 +1,17 @@
-"""A Google Cloud Storage of the tests: a fake server, and a proxy before it that injects faults."""
+"""A Google Cloud Storage of the tests: a fake server, and a proxy before it."""
 
-import http.client
 import os
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-Fault = Callable[[str, bytes], tuple[int, bytes, bool]]
-"""Takes a path and the right body; returns a status, a body, and whether to cut it midway."""
+from tests.proxy import Proxy
 
 
 class Bucket:
@@ -47,105 +42,6 @@ class Bucket:
 
     def delete(self, name: str) -> None:
         self.bucket.blob(name).delete()
-
-
-class Proxy:
-    """Passes requests on to the server, but for the faults that it is told to make."""
-
-    def __init__(self, server: str):
-        self.faults: list[Fault] = []
-        self.requests: list[tuple[str, str]] = []
-        self._server = server.removeprefix("http://")
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                self.raw_requestline = self.rfile.readline(65537)
-                if not self.raw_requestline or not self.parse_request():
-                    self.close_connection = True
-                    return
-                proxy.requests.append((self.command, self.path))
-                proxy._answer(self)
-
-            def log_message(self, *words: Any) -> None:
-                return
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def downloads(self) -> list[str]:
-        """Returns the paths of the downloads that were asked for."""
-        return [path for method, path in self.requests if method == "GET" and "alt=media" in path]
-
-    def next_downloads(self, *faults: Fault) -> None:
-        """Makes these faults, one for each download that comes."""
-        self.faults += faults
-
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        status, headers, body = self._asked(handler)
-        cut = False
-        if self.faults and handler.command == "GET" and "alt=media" in handler.path:
-            size = len(body)
-            status, body, cut = self.faults.pop(0)(handler.path, body)
-            if status != 200 or len(body) != size:
-                headers = [(k, v) for k, v in headers if not k.lower().startswith("x-goog")]
-        handler.send_response(status)
-        for name, value in headers:
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date"):
-                handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        if cut:
-            handler.wfile.write(body[: len(body) // 2])
-            handler.wfile.flush()
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            handler.close_connection = True
-        elif handler.command != "HEAD":
-            handler.wfile.write(body)
-
-    def _asked(self, handler: BaseHTTPRequestHandler) -> tuple[int, list[tuple[str, str]], bytes]:
-        size = int(handler.headers.get("Content-Length") or 0)
-        asked = http.client.HTTPConnection(self._server)
-        hop = ("connection", "accept-encoding")
-        headers = {k: v for k, v in handler.headers.items() if k.lower() not in hop}
-        asked.request(handler.command, handler.path, handler.rfile.read(size), headers)
-        answer = asked.getresponse()
-        body = answer.read()
-        asked.close()
-        return answer.status, answer.getheaders(), body
-
-
-def flipped(path: str, body: bytes) -> tuple[int, bytes, bool]:
-    middle = len(body) // 2
-    return 200, body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :], False
-
-
-def cut(path: str, body: bytes) -> tuple[int, bytes, bool]:
-    return 200, body, True
-
-
-def failing(status: int) -> Fault:
-    return lambda path, body: (status, b"{}", False)
-
-
-def after(work: Callable[[], Any], then: Fault) -> Fault:
-    """Does something on the server before a fault."""
-
-    def fault(path: str, body: bytes) -> tuple[int, bytes, bool]:
-        work()
-        return then(path, body)
-
-    return fault
 
 
 def _started(command: list[str], url: str) -> subprocess.Popen[bytes]:

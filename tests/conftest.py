@@ -2,19 +2,23 @@
 
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.buckets import bucket, proxy, storage_server  # noqa: F401 (fixtures of all tests)
+from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
 LONG = ("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level")
-SLOW = {"store", "database", "postgres_server", "storage_server"}
+SLOW = {"store", "database", "postgres_server", "storage_server", "tracking_server"}
 """Fixtures that start processes, a server or a database: whoever asks for one is slow."""
 SAMPLE = Path(__file__).parents[1] / "sample"
 
@@ -52,6 +56,25 @@ def sample(cache):
 
     features = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
     return shards.scan(str(SAMPLE / "video" / "train"), Schema(features, spec.CLASSES))
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        return
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL at which a server has it that knows no ranges."""
+    (tmp_path / "site").mkdir()
+    handler = partial(Quiet, directory=str(tmp_path / "site"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield tmp_path / "site", f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,17 @@ quiet.load_tensorflow()
 
 from mlflow.utils import requirements_utils  # noqa: E402  it loads TensorFlow, not as quietly
 
-from yt8m_exp.__main__ import verbs  # noqa: E402
+from yt8m_exp.config.doors import verbs  # noqa: E402
 from yt8m_exp.data.tfrecords import compiled, warming  # noqa: E402
 from yt8m_exp.evaluation import top_k  # noqa: E402
 from yt8m_exp.serving import lines  # noqa: E402
 from yt8m_exp.training import loss_values  # noqa: E402
 
 for name in (
-    *(f"yt8m_exp.jobs.{verb}" for verb in ("steps.preflight", *verbs())),
+    *(
+        f"yt8m_exp.jobs.{verb}"
+        for verb in ("steps.checks.inputs", "steps.checks.preflight", *verbs())
+    ),
     "yt8m_exp.config.schema",
     "tests.verbs",
     "git",  # which MLflow imports when it opens a run

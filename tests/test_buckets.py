@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.download.server import Server
 from tests.verbs import PROJECT, SCORED, SHARD
 
 SHARDS = (SHARD, "sample/video/train/validate0040.tfrecord")
@@ -33,14 +34,17 @@ def machine(store, storage_server, tmp_path):
 def test_the_whole_chain_works_on_buckets(store, bucket, machine, monkeypatch):
     import mlflow
 
-    for shard in SHARDS:
-        bucket.put(f"train/{Path(shard).name}", PROJECT / shard)
-    bucket.put("validate/v.tfrecord", PROJECT / SCORED)
     local = [f"data.train=[{','.join(SHARDS)}]", f"data.validate={SCORED}"]
     distant = [f"data.train={bucket.uri}/train/*.tfrecord", f"data.validate={bucket.uri}/validate"]
     name = bucket.name
     store.client.create_experiment(name, artifact_location=f"{bucket.uri}/mlflow")
     here, there = machine("here"), machine("there")
+    for split, shards in ("train", SHARDS), ("validate", [SCORED]):
+        _download(here, split, shards, f"{bucket.uri}/{split}")
+    words = (f"shards={bucket.uri}/train", f"against={bucket.uri}/validate")
+    checked = here.done("check", *words, "tracking.system_metrics=false")
+    assert (checked["shards"], sum(checked["problems"].values())) == (len(SHARDS), 0)
+
     words = (*QUICK, "data.check_bytes=0", f"tracking.experiment={name}")
 
     whole = machine("whole").done("train", *local, *words, "epochs=2")
@@ -74,6 +78,14 @@ def test_the_whole_chain_works_on_buckets(store, bucket, machine, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     mlflow.set_tracking_uri(store.uri)
     assert mlflow.pyfunc.load_model(f"models:/{name}@champion")
+
+
+def _download(here, split, shards, output):
+    contents = [(PROJECT / shard).read_bytes() for shard in shards]
+    partition = f"2/video/{split}"
+    with Server(partition, contents) as server:
+        words = (f"partition={partition}", f"output={output}", *server.words)
+        assert here.done("download", *words)["files"] == len(shards)
 
 
 def test_what_a_bucket_does_not_have_is_told_before_anything_is_loaded(bucket, machine):

@@ -5,7 +5,7 @@ import pytest
 
 from tests.verbs import PROJECT, SCORED, SHARD, record, shard
 from yt8m_exp import spec
-from yt8m_exp.data import shards
+from yt8m_exp.data import loading, shards
 from yt8m_exp.data.doctor.findings import KINDS
 from yt8m_exp.data.tfrecords.records import Schema
 
@@ -29,7 +29,7 @@ def test_the_last_line_has_every_kind_of_problem(checked):
 
 def test_the_file_of_labels_is_the_starter_codes(checked):
     lines = Path(checked["output"]).read_text().splitlines()
-    found = shards.load(
+    found = loading.load(
         shards.scan(SHARD, Schema(FEATURES, spec.CLASSES)).shards, Schema(FEATURES, spec.CLASSES)
     )
     assert lines == [

@@ -17,8 +17,9 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("epoch=3",), "Key 'epoch' is not in struct"),
-        (("model=nothing",), "Could not find 'model/nothing'"),
+        (("epoch=3",), "`train` has no key 'epoch'. Did you mean epochs?"),
+        (("model=moee",), "`model` must be one of dbof, frame_logistic, gru"),
+        (("model=moee",), "but got 'moee'. Did you mean moe?"),
         (("epochs=0",), "`epochs > 0` must hold, but got epochs=0."),
         (("epochs=many",), "`epochs` must be a number, but got epochs='many'."),
         (("batch_size=0",), "`batch_size >= 1` must hold"),
@@ -30,6 +31,12 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("model=moe", "model.head.experts=0"), "`model.head.experts >= 1` must hold"),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),
+        (("++a.b.c=3",), "`train` has no key `a.b.c`"),
+        (("hydra.callbacks={x: {_target_: os.abort}}",), "may not change Hydra itself"),
+        (("loss._target_=os.abort",), "The _target_ of `loss` must be a function or class"),
+        (("-m", "epochs=1,2"), "`-m` is not offered: `train` runs once."),
+        (("--multirun", "epochs=1,2"), "python -m yt8m_exp.sweep"),
+        (("loss.label_weights=nowhere.csv",), "nowhere.csv cannot be read"),
     ],
 )
 def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, sentence):
@@ -50,7 +57,12 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
         ("train", ("start_from={folder}/nothing",), 2, "no such folder"),
         ("train", ("tracking.runs=/proc/nothing",), 2, "cannot be made or written to"),
         ("train", ("epochs=${{nothing}}",), 2, "Interpolation key 'nothing' not found"),
-        ("train", ("model._target_=nothing",), 2, "Error locating target 'nothing'"),
+        (
+            "train",
+            ("model._target_=nothing",),
+            2,
+            "The _target_ of `model` must be a function or class of yt8m_exp.models",
+        ),
         ("train", ("~optimizer",), 2, "must be there"),
         ("inference", ("model_uri={folder}", "output=/proc/out.csv"), 2, "cannot be written"),
         ("eval", ("model_uri={folder}", "+loss.epsilon=1"), 2, "Name the loss first"),

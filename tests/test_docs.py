@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from yt8m_exp.__main__ import verbs
 from yt8m_exp.config import compose, overrides
+from yt8m_exp.config.doors import verbs
 from yt8m_exp.tuning.definition import Definition
 
 PROJECT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def commands(*starts: str) -> list[Words]:
     """The commands of all blocks and comments that begin so, without what runs them."""
     texts = [(file, text.replace("\\\n", " ").splitlines()) for file, text in blocks("", "sh")]
     for file in YAMLS:
-        comments = re.findall(r"^# .*?((?:python -m|mlflow run) .*)", file.read_text(), re.M)
+        comments = re.findall(r"^# .*?((?:python -m|mlflow run|yt8m) .*)", file.read_text(), re.M)
         texts.append((str(file.relative_to(PROJECT)), comments))
     return [
         Words(file, part)
@@ -73,7 +73,7 @@ def slugs(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-VERBS = commands("python -m yt8m_exp")
+VERBS = commands("python -m yt8m_exp", "yt8m ")
 ENTRY_POINTS = commands("mlflow run")
 
 
@@ -84,8 +84,10 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("words", VERBS, ids=repr)
 def test_a_verb_takes_its_overrides(words):
-    module, *given = shlex.split(words.text.replace("<run id>", RUN_ID), comments=True)[2:]
-    compose.compose(module.removeprefix("yt8m_exp."), given)
+    text = words.text.removeprefix("python -m ").replace("yt8m_exp.", "yt8m ")
+    verb, *given = shlex.split(text.replace("<run id>", RUN_ID), comments=True)[1:]
+    if verb != "completion":
+        compose.compose(verb, given)
 
 
 @pytest.mark.parametrize("words", ENTRY_POINTS, ids=repr)
@@ -95,23 +97,21 @@ def test_an_entry_point_takes_its_parameters(words):
     (verb,) = (value for option, value in pairs if option == "-e")
     given = dict(value.split("=", 1) for option, value in pairs if option == "-P")
     assert project == "."
-    assert given.keys() <= ENTRIES[verb]["parameters"].keys()
     composed(verb, given)
 
 
 def composed(verb, given):
-    """Composes what an entry point runs; MLflow makes each parameter one word of the shell."""
-    entry = ENTRIES[verb]
-    values = {name: value["default"] for name, value in entry["parameters"].items()} | given
-    quoted = {name: shlex.quote(value) for name, value in values.items()}
-    words = shlex.split(entry["command"].format(**quoted))
-    assert words[:3] == ["python", "-m", f"yt8m_exp.{verb}"]
-    return compose.compose(verb, overrides.from_mlproject(words[3:]))
+    """Composes what an entry point runs; MLflow adds each parameter as two words."""
+    command = shlex.split(ENTRIES[verb]["command"])
+    assert command[:3] == ["python", "-m", f"yt8m_exp.{verb}"]
+    words = [*command[3:], *(word for key, value in given.items() for word in (f"--{key}", value))]
+    return compose.compose(verb, overrides.from_mlproject(words))
 
 
 @pytest.mark.parametrize("verb", ENTRIES)
-def test_an_entry_point_is_a_verb_and_its_parameters_are_configuration(verb):
+def test_an_entry_point_is_a_verb_and_declares_no_parameter(verb):
     assert (PROJECT / "yt8m_exp" / f"{verb}.py").is_file()
+    assert "parameters" not in ENTRIES[verb]  # MLflow would log each with its default
     composed(verb, {})
 
 

@@ -293,6 +293,7 @@ def test_a_mistake_ends_in_a_sentence(store, server, output, more, status, sente
     assert sentence in outcome.sentence
 
 
+@pytest.mark.slow
 def test_it_works_without_tensorflow(server, output):
     given = words(server, output, "shard=1,9")
     outcome = subprocess.run(

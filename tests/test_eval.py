@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -6,8 +7,14 @@ from tests.data.examples import integers
 from tests.verbs import PROJECT, SCORED, SHARD, SMALL, record, shard
 from yt8m_exp.evaluation import metrics
 
+DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>')
 METRICS = tuple(metric.key for metric in metrics.curves())
 QUICK = "tracking.system_metrics=false"
+
+
+def shown(page):
+    """The data of a page of videos."""
+    return json.loads(DATA.search(page)[1])
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,21 @@ def test_an_evaluation_is_logged_with_its_model_and_data(store, trained, scored)
     assert "figures/precision_recall.png" in store.files(scored["run_id"], "figures")
 
 
+def test_the_page_of_an_evaluation_shows_each_video_and_what_the_model_got_wrong(store, scored):
+    held = shown(store.text(scored["run_id"], "errors.html"))
+    assert len(set(held["ids"])) == held["videos"] == 510
+    assert held["classes"]["names"][9] == "Guitar"
+    assert "Arts & Entertainment" in held["verticals"]
+    assert len(held["classes"]["rows"]) == scored["classes_with_positives"]
+    assert held["confusions"]
+
+
+def test_the_page_is_left_out_on_request(store, trained):
+    words = f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK
+    scored = store.done("eval", *words, "page=false")
+    assert not {"errors.html", "videos.npz"} & store.files(scored["run_id"])
+
+
 @pytest.fixture(scope="module")
 def hinged(store):
     return store.done("train", *SMALL, "epochs=2", "loss=hinge", "loss.margin=0.5", "figures=false")
@@ -72,7 +94,8 @@ def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
     assert store.get(other["run_id"]).data.tags["loss"] == "cross_entropy(epsilon=1e-05)"
 
 
-def test_an_added_loss_is_one_function_and_its_parameters(store):
+def test_an_added_loss_is_one_function_and_its_parameters(store, monkeypatch):
+    monkeypatch.setitem(store.environment, "YT8M_TARGETS", "tests.training")
     target = "loss._target_=tests.training.test_loss_values.smoothed"
     words = target, "+loss.smoothing=0.1", "figures=false"
     trained = store.done("train", *SMALL, "epochs=1", *words)
@@ -187,6 +210,8 @@ def test_a_file_of_predictions_scores_as_the_model_that_wrote_it(store, trained,
     run = store.get(of_file["run_id"])
     assert run.data.metrics["val/map_at_10"] == of_file["map_at_10"]
     assert len(run.inputs.dataset_inputs) == 1
+    pages = [shown(store.text(e["run_id"], "errors.html")) for e in (of_model, of_file)]
+    assert sorted(pages[0]["ids"]) == sorted(pages[1]["ids"])
 
 
 def test_a_file_is_scored_against_labels_of_a_csv_and_what_does_not_match_is_counted(

@@ -77,7 +77,7 @@ def test_training_on_frames_needs_no_other_word(store, framed):
     assert {"run_id", "model_uri", "examples", "examples_per_second", *METRICS} <= framed.keys()
     assert framed["examples"] == 3 * 14
     run = store.get(framed["run_id"])
-    assert run.info.run_name == "frame_logistic"
+    assert run.info.run_name.startswith("frame_logistic · ")
     assert run.data.params["cfg.data.level"] == "frame"
     assert {data.dataset.name for data in run.inputs.dataset_inputs} == {
         "yt8m-train",

@@ -34,6 +34,8 @@ def test_the_run_is_labelled_with_the_model_and_its_data(store, trained, predict
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.name == "yt8m-predict"
     assert run.data.metrics["videos"] == 251
+    page = store.text(predicted["run_id"], "predictions.html")
+    assert all(name in page for name in ("Guitar", "wBbo", "best in"))
 
 
 def test_a_compressed_file_holds_the_same(store, predicted, tmp_path):

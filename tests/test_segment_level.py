@@ -1,6 +1,7 @@
 """Training, evaluation and inference on rated segments."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import mlflow
@@ -191,7 +192,7 @@ def test_the_bound_of_a_list_is_the_users(store, hearing, listed, tmp_path):
 
 def test_a_video_whose_id_occurs_again_is_listed_once(store, hearing, tmp_path):
     first = tmp_path / "first.tfrecord"
-    first.write_bytes(shards.find_local(SAMPLE)[0].read_bytes())
+    shutil.copyfile(shards.find(SAMPLE)[0].uri, first)
     (tmp_path / "again.tfrecord").write_bytes(first.read_bytes())
     words = (f"model_uri={hearing}", "segments=true", f"shards={tmp_path}", QUICK)
     store.done("inference", *words, f"output={tmp_path}/out.csv")
@@ -226,7 +227,7 @@ def test_training_on_segments_needs_the_shards_alone(store, tuned):
     assert tuned["examples"] == 30
     assert 0 < tuned["map"] <= 1
     run = store.get(tuned["run_id"])
-    assert run.info.run_name == "frame_logistic"
+    assert run.info.run_name.startswith("frame_logistic · ")
     losses = [loss for _, loss in store.curve(tuned["run_id"], "train/loss")]
     assert losses[-1] < losses[0]
 

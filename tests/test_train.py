@@ -31,7 +31,8 @@ def straight(store):
 
 @pytest.fixture(scope="module")
 def disturbed(store):
-    """The same training, killed twice, stopped once, and resumed each time."""
+    """The same training, killed twice, stopped once, and resumed each time, at last from packed
+    shards."""
     first, run_id = store.start_run("train", *RESUMABLE)
     kill_after_a_checkpoint(store, run_id, first)
     second = store.start("train", f"resume={run_id}")
@@ -45,7 +46,7 @@ def disturbed(store):
     third.send(signal.SIGTERM)
     stopped = third.wait()
     kept = store.checkpoints(run_id), store.status(run_id), store.get(run_id).data.tags["error"]
-    result = store.done("train", f"resume={run_id}")
+    result = store.done("train", f"resume={run_id}", "data.packed.precision=float32")
     return {"result": result, "stopped": stopped, "kept": kept, "intruder": intruder}
 
 
@@ -119,9 +120,8 @@ def test_a_run_holds_its_configuration_and_its_origin(store, run):
     assert params["cfg.data.classes"] == "3862"
     assert "learning_rate: 0.02\n" in store.text(run.info.run_id, "config.yaml")
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "logistic"
     assert run.data.tags["verb"] == "train"
-    assert {"git.commit", "version.tensorflow", "lock.digest"} <= run.data.tags.keys()
+    assert {"git.commit", "versions", "hardware", "lock.digest"} <= run.data.tags.keys()
 
 
 def test_a_run_names_its_data_and_their_digests(store, run):
@@ -176,9 +176,38 @@ def test_models_are_found_by_the_metrics_on_their_data(store, run, trained):
     logged = store.client.search_logged_models(
         [run.info.experiment_id], filter_string=f"source_run_id = '{run.info.run_id}'"
     )
-    assert {model.name for model in logged} == {"best", "last"}
+    name = f"logistic-{run.info.run_id[:8]}"
+    assert {model.name: model.tags["role"] for model in logged} == {
+        name: "best",
+        f"{name}-last": "last",
+    }
     version = store.client.get_model_version("tagger", "1")
     assert version.run_id == run.info.run_id
+    assert version.description == run.data.tags["mlflow.note.content"]
+    assert store.client.get_registered_model("tagger").description.startswith("Names the classes")
+
+
+def test_a_run_tells_its_story(store, trained, run):
+    assert run.info.run_name == "logistic · 510 videos · lr 0.02 · epochs 3"
+    assert {key: run.data.params[key] for key in ("model", "data", "loss", "optimizer")} == {
+        "model": "logistic",
+        "data": "video",
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+    }
+    card = run.data.tags["mlflow.note.content"]
+    shards = "sample/video/train/validate0017.tfrecord,sample/video/train/validate0040.tfrecord"
+    command = f"yt8m train 'data.train=[{shards}]' epochs=3"
+    assert run.data.tags["command"] == command
+    assert f"```\n{command}\n```" in card
+    for digest in (dataset.dataset.digest for dataset in run.inputs.dataset_inputs):
+        assert digest in card
+    gap = f"| {trained['gap']:.4f} |"
+    for part in ("GAP@20", gap, "epochs `3`", "classes have no video there"):
+        assert part in card
+    assert f'load_model("{trained["model_uri"]}")' in card
+    (schema,) = {dataset.dataset.schema for dataset in run.inputs.dataset_inputs}
+    assert '"name": "mean_rgb", "type": "float[1024]"' in schema
 
 
 def test_a_resumed_run_honours_what_its_command_line_changes(store):
@@ -207,6 +236,8 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     assert (params["cfg.epochs"], params["cfg.epochs.resume-1"]) == ("1", "2")
     note = store.get(run_id).data.tags["mlflow.note.content"]
     assert "Changed when it was resumed: epochs: 1, now 2; learning_rate: 0.02, now 0.5" in note
+    assert "Resumed at 256 examples." in note
+    assert "epochs `2`" in note
     assert store.status(run_id) == "FINISHED"
 
 

@@ -2,7 +2,8 @@
 
 The last line on standard output is one JSON object, if standard output is not a terminal or with
 `json=true`; everything else goes to standard error.
-Exit status: 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 75 a server gives no answer (EX_TEMPFAIL:
+try again later), 128 + n stopped by signal n.
 """
 
 import ctypes
@@ -15,14 +16,17 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from types import ModuleType
+from typing import NoReturn
 
 import hydra
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from yt8m_exp.config import compose, groups, overrides
-from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.config import compose, groups, help, overrides
+from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
+from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
 
 HYDRA = [
@@ -31,7 +35,12 @@ HYDRA = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
+CHECKS = ("inputs", "preflight")
+"""The steps that refuse bad input, the fast one first."""
+OF_HYDRA = ("hydra.searchpath", "hydra.verbose")
+"""What a command line may change of Hydra itself."""
 WANTS_JSON = "json=true"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 OUTSIDE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EFBIG, errno.ENAMETOOLONG),
@@ -41,6 +50,8 @@ CALLED = "Error in call to target"
 # mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, and M_ARENA_MAX, because blocks of a thread's own
 # arena are limited to 64 MiB.
 MALLOC = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}
+
+logger = logging.getLogger(__name__)
 
 REPORT = (
     "This is a fault of the program, not of its input. Please report it with the lines above, as "
@@ -55,26 +66,41 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         verb: the name of its file in `conf/` and in `jobs/`.
         tensorflow: whether its work needs TensorFlow.
     """
+    redact_output()
     prepare()
     compose.register_resolvers()
     argv = sys.argv[1:]
     wants_json = WANTS_JSON in argv or not sys.stdout.isatty()
     began = False
+    shown = os.environ.get(FULL_ERROR, "0")
 
     @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
     def main(cfg: DictConfig) -> None:
         nonlocal began
-        began = True
+        began, os.environ[FULL_ERROR] = True, shown
         sys.exit(_status(verb, cfg, tensorflow=tensorflow, wants_json=wants_json))
 
+    words: list[str] = []
     try:
-        sys.argv[1:] = _placed(groups.to_hydra(_words(verb, argv)))
+        words = _words(verb, argv)
+        overrides.require_no_hydra(words, allowed=OF_HYDRA)
+        if help.FLAGS & set(words):
+            print(help.text(verb, [word for word in words if word not in help.FLAGS]), end="")
+            return
+        sys.argv[1:] = _placed(groups.to_hydra(words))
+        os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
         main()
     except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _refuse(_load("config.mistakes").explained(verb, words, error))
     except SystemExit as ending:
         raise SystemExit(ending.code if began or not ending.code else 2) from None
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 def prepare() -> None:
@@ -101,11 +127,22 @@ def _keep_freed_memory() -> None:
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     words = [word for word in argv if word != WANTS_JSON]
+    _require_one_run(verb, words)
     if overrides.MARK not in words:
-        return words
+        return _load("config.mistakes").corrected(verb, words)
     schema = _load("config.schema")
     text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
     return overrides.from_mlproject(words, text=text, lists=lists)
+
+
+def _require_one_run(verb: str, words: list[str]) -> None:
+    """Refuses Hydra's multirun, which starts a verb for each of several configurations."""
+    for word in words:
+        if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
+            raise InputError(
+                f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
+                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+            )
 
 
 def _placed(words: list[str]) -> list[str]:
@@ -124,7 +161,7 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as raised:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if os.environ.get(FULL_ERROR) == "1":
             raise
         return _explained(raised)
     if wants_json:
@@ -140,8 +177,10 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.require_keys(verb, values)
     schema.check(verb, values)
     cfg = compose.from_plain(values)
-    if check := getattr(_load("jobs.steps.preflight"), verb, None):
-        check(cfg)
+    logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
+    for step in CHECKS:
+        if check := getattr(_load(f"jobs.steps.checks.{step}"), verb, None):
+            check(cfg)
     if tensorflow:
         quiet.load_tensorflow()
     return _load(f"jobs.{verb}").run(cfg)
@@ -159,6 +198,9 @@ def _explained(raised: Exception) -> int:
     if isinstance(raised, InstantiationException) and CALLED not in str(raised):
         words = " ".join(str(raised).split())
         error = InputError(words)  # there is no such target, or Hydra refuses it
+    if unanswered := caused_by(raised, UnansweredError):
+        print(f"Error: {unanswered}", file=sys.stderr)
+        return os.EX_TEMPFAIL
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1
@@ -169,6 +211,8 @@ def _explained(raised: Exception) -> int:
 
 def _is_outside(error: BaseException) -> bool:
     """Returns whether the system, the network or a server stopped the work."""
-    if isinstance(error, OSError):
-        return isinstance(error, ConnectionError | TimeoutError) or error.errno in OUTSIDE
-    return type(error).__name__ in ("MlflowException", "RestException")
+    outside = isinstance(error, ConnectionError | TimeoutError)
+    if outside or (isinstance(error, OSError) and error.errno in OUTSIDE):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MlflowException", "RequestException"})

@@ -1,10 +1,19 @@
-"""What the dataset fixes: sizes, names, class counts, the legend of shape letters, and errors.
+"""What the dataset fixes: sizes, names, class counts, shape letters; the project's folder; errors.
 
 Shape letters used throughout: B videos in a batch, T frames, D features, C classes, E experts,
 K predictions kept of a video, L labels of a video (padded), N records.
 
 Source: S. Abu-El-Haija et al., "YouTube-8M: A Large-Scale Video Classification Benchmark", 2016,
 https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+PACKAGE = Path(__file__).resolve().parent
+IS_CLONE = (PACKAGE.parent / "conf").is_dir()
+PROJECT = PACKAGE.parent if IS_CLONE else PACKAGE
+"""The folder of conf/, sweeps/ and sample/: of the clone, or the package if a wheel was installed.
 """
 
 CLASSES = 3862
@@ -28,6 +37,17 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+Error = TypeVar("Error", bound=BaseException)
+
+
+def shipped(path: str) -> str:
+    """Returns the path of one of the project's own files, which verbs read from any folder."""
+    return path if Path.cwd() == PROJECT else str(PROJECT / path)
+
+
+def kept(path: str) -> str:
+    """Returns the path of what verbs keep: in the clone from any folder, or else where they run."""
+    return path if not IS_CLONE or Path.cwd() == PROJECT else str(PROJECT / path)
 
 
 class UserError(Exception):
@@ -49,5 +69,16 @@ class OutsideError(UserError, OSError):
     """A disk, a server or another process prevents the work."""
 
 
+class UnansweredError(OutsideError, ConnectionError):
+    """A server gives no answer for longer than this process waits for it: exit status 75."""
+
+
 class NotFiniteError(UserError, FloatingPointError):
     """A loss or a weight is not finite."""
+
+
+def caused_by(error: BaseException | None, kind: type[Error]) -> Error | None:
+    """Returns the first error of a kind among an error and those that led to it."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error

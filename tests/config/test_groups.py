@@ -74,6 +74,14 @@ def test_the_order_of_a_choice_and_its_values_is_free():
     assert compose.compose("train", words).model.sampling.samples == 120
 
 
+@pytest.mark.parametrize("model", ["moe", "dbof", "lstm"])
+def test_a_recipe_of_the_starter_code_takes_another_head(model):
+    recipe = [f"experiment=starter_code_{model}"]
+    head = compose.compose("train", [*recipe, "model.head=logistic"]).model.head
+    assert head == {"_target_": "yt8m_exp.models.heads.Logistic", "l2": 1e-8, "initial_bias": 0}
+    assert compose.compose("train", recipe).model.head.gate_initializer == "glorot_uniform"
+
+
 def test_another_head_changes_that_group_as_a_whole():
     changes = compose.changes("train", compose.compose("train", ["model.head=moe", "epochs=3"]))
     assert changes.keys() == {"model.head", "epochs"}
@@ -83,7 +91,10 @@ def test_another_head_changes_that_group_as_a_whole():
 def test_a_misspelt_choice_ends_with_2_and_a_sentence(store):
     outcome = store.run("train", "model.head=mo")
     assert outcome.status == 2
-    assert outcome.sentence == "Error: `model.head` must be one of logistic, moe, but got 'mo'."
+    assert (
+        outcome.sentence
+        == "Error: `model.head` must be one of logistic, moe, but got 'mo'. Did you mean moe?"
+    )
 
 
 @pytest.mark.parametrize("word", ["shard=1,100", "shard='1,100'"])

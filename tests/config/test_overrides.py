@@ -82,16 +82,14 @@ def test_awkward_text_reaches_the_configuration_as_it_is(value):
 
 @pytest.mark.parametrize("value", [value for value in AWKWARD if value != "null"])
 def test_a_parameter_of_text_is_that_text(value):
-    assert (
-        composed(from_mlproject([f"reason={value}", "--overrides", ""], text=["reason"])) == value
-    )
+    assert composed(from_mlproject(["--parameters", "--reason", value], text=["reason"])) == value
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=12))
 def test_text_within_the_free_overrides_is_that_text(values):
     free = shlex.join(added(values))
-    found = seen(from_mlproject(["--overrides", free], text=["reason"]))
+    found = seen(from_mlproject(["--parameters", "--overrides", free], text=["reason"]))
     assert [found[f"new{place}"] for place in range(len(values))] == values
 
 
@@ -107,39 +105,47 @@ def test_a_value_survives_a_resume(value):
     assert OmegaConf.is_config(again)
 
 
-def test_parameters_that_were_not_given_are_left_out():
-    words = ["model=moe", "epochs=", "data.train=null", "--overrides", ""]
-    assert from_mlproject(words, lists=["data.train"]) == ["model=moe"]
+def test_a_parameter_that_is_empty_is_left_out_and_null_is_null():
+    words = ["--parameters", "--model", "moe", "--epochs", "", "--shards", "null"]
+    assert from_mlproject(words, lists=["shards"]) == ["model=moe", "shards=null"]
+
+
+def test_defaults_stand_before_the_parameters_and_short_names_are_replaced():
+    words = ["seed=1", "--parameters", "train=data.train", "--train", "a b", "--seed", "2"]
+    found = from_mlproject(words, lists=["data.train"])
+    assert found == ["seed=1", "data.train='a b'", "seed=2"]
+    assert compose.compose("train", found).seed == 2
 
 
 def test_an_empty_pattern_is_kept_to_be_refused():
-    words = ["data.train=", "--overrides", ""]
+    words = ["--parameters", "train=data.train", "--train", ""]
     assert from_mlproject(words, lists=["data.train"]) == ["data.train=''"]
 
 
 def test_numbers_stay_numbers():
-    words = ["epochs=3", "learning_rate=1e-3", "--overrides", ""]
+    words = ["--parameters", "--epochs", "3", "--learning_rate", "1e-3"]
     cfg = compose.compose("train", from_mlproject(words))
     assert (cfg.epochs, cfg.learning_rate) == (3, 0.001)
 
 
-def test_words_without_overrides_are_hydras_own():
+def test_words_without_parameters_are_hydras_own():
     words = ["model=moe", "run_name=", "--cfg", "job"]
     assert from_mlproject(words) == words
 
 
 def test_overrides_are_split_as_a_shell_does():
-    words = ["model=moe", "--overrides", "epochs=2 ~data.features.mean_rgb 'tracking.run_name=a b'"]
+    free = "epochs=2 ~data.features.mean_rgb 'tracking.run_name=a b'"
+    words = ["--parameters", "--overrides", free, "--model", "moe"]
     expected = ["model=moe", "epochs=2", "~data.features.mean_rgb", "tracking.run_name=a b"]
     assert from_mlproject(words) == expected
 
 
 @pytest.mark.parametrize("value", ["[a.tfrecord,b.tfrecord]", "['a.tfrecord',b.tfrecord]"])
 def test_a_list_of_patterns_stays_a_list(value):
-    words = from_mlproject([f"data.train={value}", "--overrides", ""], lists=["data.train"])
+    words = from_mlproject(["--parameters", "--data.train", value], lists=["data.train"])
     assert compose.compose("train", words).data.train == ["a.tfrecord", "b.tfrecord"]
 
 
 def test_a_pattern_that_begins_as_a_list_but_is_none_is_text():
-    words = from_mlproject(["data.train=[a].t*", "--overrides", ""], lists=["data.train"])
+    words = from_mlproject(["--parameters", "--data.train", "[a].t*"], lists=["data.train"])
     assert compose.compose("train", words).data.train == "[a].t*"

@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from yt8m_exp.__main__ import verbs
 from yt8m_exp.config import compose, groups, parts, schema
+from yt8m_exp.config.doors import verbs
 
 
 def composed():
@@ -21,21 +21,12 @@ def composed():
 CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in composed()]
 
 
-def built(values, prefix=""):
-    """The groups that Hydra builds, in which a key of one's own needs no type."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            if "_target_" in value:
-                yield f"{prefix}{key}."
-            yield from built(value, f"{prefix}{key}.")
-
-
 @pytest.mark.parametrize("words", CONFIGURATIONS)
 def test_every_key_has_a_type(words):
     verb, *overrides = words.split()
     values = compose.plain(compose.compose(verb, overrides))
     checked = {*schema.TYPES[verb], *(key for key, _ in parts.keys(values))}
-    inside = (*built(values), *(f"{known}." for known in checked))
+    inside = (*parts.built(values), *(f"{known}." for known in checked))
     for key in compose.leaves(values):
         assert key in checked or key.startswith(inside), key
 
@@ -117,6 +108,36 @@ def test_numbers_in_range_pass(value):
 
 def test_missing_keys_pass():
     schema.check("train", {"data": {"level": "video"}})
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "key"),
+    [
+        ("train", "++a.b.c=3", "a.b.c"),
+        ("train", "+epoch=3", "epoch"),
+        ("train", "++clip.norn=1", "clip.norn"),
+        ("train", "++data.shuffle={a: 1}", "data.shuffle.a"),
+        ("eval", "+top_m={}", "top_m"),
+    ],
+)
+def test_a_key_that_is_added_must_be_one_of_the_verb(verb, word, key):
+    values = compose.plain(compose.compose(verb, [word]))
+    with pytest.raises(ValueError, match=f"`{verb}` has no key `{key}`"):
+        schema.check(verb, values)
+
+
+@pytest.mark.parametrize(
+    ("verb", "word"),
+    [
+        ("train", "++epochs=3"),
+        ("train", "+model.mine=3"),
+        ("train", "++optimizer.clipnorm=1"),
+        ("train", "+data.features.more=7"),
+        ("sweep", "+launcher.resources={GPU: 1}"),
+    ],
+)
+def test_a_known_key_and_one_of_what_is_built_may_be_added(verb, word):
+    schema.check(verb, compose.plain(compose.compose(verb, [word])))
 
 
 @pytest.mark.parametrize("overrides", [["~clip"], ["clip=null"], ["~loss"], ["~data.classes"]])

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.buckets import flipped
 from tests.data.examples import SCHEMA, integers, video
+from tests.proxy import flipped
 from yt8m_exp.data import shards
 from yt8m_exp.data.ids import Repeat
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches

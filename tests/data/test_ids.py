@@ -15,7 +15,7 @@ from tests.data.examples import (
 )
 from tests.data.test_shards import ids as loaded
 from tests.data.test_shards import written
-from yt8m_exp.data import ids, shards
+from yt8m_exp.data import ids, loading, shards
 
 NO_ID = "expected one of the keys id, video_id to hold one string, but "
 NONE = field(1, b"")  # a list of strings without one
@@ -98,7 +98,7 @@ def test_ids_that_occur_again_are_counted_with_examples(tmp_path):
         ids.Repeat(1, 2, 0, 0),
     ]
     assert manifest.as_dict()["repeated"] == 3
-    assert shards.repeats_sentence(manifest, examples=2) == (
+    assert loading.repeats_sentence(manifest, examples=2) == (
         f"3 ids occur again: 'v001' of {a}, 'v002' of {b} and {a}, ..."
     )
 
@@ -108,7 +108,7 @@ def test_rows_are_told_apart_from_records_that_are_left_out(tmp_path):
     written(tmp_path / "b", video(5), video(6, id=integers(1)), video(2))
     manifest = shards.scan(str(tmp_path / "[ab]"), SCHEMA, on_bad_record="skip")
     assert manifest.repeats == [ids.Repeat(1, 1, 0, 0)]
-    assert "'v002' of" in shards.repeats_sentence(manifest)
+    assert "'v002' of" in loading.repeats_sentence(manifest)
 
 
 def test_ids_that_differ_are_no_repeats(sample):

@@ -40,6 +40,30 @@ def test_a_file_is_taken_once_however_it_is_spelled(tmp_path, monkeypatch, said)
     assert find_files([str(file), str(tmp_path / "x")]) == [file, other]
 
 
+def test_a_hard_link_is_the_same_file(tmp_path, said):
+    (file,) = made(tmp_path / "a")
+    (tmp_path / "b").hardlink_to(file)
+    assert find_files(str(tmp_path)) == [file]
+    assert said == [f"1 files are matched again and taken once, as {tmp_path / 'b'}: {file}"]
+
+
+def test_links_to_folders_above_end(tmp_path, said):
+    """Several of them would lead to more paths than there is time for."""
+    file, deep = made(tmp_path / "set" / "a", tmp_path / "set" / "x" / "y" / "b")
+    for name in "pqrstu":
+        (tmp_path / "set" / name).symlink_to(tmp_path / "set")
+        (tmp_path / "set" / "x" / name).symlink_to("..")
+    assert set(find_files(f"{tmp_path}/set/**/[ab]")) == {file, deep}
+    assert set(find_files(f"{tmp_path}/**/y/**/*")) == {deep}
+    assert set(find_files(f"{tmp_path}/set/**")) == {file, deep}
+
+
+def test_hidden_folders_are_not_entered(tmp_path):
+    (seen,) = made(tmp_path / "x" / "a")
+    made(tmp_path / ".hidden" / "a", tmp_path / "x" / ".b")
+    assert find_files(f"{tmp_path}/**/*") == [seen]
+
+
 def test_files_named_once_are_not_spoken_of(tmp_path, said):
     made(tmp_path / "a", tmp_path / "b")
     find_files([str(tmp_path / "a"), str(tmp_path / "b")])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.examples import SCHEMA, integers, video
-from yt8m_exp.data import shards
+from yt8m_exp.data import loading, shards
 from yt8m_exp.data.pipeline import (
     Part,
     Shuffle,
@@ -145,7 +145,7 @@ def test_videos_meet_only_those_of_their_group(made):
     shuffle = small_groups(made)
     order = iter(names(training_batches(made, 4, shuffle), RECORDS))
     for group in epoch_order(made, shuffle, 0):
-        held = shards.load(group, SCHEMA).ids.tolist()
+        held = loading.load(group, SCHEMA).ids.tolist()
         met = list(itertools.islice(order, len(held)))
         assert sorted(met) == sorted(held)
 
@@ -155,7 +155,7 @@ def test_records_are_mixed_across_shards_of_a_group(sample):
     of = {
         name: shard.name
         for shard in sample.shards
-        for name in shards.load([shard], sample.schema).ids.tolist()
+        for name in loading.load([shard], sample.schema).ids.tolist()
     }
     assert len({of[name] for name in order}) == len(sample.shards)
 
@@ -165,7 +165,7 @@ def test_ordered_batches_hold_each_video_once_in_the_order_of_the_shards(made):
         batches = list(ordered_batches(made, size))
         assert [len(batch["id"]) for batch in batches[:-1]] == [size] * (len(batches) - 1)
         seen = [name for batch in batches for name in batch["id"].tolist()]
-        assert seen == shards.load(made.shards, SCHEMA).ids.tolist()
+        assert seen == loading.load(made.shards, SCHEMA).ids.tolist()
 
 
 def test_skipped_records_are_in_no_batch(tmp_path):

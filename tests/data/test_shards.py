@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.data.examples import SCHEMA, field, floats, integers, varint, video
-from yt8m_exp.data import shards
+from yt8m_exp.data import loading, shards
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.tfrecords import tfrecord
 
@@ -20,7 +21,7 @@ def written(path, *records):
 
 
 def ids(manifest):
-    return shards.load(manifest.shards, manifest.schema).ids.tolist()
+    return loading.load(manifest.shards, manifest.schema).ids.tolist()
 
 
 def found(patterns):
@@ -61,7 +62,7 @@ def test_no_pattern_at_all_is_refused():
 
 
 def test_the_manifest_says_what_the_shards_hold(sample):
-    videos = shards.load(sample.shards, sample.schema)
+    videos = loading.load(sample.shards, sample.schema)
     assert sample.records == len(videos.ids) == sum(shard.records for shard in sample.shards)
     assert len(set(videos.ids.tolist())) == sample.records
     counts = np.bincount(videos.labels, minlength=sample.schema.classes)
@@ -217,13 +218,68 @@ def test_a_real_shard_cut_or_flipped_leaves_its_other_records_as_they_were(tmp_p
         assert rest == whole[: len(left)] + whole[len(left) + 1 :]
 
 
-def test_a_second_scan_does_not_read_the_file(tmp_path):
+def test_a_second_scan_does_not_read_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = written(tmp_path / "a.tfrecord")
     first = shards.scan(str(path), SCHEMA)
+    (entry,) = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"labelled": 3}))
+    assert (first.shards[0].labelled, shards.scan(str(path), SCHEMA).shards[0].labelled) == (4, 3)
+
+
+def other_of_the_same_size_and_time(path):
     time = path.stat().st_mtime_ns
-    path.write_bytes(bytes(path.stat().st_size))
+    written(path, video(2))
     os.utime(path, ns=(time, time))
-    assert shards.scan(str(path), SCHEMA).shards == first.shards
+
+
+@pytest.mark.parametrize("way", ["in its place", "by another file"])
+def test_other_bytes_of_the_same_size_and_time_are_scanned_again(tmp_path, way):
+    path = written(tmp_path / "a.tfrecord", video(1))
+    first = shards.scan(str(path), SCHEMA)
+    if way == "by another file":
+        shutil.copy2(path, tmp_path / "other")
+        (tmp_path / "other").replace(path)
+    other_of_the_same_size_and_time(path)
+    again = shards.scan(str(path), SCHEMA)
+    assert again.digest != first.digest
+    assert ids(again) == numbered(2)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_other_bytes_of_the_same_size_and_time_are_not_used_as_those_of_before(
+    tmp_path, compressed
+):
+    path = written(tmp_path / "a.tfrecord", video(1))
+    other = written(tmp_path / "other", video(2)).read_bytes()
+    if compressed:
+        path.write_bytes(gzip.compress(path.read_bytes(), 0, mtime=0))
+        other = gzip.compress(other, 0, mtime=0)
+    manifest = shards.scan(str(path), SCHEMA)
+    time = path.stat().st_mtime_ns
+    path.write_bytes(other)
+    os.utime(path, ns=(time, time))
+    with pytest.raises(ValueError, match="changed since it was checked: its checksum is another"):
+        loading.load(manifest.shards, SCHEMA)
+
+
+def test_a_link_to_a_shard_or_other_rights_change_nothing(tmp_path):
+    path = written(tmp_path / "a.tfrecord")
+    manifest = shards.scan(str(path), SCHEMA)
+    (tmp_path / "link").hardlink_to(path)
+    path.chmod(0o600)
+    assert ids(manifest) == numbered(0, 1, 2, 3)
+
+
+def test_copies_of_a_shard_are_told(tmp_path, said):
+    path = written(tmp_path / "a.tfrecord")
+    for name in ("b", "c"):
+        shutil.copy(path, tmp_path / f"{name}.tfrecord")
+    shards.scan(str(tmp_path), SCHEMA)
+    assert said == [
+        "2 shards are copies of others, so that their videos count again, as "
+        f"{tmp_path}/b.tfrecord of {path}. Name each shard once."
+    ]
 
 
 def test_a_changed_file_is_scanned_again(tmp_path):
@@ -270,14 +326,14 @@ def test_a_shard_that_changed_since_its_scan_is_refused(tmp_path, change):
     manifest = shards.scan(str(path), SCHEMA)
     path.write_bytes(path.read_bytes()[: -len(change) or -1] + change)
     with pytest.raises(ValueError, match="changed while it was in use"):
-        shards.load(manifest.shards, SCHEMA)
+        loading.load(manifest.shards, SCHEMA)
 
 
 def test_irregular_shards_are_loaded_among_others(tmp_path):
     odd = video(5) + varint(9 << 3) + varint(1)
     written(tmp_path / "a.tfrecord", odd, video(6))
     written(tmp_path / "b.tfrecord", video(7), odd)
-    videos = shards.load(shards.scan(str(tmp_path), SCHEMA).shards, SCHEMA)
+    videos = loading.load(shards.scan(str(tmp_path), SCHEMA).shards, SCHEMA)
     assert videos.ids.tolist() == numbered(5, 6, 7, 5)
     assert videos.labels.tolist() == [5, 6, 7, 5]
     assert videos.features["mean_audio"][:, 0].tolist() == [-5, -6, -7, -5]

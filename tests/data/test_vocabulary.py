@@ -21,6 +21,14 @@ def test_the_sample_names_every_class():
     assert words.path == SAMPLE
 
 
+def test_the_verticals_of_classes_are_read_where_the_file_tells_them(tmp_path):
+    words = vocabulary.read(SAMPLE, spec.CLASSES)
+    assert words.verticals[:3] == ("Games", "Games", "Autos & Vehicles")
+    assert vocabulary.read(written(tmp_path, "index,name\n0,a\n"), 1).verticals == ()
+    path = written(tmp_path, "Index,Name,Vertical1\n1,b,Games\n0,a,Sports\n")
+    assert vocabulary.read(path, 2).verticals == ("Sports", "Games")
+
+
 def test_the_index_is_the_key_whatever_the_order_of_rows(tmp_path):
     path = written(tmp_path, "index,name\n2,c\n0,a\n1,b\n")
     assert vocabulary.read(path, 3).names == ("a", "b", "c")

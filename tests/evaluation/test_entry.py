@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.conftest import SAMPLE
 from tests.models import configured
 from yt8m_exp import spec
-from yt8m_exp.data import shards
+from yt8m_exp.data import loading, shards
 from yt8m_exp.data.means import Means
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords.records import Schema
@@ -44,7 +44,7 @@ def test_means_taken_while_reading_are_those_of_the_model(features, normalize):
 
 def test_a_video_without_frames_has_the_mean_zero():
     manifest = scanned()
-    videos = shards.load(manifest.shards, manifest.schema)
+    videos = loading.load(manifest.shards, manifest.schema)
     empty = videos._replace(frames=np.zeros_like(videos.frames))
     assert not Means("each", 300).of(empty).features["mean"].any()
 

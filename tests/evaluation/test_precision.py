@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from yt8m_exp.evaluation.precision import expected_sum, pack, precision_sums
+from yt8m_exp.evaluation.precision import best_f1, expected_sum, pack, precision_sums
 
 
 def test_keys_rise_with_class_then_score_then_hit():
@@ -50,3 +50,26 @@ def test_the_closed_form_is_the_sum_to_the_last_digits(before):
         )
         arrays = (np.array([value]) for value in (hits, size, before, hits_before, taken))
         assert expected_sum(*arrays)[0] == pytest.approx(float(sum(terms)), rel=1e-13)
+
+
+def test_the_threshold_of_a_class_is_that_of_its_best_f1():
+    rng = np.random.default_rng(1)
+    scores = rng.random((500, 4)).round(1).astype(np.float32)  # with ties
+    hits = rng.random((500, 4)) < scores**2
+    hits[:, 3] = False
+    positives = hits.sum(axis=0) + np.array([0, 30, 0, 5])
+    keys = np.sort(pack(scores, np.tile(np.arange(4), (500, 1)), hits))
+    ends = np.searchsorted(keys, np.arange(1, 5, dtype=np.uint64) << 32)
+    found = best_f1(keys, ends, positives)
+    for row in range(3):
+        f1 = {}
+        for threshold in np.unique(scores[:, row]):
+            taken = scores[:, row] >= threshold
+            right = (hits[:, row] & taken).sum()
+            f1[threshold] = 2 * right / (taken.sum() + positives[row])
+        best = max(f1, key=f1.get)
+        taken = scores[:, row] >= best
+        assert found.threshold[row] == best
+        assert found.precision[row] == hits[taken, row].mean()
+        assert found.recall[row] == hits[taken, row].sum() / positives[row]
+    assert np.isnan(found.threshold[3])  # no hit

@@ -61,6 +61,7 @@ def conf(tmp_path_factory):
     (folder / "conf" / "model" / f"{NAME}.yaml").write_text(textwrap.dedent(YAML))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
+        patch.setenv("YT8M_TARGETS", NAME)
         compose.register_resolvers()
         with hydra.initialize_config_dir(str(folder / "conf"), version_base="1.3"):
             yield folder

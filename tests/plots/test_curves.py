@@ -45,3 +45,11 @@ def test_a_loss_that_falls_far_is_drawn_on_a_log_scale():
 def test_the_best_f1_and_its_threshold_are_named():
     shown = texts(curves.precision_recall([1.0, 0.8, 0.1], [0.1, 0.8, 0.9], [0.9, 0.4, 0.0], gap=1))
     assert "best F1 0.800 at 0.40" in shown
+
+
+def test_curves_of_many_runs_differ():
+    points = {f"run {n}": [(1, 0.1), (2, 0.1 * n)] for n in range(10)}
+    figure = curves.gap_curves(points)
+    require_clear_titles(figure)
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    assert len(looks) == 10

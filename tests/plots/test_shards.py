@@ -46,3 +46,10 @@ def test_odd_classes_are_named():
 def test_videos_without_labels_are_not_in_the_mean():
     (axes,) = DRAWN["labels"]().axes
     assert axes.get_title("right") == "mean 1.56"  # (5 + 2 * 3 + 3) / 9
+
+
+def test_names_of_odd_classes_do_not_overlap():
+    figure = shards.frequencies([100, 101, 9], [50, 50, 50], [0, 1, 2], ["Cat", "Dog", "Cow"])
+    shown = texts(figure)
+    assert ("Cat (0)" in shown) + ("Dog (1)" in shown) == 1
+    assert "Cow (2)" in shown

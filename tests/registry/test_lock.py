@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -6,6 +5,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.registry.lock import champion_lock, lock_path
+from yt8m_exp.tracking import patience
 
 HOLD = """
 from filelock import FileLock
@@ -36,6 +36,7 @@ def test_the_lock_of_a_server_is_of_this_user_and_of_that_server(tmp_path, monke
     assert all(tmp_path in file.parents for file in files)
 
 
+@pytest.mark.slow
 def test_another_process_cannot_hold_it_meanwhile():
     with champion_lock("yt8m"):
         done = subprocess.run([sys.executable, "-c", HOLD], capture_output=True, text=True)
@@ -58,10 +59,8 @@ def test_other_errors_stay_what_they_are():
         raise MlflowException("no such thing")
 
 
-def test_requests_are_brief_within_and_as_before_after(monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    with champion_lock("yt8m"):
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
-        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
-    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
-    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+def test_the_wait_for_a_server_is_brief_within_and_as_before_after():
+    with patience.of(100.0):
+        with champion_lock("yt8m"):
+            assert patience.left() <= patience.START_SECONDS
+        assert patience.left() == pytest.approx(100.0, abs=10.0)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.verbs import SCORED, sample_records
 from yt8m_exp import spec
-from yt8m_exp.data.shards import load, scan
+from yt8m_exp.data.loading import load
+from yt8m_exp.data.shards import scan
 from yt8m_exp.data.tfrecords.records import Schema
 
 

@@ -151,7 +151,7 @@ def test_a_model_works_without_the_project_from_its_folder_alone(model_folder, t
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     package, answer = done.stdout.splitlines()[-2:]
     assert package.startswith(str(folder / "code"))
     assert len(answer.split(",")) == 2

@@ -1,7 +1,7 @@
 import google_crc32c
 import pytest
 
-from tests.buckets import after, cut
+from tests.proxy import after, cut
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.objects import Changed
 from yt8m_exp.stores.uris import store_of

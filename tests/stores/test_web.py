@@ -1,7 +1,3 @@
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from yt8m_exp.spec import InputError, UserError
@@ -10,25 +6,6 @@ from yt8m_exp.stores.objects import Changed, Interrupted
 from yt8m_exp.stores.uris import store_of
 
 web = store_of("https://")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *words):
-        return
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A folder, and the URL at which a server has it that knows no ranges."""
-    (tmp_path / "site").mkdir()
-    handler = partial(Quiet, directory=str(tmp_path / "site"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield tmp_path / "site", f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_a_file_is_found_and_read_from_anywhere(served, tmp_path):

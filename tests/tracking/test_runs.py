@@ -94,7 +94,7 @@ def test_a_run_records_configuration_origin_and_owner(folder, artifact):
     assert data.tags["note"] == "first"
     assert data.tags["pid"] == str(os.getpid())
     assert data.tags["mlflow.runName"] == "moe"
-    assert data.tags["version.mlflow"] == mlflow.__version__
+    assert f"mlflow {mlflow.__version__}" in data.tags["versions"]
 
 
 def test_a_large_configuration_is_logged_whole(folder):
@@ -154,12 +154,16 @@ def test_a_run_of_a_process_that_is_gone_is_closed_by_the_next_start(folder, chi
     process = child(WAIT)
     dead = process.stdout.readline().strip()
     process.kill()  # a zombie as long as nobody waits for it, and dead all the same
+    partial = Path("runs", dead, "checkpoints", "checkpoint-000000000007.part")
+    partial.parent.mkdir()
+    partial.touch()
     other_host = relabelled(dead, host="elsewhere")
     reused = relabelled(dead, pid=str(os.getpid()))
     live = relabelled(dead, pid=str(os.getpid()), process_start=started(os.getpid()))
     finished()
     assert status(dead) == "KILLED"
     assert f"process {process.pid} on" in tags(dead)["error"]
+    assert not partial.exists()
     assert status(reused) == "KILLED"
     assert status(other_host) == "RUNNING"
     assert status(live) == "RUNNING"
@@ -275,6 +279,18 @@ def test_the_run_of_mlflow_run_is_joined(folder, monkeypatch):
     assert finished(config={"epochs": 1}) == wrapper
     assert "MLFLOW_RUN_ID" not in os.environ
     assert MlflowClient().get_run(wrapper).data.params == {"epochs": "'1'", "cfg.epochs": "1"}
+
+
+@pytest.mark.parametrize(("given", "name"), [("calm-fox-17", "moe"), ("my own", "my own")])
+def test_a_run_that_mlflow_run_named_at_random_gets_the_name_of_its_verb(
+    folder, monkeypatch, given, name
+):
+    made = {"mlflow.project.entryPoint": "train"}
+    wrapper = MlflowClient().create_run("0", tags=made, run_name=given).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", wrapper)
+    with open_run(name="moe"):
+        pass
+    assert MlflowClient().get_run(wrapper).info.run_name == name
 
 
 def test_mlflow_run_cannot_turn_killed_into_failed(folder, monkeypatch):

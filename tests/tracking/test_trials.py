@@ -37,13 +37,16 @@ def test_another_attempt_takes_the_same_run_and_resumes_what_had_started(runs):
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("complete", "FINISHED"), ("failed", "FAILED"), ("pruned", "KILLED")]
+    ("state", "status"), [("complete", "FINISHED"), ("failed", "FAILED"), ("pruned", "FINISHED")]
 )
 def test_the_run_of_a_trial_tells_how_it_ended(runs, state, status):
     run = runs.begin(0, {}, None)
     runs.end(Outcome(run.id, 0, state, 512, "Why."))
     found = runs.client.get_run(run.id)
     assert found.info.status == status
+    assert found.info.run_name == ("rates-0" if state == "complete" else f"rates-0 · {state}")
+    note = found.data.tags.get("mlflow.note.content", "")
+    assert note == ("" if state == "complete" else f"**{state.capitalize()}.** Why.")
     told = {key: value for key, value in found.data.tags.items() if key.startswith("trial.")}
     assert told == {
         "trial.study": "rates",
@@ -52,6 +55,16 @@ def test_the_run_of_a_trial_tells_how_it_ended(runs, state, status):
         "trial.examples": "512",
         "trial.reason": "Why.",
     }
+
+
+def test_the_run_of_a_pruned_trial_shows_the_command_that_repeats_it_and_no_error(runs):
+    run = runs.begin(0, {}, None)
+    runs.client.set_tag(run.id, "command", "yt8m train model=moe")
+    runs.client.set_tag(run.id, "error", "Pruned at 512 examples.")
+    runs.end(Outcome(run.id, 0, "pruned", 512, "Below the median."))
+    tags = runs.client.get_run(run.id).data.tags
+    assert tags["mlflow.note.content"].endswith("```\nyt8m train model=moe\n```")
+    assert "error" not in tags
 
 
 def test_what_a_dead_driver_has_not_recorded_is_recorded_once(runs):

@@ -56,6 +56,15 @@ def test_other_files_are_no_checkpoints(tmp_path):
     assert checkpoints.find(tmp_path / "none") == []
 
 
+def test_what_a_kill_left_behind_is_removed_before_a_run_goes_on(tmp_path):
+    path = checkpoints.save(tmp_path, 5, ARRAYS[:1], {})
+    for name in ("checkpoint-000000000007.part", "partial-best.keras", "best.keras"):
+        (tmp_path / name).touch()
+    checkpoints.remove_partial(tmp_path)
+    checkpoints.remove_partial(tmp_path / "none")
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["best.keras", path.name]
+
+
 def test_saving_again_at_the_same_place_replaces_it(tmp_path):
     checkpoints.save(tmp_path, 5, ARRAYS[:1], {"turn": 1})
     path = checkpoints.save(tmp_path, 5, ARRAYS[1:2], {"turn": 2})

@@ -22,17 +22,12 @@ LOSSES = {
     "HingeLoss": hinge,
     "HingeLoss(b=0.5)": partial(hinge, margin=0.5),
     "SoftmaxLoss": softmax,
+    "CrossEntropyLoss(label_weights)": partial(
+        cross_entropy, label_weights=ARRAYS["label_weights"]
+    ),
 }
-VALUES = {
-    case: value
-    for case, value in json.loads((GOLDEN / "losses.head.json").read_text()).items()
-    if case.split("/")[0] in LOSSES
-}
-RATED = {
-    case: value
-    for case, value in json.loads((GOLDEN / "losses.head.json").read_text()).items()
-    if "label_weights" in case
-}
+VALUES = json.loads((GOLDEN / "losses.head.json").read_text())
+RATED = {case: value for case, value in VALUES.items() if "label_weights" in case}
 GRADIENTS = [name for name in ARRAYS if name.startswith("grad_")]
 each_loss = pytest.mark.parametrize("loss", CONFIGURED.values(), ids=CONFIGURED)
 
@@ -154,6 +149,68 @@ def test_weights_of_zero_and_one_are_the_starter_codes(case):
     predictions = ARRAYS[f"pred_{case.split('/')[1]}"]
     value = cross_entropy(ids(ARRAYS["labels"]), predictions, rated=ids(ARRAYS["label_weights"]))
     np.testing.assert_allclose(value, RATED[case], rtol=1e-6)
+
+
+def weighted(loss, labels, predictions, weights):
+    """The loss by its definition, float64: each class by itself is one that is rated alone."""
+    if loss.func is softmax:
+        shares = labels / np.maximum(labels.sum(axis=1, keepdims=True), 1e-7)
+        logs = predictions - np.log(np.exp(predictions).sum(axis=1, keepdims=True))
+        return -np.sum(weights * shares * logs) / len(labels)
+    videos, classes = labels.shape
+    each = [
+        float(loss(ids(labels[v : v + 1]), predictions[v : v + 1], rated=np.array([[c]])))
+        for v in range(videos)
+        for c in range(classes)
+    ]
+    return np.sum(weights * np.reshape(each, labels.shape)) / videos
+
+
+@pytest.mark.parametrize("of", ["classes", "classes of each video"])
+@each_loss
+def test_label_weights_multiply_what_each_class_costs(loss, of):
+    labels, predictions = made_up()
+    rng = np.random.default_rng(3)
+    weights = rng.random(labels.shape if of != "classes" else labels.shape[1]).astype(np.float32)
+    counted = partial(loss, label_weights=3 * weights)
+    batch = {"labels": ids(labels), "predictions": predictions}
+    expected = weighted(loss, labels, predictions, 3 * weights)
+    np.testing.assert_allclose(counted(**batch), expected, rtol=1e-5)
+    assert value_of(counted)(**batch) == pytest.approx(expected, rel=1e-5)
+    everything = ids(np.ones_like(labels))
+    np.testing.assert_allclose(counted(**batch, rated=everything), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@each_loss
+def test_the_gradient_is_that_of_the_weighted_value(loss, jit_compile):
+    labels, predictions = made_up()
+    weights = np.array([0.0, 0.5, 1.0, 2.0, 7.5], np.float32)
+    labels_of, direction = ids(labels), np.random.default_rng(2).normal(size=labels.shape)
+
+    def value(step):
+        moved = 0.1 + 0.8 * predictions + step * direction
+        return weighted(loss, labels, moved, weights)
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            cost = loss(labels_of, x, label_weights=weights)
+        return tape.gradient(cost, x)
+
+    found = gradient(tf.constant(0.1 + 0.8 * predictions)).numpy()
+    expected = (value(1e-3) - value(-1e-3)) / 2e-3
+    np.testing.assert_allclose(np.sum(found * direction), expected, rtol=2e-3)
+    if loss.func is not softmax:
+        assert (found[:, 0] == 0).all()
+
+
+@each_loss
+def test_weights_of_one_change_nothing(loss):
+    labels, predictions = made_up()
+    value = loss(ids(labels), predictions, label_weights=np.ones(5))
+    np.testing.assert_allclose(value, loss(ids(labels), predictions), rtol=1e-6)
 
 
 @each_loss

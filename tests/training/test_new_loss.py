@@ -23,10 +23,13 @@ FILE = '''
     from yt8m_exp.training.losses import cross_entropy
 
 
-    def label_smoothing(labels, predictions, *, rated=None, smoothing=0.1, epsilon=1e-5):
+    def label_smoothing(
+        labels, predictions, *, rated=None, label_weights=None, smoothing=0.1, epsilon=1e-5
+    ):
         """Returns the cross entropy with labels of 1 - smoothing / 2 and smoothing / 2."""
-        right = cross_entropy(labels, predictions, rated=rated, epsilon=epsilon)
-        wrong = cross_entropy(labels, 1 - predictions, rated=rated, epsilon=epsilon)
+        counted = {"rated": rated, "label_weights": label_weights, "epsilon": epsilon}
+        right = cross_entropy(labels, predictions, **counted)
+        wrong = cross_entropy(labels, 1 - predictions, **counted)
         return (1 - smoothing / 2) * right + smoothing / 2 * wrong
 '''
 YAML = """

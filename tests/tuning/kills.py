@@ -14,7 +14,7 @@ from tests.verbs import Running
 from yt8m_exp.tuning.study import is_counted
 
 DEADLINE_SECONDS = 100.0
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED"}
 
 
 def disturbed(studies: Studies, *, drivers: int, kills: int, seed: int) -> Counter[str]:

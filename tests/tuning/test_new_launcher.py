@@ -40,6 +40,7 @@ def test_a_study_runs_on_it(studies, tmp_path, monkeypatch):
     (tmp_path / "conf" / "launcher").mkdir(parents=True)
     (tmp_path / "conf" / "launcher" / "threads.yaml").write_text(textwrap.dedent(YAML))
     monkeypatch.setitem(studies.store.environment, "PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(studies.store.environment, "YT8M_TARGETS", "threads_of_trials")
     words = (f"hydra.searchpath=[file://{tmp_path}/conf]", "launcher=threads")
     result = studies.done(*words, "slots=2", "trials=2", work="shows_its_place")
     assert result["counts"] == {"complete": 2}

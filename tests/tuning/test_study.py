@@ -227,6 +227,7 @@ def test_a_line_that_goes_bad_later_is_named_too(storage, tmp_path):
         study.ask()
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_journal_ends_with_its_process(storage):
     process = multiprocessing.get_context("forkserver").Process(
         target=hold_and_die, args=(storage.url,)

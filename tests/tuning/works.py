@@ -35,6 +35,13 @@ def curve(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
     return {"gap": best, "parameters": 1000, "model_uri": "models:/m-0"}
 
 
+def tells_secrets(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """Prints and raises what was planted for it to find."""
+    for value in os.environ["PLANTED_TOKENS"].split(","):
+        print("the token is", value, flush=True)
+    raise ArithmeticError(f"{os.environ['PLANTED_TOKENS']} and {overrides}")
+
+
 def raises(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
     raise ArithmeticError("these numbers do not add up")
 

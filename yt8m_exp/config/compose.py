@@ -1,8 +1,8 @@
 """Composes the configuration of a verb from `conf/`, and finds what a command line changes."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,15 +17,21 @@ from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
 from yt8m_exp.spec import InputError
 
-CONF = str(Path(__file__).parents[2] / "conf")
+CONF = str(groups.CONF)
 VERSION_BASE = "1.3"
+MISSING = "???"
+"""The value of a key that must be given."""
+ELSEWHERE = ("tracking.", "resume=", "register=", "figures=")
+"""Overrides that do not change what is computed."""
 CHOICES = ("model", "data")
 """Groups whose choice is no change by itself: values are compared with the choice's defaults."""
 
 
 def register_resolvers() -> None:
-    """Lets configurations use the facts of the dataset: `${spec:CLASSES}`."""
+    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`."""
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
+    OmegaConf.register_new_resolver("shipped", spec.shipped, replace=True)
+    OmegaConf.register_new_resolver("kept", spec.kept, replace=True)
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:
@@ -53,13 +59,22 @@ def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         InputError: an override does not fit this configuration.
     """
     try:
-        cfg = compose(verb, overrides, choices=True)
+        values, choices = chosen(verb, overrides)
     except HydraException as error:
         raise InputError(f"{' '.join(str(error).split())} (overrides: {list(overrides)})") from None
-    choices = cfg.hydra.runtime.choices.items()
-    chosen = {groups.from_hydra(key): value for key, value in choices if "/" not in key}
+    return {groups.from_hydra(key): value for key, value in choices.items()} | values
+
+
+def chosen(verb: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Composes the configuration of a verb.
+
+    Returns:
+        Its values by dotted key, and the choice of each group by its key in Hydra's spelling.
+    """
+    cfg = compose(verb, overrides, choices=True)
+    choices = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
     keys = [str(key) for key in cfg if key != "hydra"]
-    return chosen | leaves(plain(OmegaConf.masked_copy(cfg, keys)))
+    return leaves(plain(OmegaConf.masked_copy(cfg, keys))), choices
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -115,6 +130,25 @@ def changes(verb: str, cfg: DictConfig) -> dict[str, Any]:
 def given() -> set[str]:
     """Returns the keys and groups that the command line names."""
     return {groups.from_hydra(word.lstrip("+").partition("=")[0]) for word in _words()}
+
+
+def command(verb: str, words: Sequence[str] | None = None) -> str:
+    """Returns the command that runs a verb with overrides, by default with those of this process.
+
+    Where a run is logged is left out.
+    """
+    kept = [word for word in typed(words) if not word.startswith(ELSEWHERE)]
+    return shlex.join(["yt8m", verb, *kept])
+
+
+def typed(words: Sequence[str] | None = None) -> list[str]:
+    """Returns overrides, by default those of this process, with the keys that people type."""
+    return [_as_typed(word) for word in (_words() if words is None else words)]
+
+
+def _as_typed(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return groups.from_hydra(key) + equals + value
 
 
 def select(values: Mapping[str, Any], key: str) -> Any:

@@ -7,12 +7,13 @@ defaults list. To choose another file there, Hydra itself expects `head@model.he
 import re
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
+from yt8m_exp import spec
 from yt8m_exp.config.overrides import unswept
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = spec.PROJECT / "conf"
 CHOICE = re.compile(r"(?P<plus>\+?)(?P<key>[A-Za-z_]\w*(?:\.\w+)+)=(?P<value>(?!\{).*)")
 PLACED = re.compile(r"^\s*- /(?P<group>[\w/]+)@(?P<package>[\w.]+):", re.MULTILINE)
 
@@ -29,6 +30,18 @@ def to_hydra(overrides: Iterable[str]) -> list[str]:
 def choices(group: str) -> list[str]:
     """Returns the names of the files of a group."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def choices_at(key: str) -> list[str]:
+    """Returns the names of the files of the group at a key, as `model.head`; empty if none is."""
+    group = _group(key)
+    return choices(group) if group else []
+
+
+def chooses(word: str) -> bool:
+    """Returns whether an override chooses a file of a group."""
+    key, equals, _ = word.lstrip("+").partition("=")
+    return bool(equals) and bool(choices(key.partition("@")[0]) or choices_at(key))
 
 
 def from_hydra(key: str) -> str:
@@ -48,6 +61,7 @@ def _rewritten(word: str) -> str:
     if found["value"] not in names:
         raise InputError(
             f"`{found['key']}` must be one of {', '.join(names)}, but got {found['value']!r}."
+            f"{did_you_mean(found['value'], names)}"
         )
     return f"{found['plus']}{group}@{found['key']}={found['value']}"
 

@@ -3,19 +3,19 @@
 import json
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from yt8m_exp.spec import InputError
+
 PLAIN = re.compile(r"[A-Za-z_/][\w./:@*?+-]*", re.ASCII)
 WORDS = ("null", "true", "false", "inf", "nan")  # in any letter case, values for Hydra
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as an escape only there
 BEFORE_INTERPOLATION = re.compile(r"(\\*)\$\{")
-MARK = "--overrides"
-NOT_GIVEN = "null"
-"""The default in MLproject of the parameters that must not be empty."""
+MARK = "--parameters"
 
 
 def override(key: str, value: Any) -> str:
@@ -49,6 +49,18 @@ def escaped(text: str) -> str:
     return BEFORE_INTERPOLATION.sub(lambda found: 2 * found[1] + r"\${", text)
 
 
+def require_no_hydra(words: Iterable[str], *, allowed: Collection[str] = ()) -> None:
+    """Refuses overrides of Hydra itself, which may name code to run.
+
+    Raises:
+        InputError: the first such override.
+    """
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
+        if re.match(r"hydra([./@]|$)", key) and key not in allowed:
+            raise InputError(f"An override may not change Hydra itself, but got {key!r}.")
+
+
 def unswept(word: str) -> str:
     """Returns an override in which a value with commas, as `shard=1,100`, is text.
 
@@ -69,9 +81,10 @@ def from_mlproject(
 ) -> list[str]:
     """Turns the words of an MLproject command into Hydra's.
 
-    Such a command ends in `--overrides '...'`, one word of free overrides. The parameters stand
-    before it: one that was not given is left out, all others are text, numbers or truth values.
-    Words without `--overrides` are Hydra's own already.
+    MLflow adds each parameter as `--key value`. Before them stand the word `--parameters` and short
+    names of keys; before this stand defaults. The parameter `overrides` holds free overrides.
+    A parameter that is empty is left out. All others are text, numbers, null or truth values.
+    Words without `--parameters` are Hydra's own already.
 
     Args:
         words: the words after the verb.
@@ -81,29 +94,34 @@ def from_mlproject(
     if MARK not in words:
         return list(words)
     place = list(words).index(MARK)
-    pairs = [word.partition("=")[::2] for word in words[:place]]
+    names, pairs = _split(words[place + 1 :])
+    free = pairs.pop("overrides", "")
     parameters = [
-        _parameter(key, value, text=text, lists=lists)
-        for key, value in pairs
-        if _given(key, value, lists)
+        _parameter(names.get(key, key), value, text=text, lists=lists)
+        for key, value in pairs.items()
+        if value or names.get(key, key) in lists
     ]
-    return parameters + shlex.split(" ".join(words[place + 1 :]))
+    return [*words[:place], *parameters, *shlex.split(free)]
 
 
-def _given(key: str, value: str, lists: Collection[str]) -> bool:
-    # An empty pattern is a mistake, perhaps an unset variable of the shell. Other parameters are
-    # empty in MLproject if they are not given.
-    return value != NOT_GIVEN and (value != "" or key in lists)
+def _split(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the key of each short name, and the value of each parameter."""
+    first = next((n for n, word in enumerate(words) if word[:2] == "--"), len(words))
+    names = dict(word.split("=", 1) for word in words[:first])
+    options = (word.removeprefix("--") for word in words[first::2])
+    return names, dict(zip(options, words[first + 1 :: 2], strict=True))
 
 
 def _parameter(key: str, value: str, *, text: Collection[str], lists: Collection[str]) -> str:
     is_list = key in lists and value.startswith("[")
-    if key not in text and (is_list or key not in lists) and _parses(f"{key}={value}"):
+    is_free = key not in text and (is_list or key not in lists)
+    if value == "null" or (is_free and parses(f"{key}={value}")):
         return f"{key}={value}"
     return override(key, value)
 
 
-def _parses(word: str) -> bool:
+def parses(word: str) -> bool:
+    """Returns whether Hydra reads a word as one override, and as no sweep over values."""
     try:
         parsed = OverridesParser.create().parse_override(word)
     except HydraException:

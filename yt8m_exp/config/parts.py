@@ -36,6 +36,7 @@ TYPES: dict[str, Any] = {
     # losses, optimizers, schedules
     "epsilon": NotNegative,
     "margin": float,
+    "label_weights": Text | None,
     "beta_1": BelowOne,
     "beta_2": BelowOne,
     "rho": BelowOne,
@@ -67,3 +68,12 @@ def keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", TYPES[key]
         elif isinstance(value, Mapping):
             yield from keys(value, f"{prefix}{key}.")
+
+
+def built(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yields the dotted keys, each with a dot behind it, of the groups that Hydra builds."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            if "_target_" in value:
+                yield f"{prefix}{key}."
+            yield from built(value, f"{prefix}{key}.")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from yt8m_exp.config import compose, parts
+from yt8m_exp.config import compose, parts, targets
 from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 
@@ -25,10 +25,13 @@ TRACKING = {
     "tracking.run_name": Text | None,
     "tracking.system_metrics": bool,
     "tracking.tensorboard": bool,
+    "tracking.patience": Positive,
 }
-READING = {
+CACHE = {
     "data.cache.folder": Text | None,
     "data.cache.bytes": Annotated[int, Field(ge=0)],
+}
+READING = CACHE | {
     "data.check_bytes": Annotated[int, Field(ge=0)] | None,
 }
 TYPES: dict[str, dict[str, Any]] = {
@@ -63,6 +66,9 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
+        "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
+        "data.packed.folder": Text | None,
+        "data.packed.bytes": Annotated[int, Field(ge=1)],
         **{f"{group}._target_": Text for group in ("model", "loss", "optimizer", "schedule")},
     },
     "eval": TRACKING
@@ -73,6 +79,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
         "segments": bool,
+        "page": bool,
         "watch": Text | None,
         "watch_seconds": Positive,
         "top_k": Count,
@@ -98,6 +105,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "segments_per_class": Count,
         "classes": Text | None,
         "score_format": Literal["g", "f"],
+        "page": bool,
     },
     "import_checkpoint": TRACKING
     | {
@@ -151,6 +159,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "policy.same_features": bool,
     },
     "check": TRACKING
+    | CACHE
     | {
         "shards": Patterns,
         "against": Patterns | None,
@@ -164,7 +173,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
     "doctor": TRACKING
-    | READING
+    | CACHE
     | {
         "name": ModelName,
         "storage": Text,
@@ -175,6 +184,13 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+    },
+    "compare": TRACKING
+    | {
+        "runs": list[Text],
+        "filter": Text | None,
+        "most": Annotated[int, Field(ge=2)],
+        "output": Text,
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {
@@ -204,20 +220,23 @@ STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:
-    """Refuses values of a wrong type or out of range.
+    """Refuses keys that a verb does not have, and values of a wrong type or out of range.
 
     Args:
         verb: the name of its file in `conf/`.
         values: its configuration as plain data.
 
     Raises:
-        InputError: the first such value, with its key.
+        InputError: the first such key or value, with its key; or a `_target_` that its group must
+            not name.
     """
+    _require_known(verb, values)
     for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
             require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # a key of another level of the data, or removed by ~key
+    targets.require_all(values)
 
 
 def require_keys(verb: str, values: Mapping[str, Any]) -> None:
@@ -237,6 +256,8 @@ def require_keys(verb: str, values: Mapping[str, Any]) -> None:
 
 def check_value(verb: str, key: str, value: Any) -> None:
     """Refuses one value as `check` does; a key without a type passes."""
+    if key.endswith("_target_"):
+        targets.require_target(key.partition(".")[0], value)
     kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
     if kind is not None:
         require(key, value, kind)
@@ -258,6 +279,17 @@ def keys_of_text(verb: str) -> set[str]:
 def keys_of_patterns(verb: str) -> set[str]:
     """Returns the keys of a verb whose value is a pattern of files, or a list of patterns."""
     return {key for key, kind in TYPES[verb].items() if kind in (Patterns, Patterns | None)}
+
+
+def _require_known(verb: str, values: Mapping[str, Any]) -> None:
+    """Refuses a key that its verb does not have, as `++a.b=3` adds; what is built knows its own."""
+    inside = (*parts.built(values), *(f"{key}." for key in TYPES[verb]))
+    for key in compose.leaves(values):
+        is_group = any(known.startswith(f"{key}.") for known in TYPES[verb])
+        if not (key in TYPES[verb] or key.startswith(inside) or is_group):
+            raise InputError(
+                f"`{verb}` has no key `{key}`. Its keys: python -m yt8m_exp.{verb} --cfg job"
+            )
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:

@@ -1,7 +1,7 @@
 """The check of a shard's records, made when it is first read and remembered in the user's cache.
 
-What was found is kept under the file's path, size and time, or under its URI and generation. Later
-runs know it from the start.
+What was found is kept under the file's path, size, times and number, or under its URI and
+generation. Later runs know it from the start, and compare the checksum of what they read.
 """
 
 import hashlib
@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 
 from yt8m_exp.data import ids
 from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.tfrecords.tfrecord import Problem
-from yt8m_exp.data.videos import Frames, Videos
+from yt8m_exp.data.videos import Videos
+from yt8m_exp.spec import InputError
+from yt8m_exp.stores import checksums
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.uris import is_local
 
@@ -160,6 +161,29 @@ def learn(shard: Shard, buffer: np.ndarray, schema: Schema) -> None:
     _keep(_entry(shard.object, schema), json.dumps(asdict(shard.facts)))
 
 
+def require_same(shard: Shard, data: memoryview, schema: Schema) -> None:
+    """Refuses a shard whose bytes are others than when it was checked, and forgets the check.
+
+    Args:
+        shard: the shard.
+        data: what was read of it, decompressed; that of a compressed one is read again.
+        schema: what each record was checked for.
+
+    Raises:
+        InputError: its checksum differs.
+    """
+    if shard.compression:
+        if not is_local(shard.path):
+            return  # it has been compared when it was downloaded
+        data = memoryview(Path(shard.path).read_bytes())
+    if checksums.crc32c(data) != shard.crc32c:
+        _entry(shard.object, schema).unlink(missing_ok=True)
+        raise InputError(
+            f"{shard.path} changed since it was checked: its checksum is another one, with the "
+            "same size and time. Start again; if it is not meant to change, copy it anew."
+        )
+
+
 def _check(found: Object, buffer: np.ndarray, schema: Schema) -> Facts:
     file = buffer.data[: found.bytes]
     head = bytes(file[: compression.HEAD_BYTES])
@@ -185,7 +209,7 @@ def _check(found: Object, buffer: np.ndarray, schema: Schema) -> Facts:
     problems += [Problem(int(whole[row]), text) for row, text in (*wrong, *bad_values.items())]
     keep = ~np.isin(videos.records, list(bad_values))
     return Facts(
-        crc32c=found.crc32c or f"{google_crc32c.value(bytes(file)):08x}",
+        crc32c=found.crc32c or checksums.crc32c(file),
         records=int(keep.sum()),
         labelled=int(videos.labelled[keep].sum()),
         class_counts=_class_counts(videos, keep),
@@ -223,7 +247,7 @@ def _undecodable(videos: Videos) -> dict[int, str]:
 def _not_finite(videos: Videos) -> dict[int, str]:
     found: dict[int, str] = {}
     for name, values in videos.features.items():
-        if isinstance(values, Frames):
+        if not isinstance(values, np.ndarray):
             continue  # bytes
         finite = np.isfinite(values)
         for row in np.flatnonzero(~finite.all(axis=1)):

@@ -1,7 +1,7 @@
 """Patterns of files: globs, files and folders, each file found once however it is spelled."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 
 from yt8m_exp.spec import InputError, MissingInputError
@@ -53,10 +53,10 @@ def find_files(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)) 
 
 
 def _once(objects: Iterable[Object]) -> list[Object]:
-    first: dict[str, Object] = {}
+    first: dict[Hashable, Object] = {}
     again: list[tuple[Object, Object]] = []
     for found in objects:
-        place = str(Path(found.uri).resolve()) if is_local(found.uri) else found.uri
+        place = _place(found.uri)
         if place in first:
             again.append((found, first[place]))
         first.setdefault(place, found)
@@ -66,3 +66,11 @@ def _once(objects: Iterable[Object]) -> list[Object]:
             "%d files are matched again and taken once, as %s: %s", len(again), more.uri, taken.uri
         )
     return list(first.values())
+
+
+def _place(uri: str) -> Hashable:
+    """Returns what is equal for two names of a file: spellings, symbolic and hard links."""
+    if not is_local(uri):
+        return uri
+    status = Path(uri).stat()
+    return status.st_dev, status.st_ino

@@ -7,7 +7,7 @@ of the shards have been counted. Memory holds two groups: one in use, one being 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +15,15 @@ import numpy as np
 
 from yt8m_exp.data.ahead import ahead, in_order
 from yt8m_exp.data.checks import Shard
+from yt8m_exp.data.loading import Loader
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.data.shards import Loader
 from yt8m_exp.data.videos import Batch, Videos, join
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.read_ahead import read_ahead
 
 BATCH = {"video": 1024, "frame": 128, "segment": 1024}
+Load = Callable[[Sequence[Shard]], Videos]
+"""Returns the videos of some shards."""
 Piece = tuple[Videos, np.ndarray]
 """Videos, and the order of their rows."""
 
@@ -61,7 +63,13 @@ class Part:
 
 
 def training_batches(
-    manifest: Manifest, batch_size: int, shuffle: Shuffle, *, start: int = 0, part: Part = Part()
+    manifest: Manifest,
+    batch_size: int,
+    shuffle: Shuffle,
+    *,
+    start: int = 0,
+    part: Part = Part(),
+    load: Load | None = None,
 ) -> Iterator[Batch]:
     """Yields batches of one size for ever, epoch after epoch, each in a new order.
 
@@ -73,13 +81,14 @@ def training_batches(
         shuffle: how the order is drawn.
         start: the examples seen before; the batches go on from there.
         part: which rows of each batch are yielded.
+        load: returns the videos of shards; None reads their files.
 
     Returns:
         Batches; see `Videos.batch`.
     """
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
-    return ahead(_cut(_shuffled(manifest, shuffle, start), batch_size, mine))
+    return ahead(_cut(_shuffled(manifest, shuffle, start, load), batch_size, mine))
 
 
 def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[Batch]:
@@ -121,7 +130,7 @@ def _epochs(manifest: Manifest, shuffle: Shuffle, first: int) -> Iterator[Group]
                 yield Group(epoch, number, shards)
 
 
-def _positioned(groups: Iterator[Group], behind: int, load: Loader) -> tuple[Iterator[Group], int]:
+def _positioned(groups: Iterator[Group], behind: int, load: Load) -> tuple[Iterator[Group], int]:
     """Returns the groups from a position on, and how many rows of the first lie before it.
 
     Groups before it are passed over. Those whose records nobody has counted are read for that.
@@ -136,17 +145,19 @@ def _positioned(groups: Iterator[Group], behind: int, load: Loader) -> tuple[Ite
 
 
 def _loaded(
-    groups: Iterable[Group], manifest: Manifest, load: Loader
+    groups: Iterable[Group], manifest: Manifest, load: Load
 ) -> Iterator[tuple[Group, Videos]]:
     """Loads groups, the next while one is in use."""
-    if not manifest.is_local:
+    if isinstance(load, Loader) and not manifest.is_local:
         groups = read_ahead(groups, lambda group: group.objects, manifest.cache)
     return in_order(lambda group: load(group.shards), groups)
 
 
-def _shuffled(manifest: Manifest, shuffle: Shuffle, start: int) -> Iterator[Piece]:
+def _shuffled(
+    manifest: Manifest, shuffle: Shuffle, start: int, load: Load | None
+) -> Iterator[Piece]:
     """Yields videos with the order of their rows, from a position on, for ever."""
-    load = Loader(manifest)
+    load = load or Loader(manifest)
     epoch, behind = divmod(start, manifest.records) if manifest.is_read else (0, start)
     groups, behind = _positioned(_epochs(manifest, shuffle, epoch), behind, load)
     for group, videos in _loaded(groups, manifest, load):

@@ -1,10 +1,13 @@
 """Decoded records, and how rows of them become a batch."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from yt8m_exp.data.packed.stored import Stored
 
 Batch = dict[str, np.ndarray]
 LABEL_PADDING = -1
@@ -41,6 +44,15 @@ class Frames:
             video[count:] = 0
         return taken
 
+    def joined(self, counts: np.ndarray) -> np.ndarray:
+        """Returns the first `counts` frames of each video one after another, uint8 (F, D)."""
+        places = zip(self.starts.tolist(), self.strides.tolist(), counts.tolist(), strict=True)
+        frames = [
+            np.ndarray((count, self.size), np.uint8, self.buffer, start, (stride, 1))
+            for start, stride, count in places
+        ]
+        return np.concatenate([np.empty((0, self.size), np.uint8), *frames])
+
     def select(self, rows: np.ndarray, skip: np.ndarray | int = 0) -> "Frames":
         """Returns the frames of some videos, each without its first `skip`."""
         starts = self.starts[rows] + skip * self.strides[rows]
@@ -52,7 +64,7 @@ class Videos(NamedTuple):
 
     Attributes:
         ids: bytes objects (N,); of a segment `<video>:<first second>`.
-        features: by name, float32 (N, D) at video level, else `Frames`.
+        features: by name, float32 (N, D) at video level, else `Frames`; of packed shards `Stored`.
         labels: class ids, int32, of all rows one after another; of a segment all that were rated.
         splits: row n has `labels[splits[n]:splits[n + 1]]`; int64 (N + 1,).
         labelled: whether each row has labels at all, also if none, bool (N,).
@@ -63,7 +75,7 @@ class Videos(NamedTuple):
     """
 
     ids: np.ndarray
-    features: dict[str, np.ndarray | Frames]
+    features: Mapping[str, np.ndarray | Frames | Stored]
     labels: np.ndarray
     splits: np.ndarray
     labelled: np.ndarray

@@ -12,6 +12,8 @@ from yt8m_exp.spec import InputError, MissingInputError
 INDEX = ("index", "label_id")
 NAME = ("name", "display_name", "label_name")
 """What the columns are called: by us and the data set, by AudioSet, by Kaggle."""
+VERTICAL = ("vertical", "vertical1")
+"""What the column of verticals is called: by us, and by the data set."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,12 @@ class Vocabulary:
     Args:
         names: one for each class, in the order of class ids; may be empty.
         path: the file they come from, None where classes are only numbered.
+        verticals: the field of each class, as "Games"; empty where the file does not tell.
     """
 
     names: tuple[str, ...]
     path: Path | None = None
+    verticals: tuple[str, ...] = ()
 
 
 def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary") -> Vocabulary:
@@ -66,7 +70,11 @@ def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary")
             f"{path}: expected each class id in [0, {classes}) once, but got {len(rows)} rows with "
             f"ids up to {max(names)}. Set {key} to that of the release with these classes."
         )
-    return Vocabulary(tuple(names[class_id] for class_id in range(classes)), path)
+    vertical = text.column(first, VERTICAL)
+    verticals = {} if vertical is None else {int(row[index]): row[vertical] for row in rows}
+    in_order = sorted(names)
+    found = tuple(verticals[class_id] for class_id in in_order) if verticals else ()
+    return Vocabulary(tuple(names[class_id] for class_id in in_order), path, found)
 
 
 def digest(names: Iterable[str]) -> str:

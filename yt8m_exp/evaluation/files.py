@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,25 @@ from yt8m_exp import spec
 from yt8m_exp.data import text
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.ranking import Ranked, Ranking
+from yt8m_exp.evaluation.sample import Predicted, Sample
 from yt8m_exp.spec import InputError
 
 Labels = Mapping[str, NDArray]
 """The class ids of each video, by its id."""
-Predicted = tuple[str, NDArray, NDArray]
+Line = tuple[str, NDArray, NDArray]
 """A video's id, its class ids (K,) and its scores (K,)."""
+Row = tuple[str, NDArray, NDArray, NDArray]
+"""A video's id, its class ids (K,) and its scores (K,), and its labels (L,)."""
 HEADER = ["id", "labels"]
 _BATCH = 1024
+
+
+class Padded(NamedTuple):
+    """Rows of one length: falling scores, class ids, labels, (B, K) and (B, L)."""
+
+    scores: NDArray
+    class_ids: NDArray
+    labels: NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +41,17 @@ class FileScore:
         ranked: Over all labelled videos; a video that the file lacks has no right prediction.
         missing: Labelled videos that the file lacks.
         unknown: Videos of the file that have no labels, and are left out.
+        sample: Some of the labelled videos.
     """
 
     ranked: Ranked
     missing: int
     unknown: int
+    sample: Predicted
 
 
 def score_predictions(
-    predictions: Iterable[Predicted],
+    predictions: Iterable[Line],
     labels: Labels,
     classes: int,
     *,
@@ -61,7 +75,7 @@ def score_predictions(
     top_k = min(top_k, classes)
     ranking = Ranking(classes, top_k=top_k, padded=True)
     left, unknown = dict(labels), 0
-    rows: list[tuple[NDArray, NDArray, NDArray]] = []
+    rows: list[Row] = []
     seen: set[str] = set()
     for video, class_ids, scores in predictions:
         if video in seen:
@@ -72,17 +86,22 @@ def score_predictions(
         if (right := left.pop(video, None)) is None:
             unknown += 1
         else:
-            rows.append((class_ids, scores, right))
+            rows.append((video, class_ids, scores, right))
     if not rows:
         raise InputError(
             f"None of the {unknown:,} videos of the file is among the {len(labels):,} labelled "
             "ones. Is it of another split? Files of the test split cannot be scored."
         )
     nothing = np.empty(0, np.int32), np.empty(0, np.float32)
-    rows += [(*nothing, right) for right in left.values()]
+    rows += [(video, *nothing, right) for video, right in left.items()]
+    sample = Sample(top_k=top_k)
     for start in range(0, len(rows), _BATCH):
-        ranking.update(*_padded(rows[start : start + _BATCH], top_k))
-    return FileScore(ranking.result(top_n=top_n), len(left), unknown)
+        part = rows[start : start + _BATCH]
+        found = _padded(part, top_k)
+        ranking.update(found.scores, found.class_ids, found.labels)
+        names = np.array([video.encode() for video, *_ in part], object)
+        sample.add({"id": names, "labels": found.labels}, found.scores, found.class_ids)
+    return FileScore(ranking.result(top_n=top_n), len(left), unknown, sample.result())
 
 
 def gather_labels(batches: Iterable[Mapping[str, NDArray]]) -> dict[str, NDArray]:
@@ -126,16 +145,14 @@ def _rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     yield from rows
 
 
-def _padded(
-    rows: Sequence[tuple[NDArray, NDArray, NDArray]], top_k: int
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Returns what `Ranking.update` takes: falling scores, class ids, labels."""
-    width = max(top_k, *(max(ids.size, right.size) for ids, _, right in rows))
+def _padded(rows: Sequence[Row], top_k: int) -> Padded:
+    """Returns what `Ranking.update` takes."""
+    width = max(top_k, *(max(ids.size, right.size) for _, ids, _, right in rows))
     scores = np.zeros((len(rows), width), np.float32)
     class_ids = np.full((len(rows), width), -1, np.int32)
     labels = np.full((len(rows), width), LABEL_PADDING, np.int32)
-    for row, (ids, values, right) in enumerate(rows):
+    for row, (_, ids, values, right) in enumerate(rows):
         order = np.lexsort((ids, -values))
         scores[row, : ids.size], class_ids[row, : ids.size] = values[order], ids[order]
         labels[row, : right.size] = right
-    return scores, class_ids, labels
+    return Padded(scores, class_ids, labels)

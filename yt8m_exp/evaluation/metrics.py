@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.evaluation.sample import Predicted
 from yt8m_exp.evaluation.segments import SegmentMetrics
 
 PREFIX = "val/"
@@ -35,6 +36,7 @@ class Evaluation:
         ranked: What the pass over them gathered.
         loss: Mean over the videos.
         segments: How well lists of all segments rank.
+        sample: Some of the videos, with what was predicted of them.
 
     An attribute is None if it was not measured.
     """
@@ -42,6 +44,7 @@ class Evaluation:
     ranked: Ranked | None = None
     loss: float | None = None
     segments: SegmentMetrics | None = None
+    sample: Predicted | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,14 @@ class Curve(NamedTuple):
     threshold: NDArray
 
 
+class Operating(NamedTuple):
+    """The threshold of each class at which F1 is best, float64 (lists,); NaN without a hit."""
+
+    threshold: NDArray
+    precision: NDArray
+    recall: NDArray
+
+
 def pack(scores: NDArray, class_ids: NDArray, hits: NDArray) -> NDArray:
     """Packs predictions of equal shapes (B, K) into keys, uint64 (B * K,).
 
@@ -127,6 +135,31 @@ def curve(keys: NDArray, positives: int, *, points: int = 500) -> Curve:
     right = at.size - np.searchsorted(at, start)
     threshold = (values >> 1).view(np.float32).astype(np.float64)
     return Curve(right / (keys.size - start), right / positives, threshold)
+
+
+def best_f1(keys: NDArray, ends: NDArray, positives: NDArray) -> Operating:
+    """Finds the threshold at which each ranked list has its best F1.
+
+    F1 is best where the score of a hit is the threshold: each lower one adds misses only.
+
+    Args:
+        keys: See `precision_sums`.
+        ends: See `precision_sums`.
+        positives: Number of positives of each list, predicted or not, (lists,).
+    """
+    at = _hit_positions(keys)
+    lists = np.searchsorted(ends, at, side="right")
+    start = np.searchsorted(keys, keys[at] & ~np.uint64(1))  # the first of the tied scores
+    hits = np.searchsorted(at, ends)[lists] - np.searchsorted(at, start)
+    taken = ends[lists] - start
+    f1 = 2 * hits / (taken + positives[lists])
+    best = np.lexsort((f1, lists))  # each list's last is its best
+    best = best[np.flatnonzero(np.diff(lists[best], append=-1))]
+    found = np.full((3, ends.size), np.nan)
+    scores = (keys[at[best]].astype(np.uint32) >> np.uint32(1)).view(np.float32)
+    precision, recall = hits[best] / taken[best], hits[best] / positives[lists[best]]
+    found[:, lists[best]] = scores, precision, recall
+    return Operating(*found)
 
 
 def _precisions(

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.evaluation.precision import Curve, average_precision, curve, pack, precision_sums
+from yt8m_exp.evaluation.precision import (
+    Curve,
+    Operating,
+    average_precision,
+    best_f1,
+    curve,
+    pack,
+    precision_sums,
+)
 from yt8m_exp.spec import InputError
 
 
@@ -37,6 +45,7 @@ class Ranked:
         videos: Number of videos.
         videos_without_labels: Those that count 0 in Hit@1 and PERR.
         curve: Precision and recall of the pooled predictions, by falling threshold.
+        at_best_f1: Precision and recall of each class at the threshold of its best F1, (C,).
     """
 
     gap: float
@@ -52,6 +61,7 @@ class Ranked:
     videos: int
     videos_without_labels: int
     curve: Curve
+    at_best_f1: Operating
 
     @property
     def classes_with_positives(self) -> int:
@@ -188,6 +198,8 @@ class Ranking:
         ap = np.full(self.classes, np.nan)
         np.divide(precision_sums(keys, ends)[0], positives, out=ap, where=positives > 0)
 
+        at_best_f1 = best_f1(keys, ends, positives)
+
         pooled = keys.astype(np.uint32)  # drops the class
         pooled.sort()
         total = max(int(positives.sum()), 1)
@@ -207,6 +219,7 @@ class Ranking:
             videos=videos,
             videos_without_labels=without_labels,
             curve=curve(pooled, total),
+            at_best_f1=at_best_f1,
         )
 
     def _check(self, scores: NDArray, class_ids: NDArray, labels: NDArray) -> None:

@@ -12,6 +12,7 @@ from yt8m_exp.data.ahead import ahead
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.ranking import Ranking
+from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.evaluation.tensors import shared
 from yt8m_exp.evaluation.top_k import top_k
 
@@ -91,6 +92,7 @@ def evaluate(
     top_k: int = spec.TOP_K,
     top_n: Sequence[int] = (),
     advance: Callable[[int], None] = lambda videos: None,
+    sample: Sample | None = None,
 ) -> Evaluation:
     """Scores a model on labelled batches.
 
@@ -103,6 +105,7 @@ def evaluate(
         top_k: predictions of a video that count in GAP and mAP.
         top_n: see `Ranking.result`.
         advance: called with the number of videos done.
+        sample: gathers what the evaluation keeps of the videos; None keeps nothing.
     """
     ranking = Ranking(classes, top_k=top_k)
     losses, videos = 0.0, 0
@@ -112,11 +115,14 @@ def evaluate(
         labels = batch["labels"]
         found = best(batch, predictions, max(top_k, labels.shape[1]))
         ranking.update(found.scores, found.class_ids, labels)
+        if sample is not None:
+            sample.add(batch, found.scores, found.class_ids)
         known = {name: batch[name] for name in KNOWN if name in batch}
         losses += loss(predictions=predictions, **known) * len(labels)
         videos += len(labels)
         advance(videos)
-    return Evaluation(ranking.result(top_n=top_n), losses / max(videos, 1))
+    kept = sample.result() if sample else None
+    return Evaluation(ranking.result(top_n=top_n), losses / max(videos, 1), sample=kept)
 
 
 @tf.function(reduce_retracing=True)

@@ -26,9 +26,10 @@ from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.plots import checkup, document
 from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile
+from yt8m_exp.stores.cache import Cache
 from yt8m_exp.terminal import progress, table
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -67,12 +68,13 @@ def _output(cfg: DictConfig) -> str | None:
 def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Survey:
     """Examines a set of shards, writes its labels, and logs it as a data set."""
     patterns = compose.plain(cfg)[key]
-    paths = shards.find_local(patterns, Remedy(shards=key))
+    listed = shards.find(patterns, Remedy(shards=key))
+    cache = Cache(**compose.plain(cfg.data.cache))
     schema_of = partial(detection.schema_of, level=cfg.level, classes=cfg.classes)
     began = time.perf_counter()
     with ExitStack() as stack:
-        advance = stack.enter_context(progress.shown("Checking", len(paths), unit="shards"))
-        found = examination.examine_all(paths, schema_of)
+        advance = stack.enter_context(progress.shown("Checking", len(listed), unit="shards"))
+        found = examination.examine_all(listed, schema_of, cache)
         if output:
             found = _writing(found, stack.enter_context(WholeFile(output, ())))
         examined = survey.survey(_counted(found, advance))
@@ -82,7 +84,7 @@ def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Su
     datasets.log(tracked, examined.manifest(source), name=f"yt8m-{context}", context=context)
     logger.info(
         "%s: %s videos in %s shards, %.2f s, %.0f MB/s",
-        key, f"{examined.videos:,}", f"{len(paths):,}", seconds, examined.bytes / 1e6 / seconds,
+        key, f"{examined.videos:,}", f"{len(listed):,}", seconds, examined.bytes / 1e6 / seconds,
     )  # fmt: skip
     tracked.writer.log({f"{context}/videos": examined.videos, f"{context}/seconds": seconds}, 0)
     return examined
@@ -206,9 +208,9 @@ def _told(
     }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
-    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    where = store.pages(tracked.client, tracked.id)
     status = 1 if cfg.require and findings else 0
-    return Summary("Check of shards", result, rows, {"Report and figures": where}, status)
+    return Summary("Check of shards", result, rows, where, status)
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from yt8m_exp.spec import OutsideError, UserError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.terminal import table
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import server, store
+from yt8m_exp.tracking import login, server, store
 from yt8m_exp.tuning import storage
 
 COLUMNS = ("part", "where", "ms", "found")
@@ -48,7 +48,8 @@ def run(cfg: DictConfig) -> Summary:
     Returns:
         Whether all parts can be used, and each with its address, version or right, and latency.
     """
-    tracking = _examined("tracking", store.tracking_uri(), _tracking)
+    uri = login.moved(store.tracking_uri())
+    tracking = _examined("tracking", uri, lambda: _tracking(uri))
     others = _parts(cfg, served=tracking.usable and server.is_server(tracking.where))
     findings = [tracking, *(_examined(*part) for part in others)]
     table.show("Setup", COLUMNS, [_row(finding) for finding in findings], numbers=(2,))
@@ -95,8 +96,8 @@ def _row(finding: Finding) -> tuple[str, str, str, str]:
     return finding.part, finding.where, f"{finding.milliseconds:.0f}", mark + finding.found
 
 
-def _tracking() -> str:
-    uri, ours = store.tracking_uri(), metadata.version("mlflow")
+def _tracking(uri: str) -> str:
+    ours = metadata.version("mlflow")
     if not server.is_server(uri):
         database = store.sqlite_file(uri)
         made = database is None or database.exists()

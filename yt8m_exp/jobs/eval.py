@@ -1,13 +1,13 @@
 """Scores a model, the checkpoints of a run as they appear, or a file of predictions."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
@@ -17,10 +17,12 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
-from yt8m_exp.jobs.steps import evaluate_files, rank_segments, recipe, sources
+from yt8m_exp.evaluation.sample import Sample
+from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
@@ -28,12 +30,22 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, downloads, results, store
+from yt8m_exp.tracking.pages import browser, cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
 
 logger = logging.getLogger(__name__)
 
 Score = Callable[[Run], Summary]
+
+
+class Prepared(NamedTuple):
+    """What is ready to be scored: the name of its run, and what scores it there."""
+
+    name: str
+    score: Score
+
+
 CROSS_ENTROPY = {"_target_": "yt8m_exp.training.losses.cross_entropy", "_partial_": True}
 
 
@@ -48,12 +60,12 @@ def run(cfg: DictConfig) -> Summary:
         MissingInputError: a pattern matches no shard.
     """
     prepare = _watch if cfg.watch else _model if cfg.model_uri else _file
-    score = prepare(cfg)  # refuses bad input before a run is opened
-    with opened("eval", cfg) as tracked:
+    name, score = prepare(cfg)  # refuses bad input before a run is opened
+    with opened("eval", cfg, name=name) as tracked:
         return score(tracked)
 
 
-def _model(cfg: DictConfig) -> Score:
+def _model(cfg: DictConfig) -> Prepared:
     """Prepares to score a logged model."""
     store.connect()
     model = loading.load(cfg.model_uri)
@@ -61,13 +73,15 @@ def _model(cfg: DictConfig) -> Score:
     if cfg.segments:
         model.require_frames()
         schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
-    return partial(_score, cfg, model, _checked(cfg, schema))
+    manifest = _checked(cfg, schema)
+    name = naming.of_use("eval", model.title, naming.videos(manifest))
+    return Prepared(name, partial(_score, cfg, model, manifest))
 
 
 def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> Summary:
     datasets.log_read(tracked, manifest, context="eval")
     model.label(tracked.client, tracked.id)
-    loss = _loss(cfg, tracked, model.tagger.about)
+    loss = _loss(cfg, tracked, model.tagger.about, manifest.schema.classes)
     found = _measured(cfg, model.tagger.model, manifest, loss)
     manifest = datasets.log_learnt(tracked, manifest, context="eval")
     if cfg.segments:
@@ -80,7 +94,16 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
         step=model.tagger.about["examples"],
         data=("yt8m-eval", manifest.digest),
     )
-    return _shown(cfg, tracked, model.uri, found, model.tagger.names.tolist())
+    what = cards.model_link(tracked.client, model.uri)
+    cards.describe(tracked.client, tracked.id, _card(cfg, what, found, manifest))
+    return _shown(cfg, tracked, model.uri, found, model.tagger.words)
+
+
+def _card(cfg: DictConfig, what: str, found: Evaluation, manifest: Manifest | None) -> str:
+    """Returns the description of the run."""
+    data = {"eval": manifest.as_dict()} if manifest else {}
+    text = f"Evaluation of {what}:\n\n{cards.scores(_values(cfg, found))}"
+    return f"{text}\n\n{cards.data(data)}" if data else text
 
 
 def _comparable(cfg: DictConfig) -> bool:
@@ -89,17 +112,19 @@ def _comparable(cfg: DictConfig) -> bool:
     return cfg.loss is None and bounds == (spec.TOP_K, spec.SEGMENTS_LISTED)
 
 
-def _watch(cfg: DictConfig) -> Score:
+def _watch(cfg: DictConfig) -> Prepared:
     """Prepares to score each checkpoint that a training run uploads, until the run has ended."""
     theirs = compose.from_plain(configuration.read_config(cfg.watch))
-    return partial(_watched, cfg, theirs, _checked(cfg, sources.schema(theirs)))
+    manifest = _checked(cfg, sources.schema(theirs))
+    name = naming.of_use("eval", f"watches {cfg.watch[:8]}", naming.videos(manifest))
+    return Prepared(name, partial(_watched, cfg, theirs, manifest))
 
 
 def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: Run) -> Summary:
     datasets.log_read(tracked, manifest, context="eval")
     tracked.client.set_tag(tracked.id, "watched_run", cfg.watch)
     learner = recipe.learner(theirs, recipe.strategy(theirs))
-    loss = _loss(cfg, tracked, theirs)
+    loss = _loss(cfg, tracked, theirs, manifest.schema.classes)
     found = None
     for examples, path in downloads.checkpoints_as_they_arrive(
         tracked.client, cfg.watch, tracked.directory, every_seconds=cfg.watch_seconds
@@ -112,34 +137,41 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
     manifest = datasets.log_learnt(tracked, manifest, context="eval")
     if found is None:
         raise InputError(f"Run {cfg.watch} has ended and holds no checkpoint to score.")
+    what = cards.run_link(tracked.client, cfg.watch)
+    cards.describe(tracked.client, tracked.id, _card(cfg, what, found, manifest))
     words = vocabulary.read(theirs.data.vocabulary, manifest.schema.classes)
-    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words.names)
+    return _shown(cfg, tracked, f"runs:/{cfg.watch}", found, words)
 
 
-def _file(cfg: DictConfig) -> Score:
+def _file(cfg: DictConfig) -> Prepared:
     """Scores a file of predictions; returns the function that logs the result."""
+    what = cfg.predictions or cfg.segment_predictions
     scored = evaluate_files.score(compose.plain(cfg), sources.reading(cfg))
 
     def log(tracked: Run) -> Summary:
         if scored.manifest:
             datasets.log_read(tracked, scored.manifest, context="eval")
         tracked.writer.log({**metrics.logged(_values(cfg, scored.found)), **scored.counts}, 0)
-        what = cfg.predictions or cfg.segment_predictions
-        return _shown(cfg, tracked, what, scored.found, scored.names, counts=scored.counts)
+        card = _card(cfg, f"the file `{what}`", scored.found, scored.manifest)
+        cards.describe(tracked.client, tracked.id, card)
+        return _shown(cfg, tracked, what, scored.found, scored.words, counts=scored.counts)
 
-    return log
+    return Prepared(naming.of_use("eval", Path(what).name), log)
 
 
-def _loss(cfg: DictConfig, tracked: Run, about: Mapping[Any, Any]) -> Callable[..., Any]:
+def _loss(
+    cfg: DictConfig, tracked: Run, about: Mapping[Any, Any], classes: int
+) -> Callable[..., Any]:
     """Returns the loss that the configuration chooses, or that the model was trained with."""
     chosen: Any = cfg.loss or about.get("loss")
     if chosen is None:
         logger.info("The model does not say which loss it was trained with: it is cross entropy.")
         chosen = CROSS_ENTROPY
-    parameters = [f"{key}={value}" for key, value in chosen.items() if key[0] != "_"]
+    given = {key: value for key, value in chosen.items() if key[0] != "_" and value is not None}
+    parameters = [f"{key}={value}" for key, value in given.items()]
     name = chosen["_target_"].rpartition(".")[2]
     tracked.client.set_tag(tracked.id, "loss", f"{name}({', '.join(parameters)})")
-    return instantiate(chosen)
+    return recipe.loss(chosen, classes)
 
 
 def _checked(cfg: DictConfig, schema: Schema) -> Manifest:
@@ -162,6 +194,7 @@ def _measured(
             top_k=cfg.top_k,
             top_n=cfg.top_n,
             advance=advance,
+            sample=Sample() if cfg.page else None,
         )
 
 
@@ -174,16 +207,17 @@ def _shown(
     tracked: Run,
     what: str,
     found: Evaluation,
-    names: Sequence[str],
+    words: Vocabulary,
     *,
     counts: Mapping[str, int] = {},
 ) -> Summary:
     values = _values(cfg, found)
     result = {"run_id": tracked.id, **values, **counts}
     if ranked := found.ranked:
-        results.log_evaluation(tracked.client, tracked.id, ranked, names)
+        results.log_evaluation(tracked.client, tracked.id, ranked, words.names)
         result["videos"] = ranked.videos
         result["classes_with_positives"] = ranked.classes_with_positives
-    where = f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}"
+    if ranked and found.sample and cfg.page:
+        browser.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
     rows = {**result, **metrics.shown(values)}
-    return Summary(f"Evaluation of {what}", result, rows, {"Figures": where})
+    return Summary(f"Evaluation of {what}", result, rows, store.pages(tracked.client, tracked.id))

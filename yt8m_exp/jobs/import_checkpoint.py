@@ -25,6 +25,7 @@ from yt8m_exp.serving import packaging, tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.loss_values import value_of
 from yt8m_exp.training.losses import cross_entropy
@@ -33,7 +34,7 @@ from yt8m_exp.training.starter.starter_checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-VOCABULARY = Path(__file__).parents[2] / "sample" / "vocabulary.csv"
+VOCABULARY = spec.PROJECT / "sample" / "vocabulary.csv"
 CLEARLY = 0.02
 """The gain in GAP at which another order of the features counts as the right one."""
 
@@ -61,15 +62,19 @@ def run(cfg: DictConfig) -> Summary:
         if manifest:
             datasets.log_read(tracked, manifest, context="check")
             gap = {"gap": _checked_gap(checkpoint, features, options, manifest)}
-        info = _logged(model, tracked, names, cfg.checkpoint)
+        model_id = _logged(model, tracked, names, cfg.checkpoint)
+        model_uri = f"models:/{model_id}"
         if manifest:
             points, data = metrics.logged(gap), ("yt8m-check", manifest.digest)
-            packaging.log_metrics(tracked.id, info.model_id, points, step=0, data=data)
-        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": info.model_uri} | gap
+            packaging.log_metrics(tracked.id, model_id, points, step=0, data=data)
+        result: dict[str, Any] = {"run_id": tracked.id, "model_uri": model_uri} | gap
+        what = cards.model_link(tracked.client, model_uri)
+        card = f"{what}, imported from `{cfg.checkpoint}` of the starter code.\n\n"
+        cards.describe(tracked.client, tracked.id, card + (cards.scores(gap) if gap else ""))
         if cfg.register:
-            version = versions.register(tracked.client, info.model_uri, cfg.register)
+            version = versions.register(tracked.client, model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
-    predict = f"python -m yt8m_exp.inference model_uri={info.model_uri}"
+    predict = f"python -m yt8m_exp.inference model_uri={model_uri}"
     return Summary(f"{model.name} of {cfg.checkpoint}", result, hints={"Predict": predict})
 
 
@@ -122,9 +127,9 @@ def _require_better(gap: float, other: float, features: Mapping[str, int]) -> No
 
 
 def _logged(model: keras.Model, tracked: Run, names: Vocabulary, checkpoint: str) -> Any:
-    """Logs the model; returns MLflow's information about it."""
+    """Logs the model; returns its id."""
     about = {"run_id": tracked.id, "examples": 0, "checkpoint": checkpoint}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "imported.keras"
         model.save(path)
-        return packaging.log_model(path, name="imported", step=0, words=names, about=about)
+        return packaging.log_model(path, role="imported", step=0, words=names, about=about)

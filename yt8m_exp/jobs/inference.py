@@ -18,8 +18,9 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.evaluation.scoring import best, masked
-from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps import naming, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
@@ -30,6 +31,7 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking.pages import browser, cards
 
 MAX_CLASSES = 1 << 31
 Advance = Callable[[int], None]
@@ -53,13 +55,22 @@ def run(cfg: DictConfig) -> Summary:
     if cfg.segments:
         model.require_frames()
     manifest = _checked(cfg, model)
-    with opened("inference", cfg) as tracked, writer as file:
+    name = naming.of_use("inference", model.title, naming.videos(manifest))
+    with opened("inference", cfg, name=name) as tracked, writer as file:
         model.label(tracked.client, tracked.id)
         datasets.log_read(tracked, manifest, context="predict", labelled=False)
-        seconds = _predict(cfg, model.tagger, manifest, file, listed)
+        sample = Sample()
+        seconds = _predict(cfg, model.tagger, manifest, file, listed, sample)
         manifest = datasets.log_learnt(tracked, manifest, context="predict", labelled=False)
         videos = manifest.records - len(manifest.repeats)
+        what = cards.model_link(tracked.client, model.uri)
+        card = f"Predictions of {what}, in `{whole_file.absolute(cfg.output)}`:"
+        read = cards.data({"predict": manifest.as_dict()})
+        cards.describe(tracked.client, tracked.id, f"{card}\n\n{read}")
         tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
+        if cfg.page and sample.videos:
+            words = model.tagger.words
+            browser.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
     result = {
         "run_id": tracked.id,
         "output": whole_file.absolute(cfg.output),
@@ -105,7 +116,12 @@ def _checked(cfg: DictConfig, model: Loaded) -> Manifest:
 
 
 def _predict(
-    cfg: DictConfig, tagger: Tagger, manifest: Manifest, file: Any, listed: NDArray | None
+    cfg: DictConfig,
+    tagger: Tagger,
+    manifest: Manifest,
+    file: Any,
+    listed: NDArray | None,
+    sample: Sample,
 ) -> float:
     """Predicts all videos; returns the seconds that this took, without compiling."""
     warming.warm([*compiled.calls(tagger.schema.level), *top_k.calls(), *lines.calls()])
@@ -114,7 +130,7 @@ def _predict(
         if cfg.segments:
             _predict_segments(cfg, tagger, manifest, file, advance)
         else:
-            _predict_videos(cfg, tagger, manifest, file, advance, listed)
+            _predict_videos(cfg, tagger, manifest, file, advance, listed, sample)
     return time.perf_counter() - began
 
 
@@ -132,6 +148,7 @@ def _predict_videos(
     file: PredictionsWriter,
     advance: Advance,
     listed: NDArray | None,
+    sample: Sample,
 ) -> None:
     batches = _batches(Entry(tagger.model).read(manifest), cfg.batch_size)
     videos = 0
@@ -140,6 +157,7 @@ def _predict_videos(
             predictions = masked(predictions, listed)
         found = best(batch, predictions, cfg.top_k)
         file.write([video.decode() for video in batch["id"]], found.class_ids, found.scores)
+        sample.add(batch, found.scores, found.class_ids)
         videos += len(batch["id"])
         advance(videos)
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.jobs.steps import contest, sources
+from yt8m_exp.jobs.steps import contest, naming, sources
 from yt8m_exp.jobs.steps.contest import Models, Verdict
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import audit, decisions, versions
@@ -18,6 +18,7 @@ from yt8m_exp.serving import loading
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 
 
@@ -46,7 +47,9 @@ def run(cfg: DictConfig) -> Summary:
     # What is wrong with the input is refused before a run is opened.
     models = _loaded(cfg.name, version, champion)
     manifest = _checked(cfg, models)
-    with opened("promote", cfg) as tracked:
+    against = f"against v{champion}" if champion else "no champion yet"
+    name = naming.of_use("promote", f"{cfg.name} v{version}", against)
+    with opened("promote", cfg, name=name) as tracked:
         _label(tracked, models)
         datasets.log_read(tracked, manifest, context="promote")
         verdict = contest.hold(models, manifest, policy, batch_size=cfg.batch_size)
@@ -106,7 +109,15 @@ def _told(
         f"**Version {version} of {name} is {'promoted' if promoted else 'refused'}.** {reason}"
         "\n\nThe artifacts are `report.html`, with the checks and figures, and the record."
     )
-    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
+    cards.describe(tracked.client, tracked.id, note)
+    if version:
+        against = f"version {champion}" if champion else "no champion"
+        digest = decision.evidence["data_digest"]
+        said = f"{'promoted' if promoted else 'refused'}, judged against {against} on the shards"
+        link = cards.run_link(tracked.client, tracked.id, f"{decision.at[:10]}, {said}")
+        versions.note_decision(
+            tracked.client, name, version, f"{link} of digest `{digest}`: {reason}"
+        )
     gaps = {side: measured.ranked.gap for side, measured in verdict.measured.items()}
     result = {
         "promoted": promoted,

@@ -4,12 +4,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from yt8m_exp.jobs.steps import naming
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import audit, versions
 from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 
 
@@ -23,13 +25,19 @@ def run(cfg: DictConfig) -> Summary:
         InputError: there is no such version, or none to go back to.
         ConnectionError: the tracking server went away.
     """
-    with opened("rollback", cfg) as tracked, champion_lock(cfg.name):
+    with (
+        opened("rollback", cfg, name=naming.of_use("rollback", cfg.name)) as tracked,
+        champion_lock(cfg.name),
+    ):
         chain = audit.settle(tracked.client, cfg.name)
         now = versions.aliases(tracked.client, cfg.name).get(audit.CHAMPION)
         target = _target(tracked.client, cfg, chain, now)
         changed = now != target or chain.champion not in (None, target)
         if changed:
             _switch(cfg, tracked, chain, target, now)
+        is_now = "is champion again" if changed else "was champion already"
+        said = f"Version {target} of {cfg.name} {is_now}. {cfg.reason}".rstrip()
+        cards.describe(tracked.client, tracked.id, said)
     result = {"changed": changed, "champion": target, "before": now, "run_id": tracked.id}
     rows = result | {"before": now or "none"}
     return Summary(f"Rollback of {cfg.name}", result, rows)

@@ -9,10 +9,9 @@ from functools import partial
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from yt8m_exp.config import compose, schema
+from yt8m_exp.config import compose, schema, targets
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest, Remedy
@@ -29,7 +28,7 @@ from yt8m_exp.tuning.driver import Budget, Driver
 from yt8m_exp.tuning.leases import Leases
 from yt8m_exp.tuning.pruning import Pruning
 from yt8m_exp.tuning.space import Space
-from yt8m_exp.tuning.status import COLUMNS, Status
+from yt8m_exp.tuning.status import COLUMNS, PARAMETERS, Status
 from yt8m_exp.tuning.storage import Storage, open_storage
 from yt8m_exp.tuning.study import Study, Trials, open_study
 
@@ -61,7 +60,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
     with ExitStack() as stack:
         storage = stack.enter_context(closing(open_storage(cfg.storage)))
         data = _scanned(definition)
-        launcher = instantiate(cfg.launcher, slots=cfg.slots)
+        launcher = targets.build("launcher", cfg.launcher, slots=cfg.slots)
         study = _study(cfg, definition, storage, space.default(), data)
         leases = Leases(study)
         stack.enter_context(leases.renewed())
@@ -71,7 +70,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         pruning = Pruning(study, definition, space, every)
         runs = study_runs.trial_runs(cfg, study)
         title = f"Study {definition.name}: {definition.trials} trials"
-        with interrupts.noted() as interrupt, board.shown(title, COLUMNS) as show:
+        with interrupts.noted() as interrupt, board.shown(title, COLUMNS, wraps=PARAMETERS) as show:
             driver = Driver(
                 *(space, trials, pruning, launcher, runs),
                 task=partial(_task, cfg, definition, work),
@@ -181,7 +180,7 @@ def _study(
 def _built(field: str, entry: Mapping[str, Any] | None, **more: Any) -> Any:
     """Builds what a field of a study's file names."""
     try:
-        return instantiate(entry, **more)
+        return targets.build(field, entry, **more)
     except (HydraException, ValueError, TypeError) as error:
         raise InputError(
             f"`{field}` cannot be made of {entry}: {' '.join(str(error).split())}"

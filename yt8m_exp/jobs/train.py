@@ -4,11 +4,10 @@ import contextlib
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp.data import vocabulary
@@ -18,7 +17,8 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs.steps import finish, memory_check, preflight, recipe, sources
+from yt8m_exp.jobs.steps import finish, naming, recipe, sources
+from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
 from yt8m_exp.jobs.steps.work import Report, Reported, Work
@@ -26,11 +26,11 @@ from yt8m_exp.serving import loading
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, downloads
+from yt8m_exp.tracking import datasets, downloads, patience
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
-from yt8m_exp.tracking.runs import Run
+from yt8m_exp.tracking.runs import Run, note_resume
 from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
@@ -44,13 +44,19 @@ FILES = 8
 """
 
 
-def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True) -> Summary:
+def run(
+    cfg: DictConfig,
+    *,
+    reported: Reported = lambda metrics, examples: True,
+    words: Sequence[str] | None = None,
+) -> Summary:
     """Trains as a configuration of `conf/train.yaml` says.
 
     Args:
         cfg: the configuration.
         reported: called with what the run reports and the examples seen, first with the model's
             size at 0; returns whether to continue.
+        words: the overrides that `cfg` was composed of; None: those of the command line.
 
     Returns:
         The run's id, the URI of the best model, and its metrics on the validation shards.
@@ -77,8 +83,8 @@ def run(cfg: DictConfig, *, reported: Reported = lambda metrics, examples: True)
         return _follow(cfg, strategy, learner)
     preflight.require_space(Path(cfg.tracking.runs), FILES * learner.size()["model/bytes"] / 1e6)
     data = _checked(cfg)
-    name = cfg.model._target_.split(".")[-2]
-    with opened("train", cfg, name=name, resume=cfg.resume) as tracked:
+    name = naming.of_training(cfg, data.train, words)
+    with opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked:
         return _train(cfg, tracked, data, strategy, learner, reported)
 
 
@@ -109,6 +115,8 @@ def _train(
     train, validate, names = data
     datasets.log_read(tracked, train, context="train")
     datasets.log_read(tracked, validate, context="validate")
+    if weights := cfg.loss.get("label_weights"):
+        tracked.client.log_artifact(tracked.id, weights)
     if not reported(learner.size(), 0):
         raise Stopped("Not trained: the size of its model breaks a constraint of the study.")
     report: Report = tracked.writer.log
@@ -120,11 +128,14 @@ def _train(
         manager = CheckpointManager(folder, learner, train.digest, uploader.put, known)
         if tracked.resumed:
             downloads.fetch_checkpoints(tracked.client, tracked.id, folder)
+            for path in manager.files():  # the process before may have died with some to upload
+                uploader.put(path)
         if cfg.start_from and not manager.has_checkpoint:
             _take_weights(cfg.start_from, tracked, manager)
         records = datasets.planned_records(tracked, train, context="train")
         work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
+        note_resume(tracked, state.examples)
         rate = _fit(work, state)
         return finish.finish(work, tracked, state, names, rate)
 
@@ -158,10 +169,13 @@ def _fit(work: Work, state: TrainState) -> float:
     cfg, learner = work.cfg, work.manager.learner
     train = Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
-    loss = instantiate(cfg.loss)
+    loss = recipe.loss(cfg.loss, cfg.data.classes)
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
-    batches = training_batches(train, plan.batch_size, shuffle, start=state.examples, part=part)
+    load = sources.packed(cfg, train)
+    batches = training_batches(
+        train, plan.batch_size, shuffle, start=state.examples, part=part, load=load
+    )
     update = step.make(
         learner.model,
         loss,
@@ -221,6 +235,7 @@ def _require_finished(
             "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
+        patience.hurry()
         raise SystemExit(128 + (interrupt.signal or 0))
     if ending.why == "interrupted":
         raise Stopped(f"Pruned at {state.examples:,} examples.")

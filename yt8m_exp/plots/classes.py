@@ -17,7 +17,9 @@ from yt8m_exp.plots.style import (
     ORANGE,
     RED,
     annotate,
+    class_label,
     new_figure,
+    plain,
     style_axes,
     use_si_prefixes,
 )
@@ -94,7 +96,7 @@ def class_table(
 def class_chart(table: pd.DataFrame) -> Figure:
     """Draws what `class_table` returned as two columns of bars.
 
-    A class is shown as `name (index)`, because names may be repeated.
+    A class is shown as `name (id)`, because names may be repeated.
     """
     longest = max((len(rows) for _, rows in table.groupby("group")), default=1)
     figure = new_figure(width=11, height=1.2 + 0.24 * longest)
@@ -114,14 +116,9 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, color: str) -> None:
         annotate(axes, f"{value:.3f}", (value, position), color=INK, size=7.5)
         annotate(axes, f"{positives:,}", (1.25, position), offset=(-0.1, 0), size=7.5)
     names = zip(rows["name"], rows["class_id"], strict=True)
-    labels = [_label(name, class_id) for name, class_id in names]
+    labels = [plain(class_label(name, class_id)) for name, class_id in names]
     axes.set_yticks(positions, labels, fontsize=8, color=INK)
     axes.grid(visible=False, axis="y")
-
-
-def _label(name: str, class_id: int, *, max_characters: int = 32) -> str:
-    shown = name if len(name) <= max_characters else name[: max_characters - 1] + "…"
-    return f"{shown} ({class_id})".strip().replace("$", r"\$")  # no formulas
 
 
 def _half_decades(counts: NDArray) -> NDArray:

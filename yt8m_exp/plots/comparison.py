@@ -15,7 +15,9 @@ from yt8m_exp.plots.style import (
     ORANGE,
     RED,
     new_figure,
+    plain,
     style_axes,
+    use_si_prefixes,
 )
 
 Curve = tuple[str, NDArray, NDArray, float]
@@ -51,7 +53,9 @@ def gain(draws: ArrayLike, measured: float, interval: tuple[float, float]) -> Fi
     """
     figure = new_figure(height=3.4)
     result = f"{measured:+.4f}, between {interval[0]:+.4f} and {interval[1]:+.4f}"
-    axes = style_axes(figure.subplots(), title="Gain of GAP", result=result, x="gain", y="draws")
+    axes = style_axes(
+        figure.subplots(), title="Gain of GAP", result=result, x="gain of GAP", y="draws of videos"
+    )
     axes.hist(np.asarray(draws), bins=60, color=FAINT, edgecolor="white")
     axes.axvspan(*interval, color=BLUE, alpha=0.12, linewidth=0)
     axes.axvline(measured, color=ORANGE)
@@ -83,18 +87,18 @@ def by_class(
     figure = new_figure(width=11, height=1.6 + 0.2 * max(shown.size, 14))
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     result = f"{(values > 0).sum()} better, {(values < 0).sum()} worse"
-    style_axes(left, title="Average precision by class", result=result, x="videos", y="gain")
+    title, gain = "Average precision by class", "gain in average precision"
+    style_axes(left, title=title, result=result, x="videos with the class", y=gain)
     color = np.where(np.abs(values) <= chance, GREY, np.where(values > 0, GREEN, RED))
     left.scatter(videos, values, c=color.tolist(), s=12, alpha=0.7, linewidths=0)
     left.axhline(0, color=GREY, linewidth=0.8)
     left.set_xscale("log")
-    style_axes(right, title="Most changed", x="gain; whiskers: chance")
+    use_si_prefixes(left)
+    style_axes(right, title="Most changed", x=f"{gain}; whiskers: chance")
     positions = np.arange(shown.size)
     right.barh(
         positions, values[shown], xerr=chance[shown], color=color[shown].tolist(), ecolor=FAINT
     )
-    right.set_yticks(
-        positions, [names[i].replace("$", r"\$") for i in shown], fontsize=8, color=INK
-    )
+    right.set_yticks(positions, [plain(names[i]) for i in shown], fontsize=8, color=INK)
     right.grid(visible=False, axis="y")
     return figure

@@ -1,6 +1,6 @@
 """Figures of curves: GAP and loss over the examples seen, precision over recall."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,11 @@ from yt8m_exp.plots.style import (
     GREY,
     INK,
     ORANGE,
+    PALETTE,
     annotate,
     log_y,
     new_figure,
+    plain,
     si_prefixed,
     style_axes,
     use_si_prefixes,
@@ -22,6 +24,7 @@ from yt8m_exp.plots.style import (
 from yt8m_exp.spec import InputError
 
 Points = Sequence[tuple[int, float]]
+LINES = ("-", "--", ":")
 
 
 def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") -> Figure:
@@ -50,6 +53,23 @@ def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") ->
     axes.plot(seen[at], gaps[at], "o", color=ORANGE, markersize=8)
     pad = max(0.1 * float(np.ptp(gaps)), 0.02)
     axes.set_ylim(max(gaps.min() - pad, 0), gaps.max() + pad)
+    axes.set_xlim(left=0)
+    use_si_prefixes(axes)
+    return figure
+
+
+def gap_curves(points: Mapping[str, Points]) -> Figure:
+    """Draws GAP against the examples seen, a curve for each run, by its name."""
+    figure = new_figure(width=9, height=4.5)
+    axes = style_axes(
+        figure.subplots(), title="GAP on the validation videos", x="examples seen", y="GAP@20"
+    )
+    for place, (name, curve) in enumerate(points.items()):
+        seen, gaps = np.array(curve, float).T
+        color = PALETTE[place % len(PALETTE)]
+        dashes = LINES[place // len(PALETTE) % len(LINES)]
+        axes.plot(seen, gaps, dashes, color=color, marker="o", markersize=4, label=plain(name))
+    axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=9)
     axes.set_xlim(left=0)
     use_si_prefixes(axes)
     return figure

@@ -3,30 +3,58 @@
 import base64
 import html
 import io
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from yt8m_exp.plots.style import BACK, BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED
+
+COLORS = {
+    INK: "ink",
+    GREY: "grey",
+    FAINT: "faint",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    RED: "red",
+    BACK: "back",
+}
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem }
+:root { color-scheme: light dark; --ink: #24292f; --grey: #6b7280; --faint: #dfe3e8;
+  --back: #ffffff; --soft: #f4f6f8; --blue: #2563a8; --orange: #c2651b; --green: #2e7d4f;
+  --red: #b8403a }
+@media (prefers-color-scheme: dark) { :root { --ink: #e2e6ea; --grey: #9aa4af; --faint: #3a424b;
+  --back: #16191d; --soft: #20252b; --blue: #6ea8e6; --orange: #e8954f; --green: #63b585;
+  --red: #e5837d } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back);
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+body.wide { max-width: 80rem }
 h2 { margin-top: 2.5rem }
+a { color: var(--blue) }
 table { border-collapse: collapse; margin: 1rem 0 }
 td, th { padding: .3rem .8rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid #dfe3e8 }
+  border-bottom: 1px solid var(--faint) }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
-img { max-width: 100% }
-.no { color: #b8403a; font-weight: 600 }
-.yes { color: #3a8f5c }
-small { color: #6b7280 }
+pre { background: var(--soft); padding: .7rem 1rem; overflow-x: auto; border-radius: 6px }
+code { overflow-wrap: anywhere }
+img, svg.figure { max-width: 100%; height: auto }
+img { background: #ffffff; border-radius: 6px }
+.no { color: var(--red); font-weight: 600 }
+.yes { color: var(--green) }
+small, .grey { color: var(--grey) }
 """
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """Returns a page of HTML around its parts."""
+def page(title: str, parts: Iterable[str], *, wide: bool = False) -> str:
+    """Returns a page of HTML around its parts, readable on light and dark."""
     head = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<style>{STYLE}</style>"
+        f'<meta name=viewport content="width=device-width">'
+        f"<style>{STYLE}</style><body{' class=wide' * wide}>"
     )
     return "\n".join([head, *parts])
 
@@ -75,3 +103,32 @@ def png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """Draws a figure as part of the page, in the page's own colors and letters."""
+    file = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "yt8m"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    drawn = file.getvalue()
+    for color, name in COLORS.items():
+        drawn = drawn.replace(color, f"var(--{name})")
+    drawn = drawn.replace("'DejaVu Sans'", "system-ui")
+    return drawn[drawn.index("<svg") :].replace("<svg", '<svg class="figure"', 1)
+
+
+def style(path: Path) -> str:
+    """Returns the style of a file."""
+    return f"<style>{path.read_text()}</style>"
+
+
+def script(path: Path, data: Any) -> str:
+    """Returns the script of a file, and the data that it reads from the element `data`.
+
+    Args:
+        path: the file.
+        data: plain data; text in it is never read as HTML.
+    """
+    plain = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    held = f'<script type="application/json" id="data">{plain}</script>'
+    return f"{held}\n<script>{path.read_text()}</script>"

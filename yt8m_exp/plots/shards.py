@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from yt8m_exp.plots.style import (
@@ -16,6 +16,7 @@ from yt8m_exp.plots.style import (
     ORANGE,
     RED,
     annotate,
+    class_label,
     new_figure,
     style_axes,
 )
@@ -39,12 +40,12 @@ def norms(real: ArrayLike, fake: ArrayLike, step: float, *, known: Sequence[floa
     last = int(np.flatnonzero(videos + fakes).max(initial=0)) + 1
     left = starts[:last] * step
     figure = new_figure(height=3.4)
-    axes = style_axes(figure.subplots(), x="L2 norm", y="videos")
+    axes = style_axes(figure.subplots(), x="L2 norm of the feature", y="videos")
     bar: dict[str, Any] = {"width": step * width, "align": "edge", "alpha": 0.75}
     axes.bar(left, videos[:last], color=BLUE, **bar)
     if fakes.any():
         axes.bar(left, fakes[:last], color=RED, bottom=videos[:last], label="fakes", **bar)
-        axes.legend(loc="upper right", frameon=False, labelcolor=INK)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, labelcolor=INK)
     axes.set_xlim(0, max(left[-1] + step * width, *(1.1 * norm for norm in known), 1))
     top = axes.get_ylim()[1]
     for norm, name in zip(known, ("1 %", "median", "99 % of the release"), strict=False):
@@ -90,7 +91,7 @@ def frequencies(
     result = f"{np.count_nonzero(measured):,} of {len(measured):,} classes"
     axes = style_axes(
         figure.subplots(),  result=result,
-        x="expected of the release", y="in these shards",
+        x="videos expected of the release", y="videos in these shards",
     )  # fmt: skip
     low = max(known[known > 0].min(initial=1), 1e-3)
     ends = [low, max(known.max(), measured.max(), 2) * 1.6]
@@ -98,18 +99,29 @@ def frequencies(
     axes.plot(ends, ends, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     axes.plot(known, shown, ".", color=BLUE, alpha=0.35, markersize=4, markeredgewidth=0)
     axes.plot(known[far], shown[far], "o", color=RED, markersize=4, markeredgewidth=0)
-    for place in far[np.argsort(-np.abs(measured[far] - known[far]), kind="stable")][:rows]:
-        name = f"{names[place]} ({place})".strip()
+    for place in _apart(far[np.argsort(-np.abs(measured[far] - known[far]))], shown)[:rows]:
+        name = class_label(names[place], place)
         annotate(axes, name, (known[place], shown[place]), offset=(-6, 0), color=RED, size=8)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=(0.4, ends[1]))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     annotate(axes, "none", (ends[0], 0.5), offset=(6, 6), size=8)
     return figure
+
+
+def _apart(places: NDArray, heights: NDArray, *, ratio: float = 1.25) -> list[int]:
+    """Leaves out places whose heights are too near to those before them to be named, too."""
+    kept: list[int] = []
+    for place in places.tolist():
+        if all(not 1 / ratio < heights[place] / heights[other] < ratio for other in kept):
+            kept.append(place)
+    return kept
 
 
 def frames(counts: ArrayLike) -> Figure:
     """Draws how many frames videos have; `counts` are videos of 0, 1, 2, ... frames."""
     videos = np.asarray(counts)
-    figure, axes = _axes_of_counts(videos, "frames", digits=0)
+    figure, axes = _axes_of_counts(videos, "frames of the video", digits=0)
     width = 10 if len(videos) > 60 else 1
     binned = np.add.reduceat(videos, np.arange(0, len(videos), width))
     axes.bar(np.arange(len(binned)) * width, binned, width, align="edge", color=BLUE, alpha=0.75)
@@ -120,7 +132,7 @@ def frames(counts: ArrayLike) -> Figure:
 def labels(counts: ArrayLike) -> Figure:
     """Draws how many labels labelled videos have; `counts` are videos of 0, 1, 2, ... labels."""
     videos = np.where(np.arange(len(np.asarray(counts))) > 0, counts, 0)
-    figure, axes = _axes_of_counts(videos, "labels", digits=2)
+    figure, axes = _axes_of_counts(videos, "labels of the video", digits=2)
     axes.bar(np.arange(len(videos)), videos, 0.8, color=BLUE, alpha=0.75)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="x")

@@ -6,6 +6,11 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocat
 
 BLUE, ORANGE, GREEN, RED = "#2563a8", "#d9762b", "#3a8f5c", "#b8403a"
 INK, GREY, FAINT = "#24292f", "#6b7280", "#dfe3e8"
+BACK = "#fffffe"
+"""White, but another color than the others' white: a page replaces it by its own background."""
+PURPLE, TEAL, BROWN, PINK = "#7a5ab0", "#2a9d9a", "#8c6d46", "#c25b8f"
+PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, BROWN, PINK)
+"""The colors of curves, in this order."""
 DOTS_PER_INCH = 150
 
 
@@ -51,6 +56,19 @@ def log_y(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+def class_label(name: str, class_id: int, *, max_characters: int = 32) -> str:
+    """Returns what a class is called in a figure: `name (id)`, or `class id` without a name."""
+    if not name:
+        return f"class {class_id}"
+    shown = name if len(name) <= max_characters else name[: max_characters - 1] + "…"
+    return f"{shown} ({class_id})"
+
+
+def plain(text: str) -> str:
+    """Returns text in which matplotlib sees no formulas."""
+    return text.replace("$", r"\$")
+
+
 def annotate(
     axes: Axes,
     text: str,
@@ -59,11 +77,16 @@ def annotate(
     offset: tuple[float, float] = (4, 0),
     color: str = GREY,
     size: float = 9,
+    center: bool = False,
+    back: bool = False,
 ) -> None:
-    """Writes beside a point; an offset to the left, in points, aligns the text to the right."""
-    side = "right" if offset[0] < 0 else "left"
+    """Writes beside a point; an offset to the left, in points, aligns the text to the right.
+
+    `center` centers it over the point, and `back` hides what is drawn behind it.
+    """
+    side = "center" if center else "right" if offset[0] < 0 else "left"
     axes.annotate(
-        text.replace("$", r"\$"),  # no formulas
+        plain(text),
         at,
         offset,
         textcoords="offset points",
@@ -72,4 +95,6 @@ def annotate(
         ha=side,
         va="center",
         annotation_clip=False,
+        bbox={"facecolor": BACK, "edgecolor": "none", "alpha": 0.75, "pad": 1} if back else None,
+        zorder=4 if back else None,
     )

@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.registry import versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import server, store
+from yt8m_exp.tracking import patience, server, store
 
 logger = logging.getLogger(__name__)
 
@@ -88,15 +88,25 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
     source = f"models:/{name}/{about}"
     if decision.kind == "void":  # the version is deleted, but the record that names it exists
         source = f"models:/{decisions_of(name)}/{decision.after}"
+
+    text = decision.to_json()
+
+    def make() -> ModelVersion:
+        return client.create_model_version(
+            decisions_of(name),
+            source,
+            tags={RECORD: text, "kind": decision.kind, "version": str(about)},
+            description=decision.reason,
+            await_creation_for=0,
+        )
+
+    def made() -> ModelVersion | None:
+        found = versions.find(client, decisions_of(name))
+        return next((version for version in found if version.tags.get(RECORD) == text), None)
+
     for attempt in range(ATTEMPTS):
         try:
-            client.create_model_version(
-                decisions_of(name),
-                source,
-                tags={RECORD: decision.to_json(), "kind": decision.kind, "version": str(about)},
-                description=decision.reason,
-                await_creation_for=0,
-            )
+            patience.made_once(make, made)
             return
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":

@@ -9,7 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.tracking import store
+from yt8m_exp.spec import UnansweredError
+from yt8m_exp.tracking import patience, store
 
 
 @contextmanager
@@ -22,15 +23,15 @@ def champion_lock(name: str) -> Iterator[None]:
         name: name of the registered model.
 
     Raises:
-        ConnectionError: the tracking server went away.
+        UnansweredError: the tracking server went away.
     """
-    with FileLock(lock_path(name)), store.brief_requests():
+    with FileLock(lock_path(name)), patience.of(patience.START_SECONDS):
         try:
             yield
         except MlflowException as error:
             if "API request to" not in str(error):
                 raise
-            raise ConnectionError(
+            raise UnansweredError(
                 f"The tracking server at {store.tracking_uri()} went away while the champion of "
                 f"{name} was read or changed ({str(error)[:200]}). Once it is back, start again: "
                 "this completes a recorded decision. Nothing else was changed."

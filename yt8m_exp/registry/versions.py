@@ -15,10 +15,20 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.spec import InputError
+from yt8m_exp.tracking import patience
+from yt8m_exp.tracking.pages import cards, logged_models
 
 logger = logging.getLogger(__name__)
 
 CHALLENGER = "challenger"
+DECISIONS = "\n\n**Decisions**\n\n"
+ABOUT = """Names the classes of videos. Each version is a model with its card. The alias `champion`
+is on the one that is served, and the versions of `{name}.decisions` say why.
+
+* Load: `mlflow.pyfunc.load_model("models:/{name}@champion")`
+* Serve: `mlflow models serve -m models:/{name}@champion --env-manager local`
+* Judge another version: `yt8m promote name={name} version=...`
+"""
 BEST_GAP = (metrics.BEST + metrics.GAP.name, metrics.GAP.key)
 """The metric with the GAP of a training run's best model: its name today, and in older stores."""
 FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
@@ -47,12 +57,33 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
     if same := _of_source(client, name, source):
         return same[0]
     with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what the next line logs
-        made = int(mlflow.register_model(source, name, tags=_facts(client, model)).version)
+        tags = _facts(client, model)
+        made = patience.made_once(
+            lambda: int(mlflow.register_model(source, name, tags=tags).version),
+            lambda: next(iter(_of_source(client, name, source)), None),
+        )
     first = _of_source(client, name, source)[0]
     if first != made:
         client.delete_model_version(name, str(made))
+    elif card := model.tags.get(cards.NOTE):
+        client.update_model_version(name, str(made), card)
+    _describe(client, name)
     logger.info("Registered %s as version %d of %s", source, first, name)
     return first
+
+
+def note_decision(client: MlflowClient, name: str, version: int, sentence: str) -> None:
+    """Adds a decision to the card of a version, above those that were noted before."""
+    card = client.get_model_version(name, str(version)).description or ""
+    before, _, after = card.partition(DECISIONS)
+    text = f"{before.rstrip()}{DECISIONS}* {sentence}\n{after}".lstrip()
+    client.update_model_version(name, str(version), text)
+
+
+def _describe(client: MlflowClient, name: str) -> None:
+    """Describes a registered model, unless it is described already."""
+    if not client.get_registered_model(name).description:
+        client.update_registered_model(name, ABOUT.format(name=name))
 
 
 def find(client: MlflowClient, name: str) -> list[ModelVersion]:
@@ -144,15 +175,13 @@ def model_of_run(client: MlflowClient, run_id: str) -> str:
         if error.error_code not in MISSING:
             raise
         raise InputError(f"No run '{run_id}' in {client.tracking_uri}. Check the id.") from error
-    models = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run_id}' AND name = 'best'"
-    )
+    models = logged_models.of_run(client, run, logged_models.BEST)
     if not models:
         raise InputError(
-            f"A run must have logged a model named 'best' to be promoted, but run {run_id} "
+            f"A run must have logged its best model to be promoted, but run {run_id} "
             f"({run.info.status}) has none. Did it end?"
         )
-    return f"models:/{max(models, key=lambda model: model.creation_timestamp).model_id}"
+    return f"models:/{models[-1].model_id}"
 
 
 def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:

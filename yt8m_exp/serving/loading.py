@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import mlflow
+from mlflow.entities import LoggedModelInput
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
@@ -35,6 +36,11 @@ class Loaded:
     name: str | None = None
     version: str | None = None
 
+    @property
+    def title(self) -> str:
+        """Its short name: yt8m v3, or moe without a registered version."""
+        return f"{self.name} v{self.version}" if self.name else self.tagger.model.name
+
     def tags(self) -> dict[str, str]:
         """Returns the tags for a run that uses the model."""
         facts = {
@@ -47,9 +53,11 @@ class Loaded:
         return {key: value for key, value in facts.items() if value}
 
     def label(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        """Tags a run with the model that it uses."""
+        """Tags a run with the model that it uses, and links the two."""
         for key, value in self.tags().items():
             client.set_tag(run_id, key, value)
+        if self.model_id and self.uri.startswith("models:/"):
+            client.log_inputs(run_id, models=[LoggedModelInput(self.model_id)])
 
     def require_frames(self) -> None:
         """Raises InputError if the model takes features of whole videos, which have no segments."""

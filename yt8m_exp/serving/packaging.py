@@ -5,6 +5,7 @@ import logging
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,7 +14,7 @@ from typing import Any
 
 import keras
 import mlflow
-from mlflow.entities import Metric
+from mlflow.entities import LoggedModelStatus, Metric
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -24,7 +25,11 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.requests import RECORD
+from yt8m_exp.terminal.redaction import redacted
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.pages import logged_models
 
+RUN_CHARACTERS = 8  # of a run's id, in the name of a model
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
 
@@ -32,34 +37,41 @@ REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "go
 def log_model(
     path: Path,
     *,
-    name: str,
+    role: str,
     step: int,
     words: Vocabulary,
     about: Mapping[str, Any],
     model: keras.Model | None = None,
-) -> ModelInfo:
-    """Logs a `.keras` file as a model of the active run.
+) -> str:
+    """Logs a `.keras` file as a model of the active run, unless the run has logged it before.
+
+    The model is named after itself and the run. What a process left unfinished that died in logging
+    a model of this role is deleted.
 
     Args:
         path: the file.
-        name: the model's name within the run.
+        role: what it is within the run: best, last, imported.
         step: examples seen.
         words: the names of its classes.
         about: what it was trained with, as plain data; kept beside it as `about.json`.
         model: a loaded model of the same architecture, if there is one; its weights do not matter.
 
     Returns:
-        MLflow's information about the logged model, with its id and URI.
+        The id of the logged model.
     """
+    params = {"weights.crc32": _weights_crc32(path), "examples": step}
+    if before := _logged_before(role, params):
+        return before
     model = model or keras.saving.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         facts = Path(folder) / "about.json"
-        facts.write_text(json.dumps(dict(about), indent=1))
+        facts.write_text(json.dumps(redacted(about), indent=1))
         names = Path(folder) / "vocabulary.csv"
         _write_vocabulary(names, words)
         with _quiet():
-            return mlflow.pyfunc.log_model(
-                name=name,
+            info: ModelInfo = mlflow.pyfunc.log_model(
+                name=_name(model, role),
+                tags={logged_models.ROLE: role},
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
                 artifacts={
                     "model": str(path),
@@ -69,10 +81,30 @@ def log_model(
                 code_paths=[str(PACKAGE)],
                 signature=signature(model),
                 pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-                params=_facts(path, model, words) | {"examples": step},
+                params=_facts(path, model, words) | params,
                 model_type="keras",
                 step=step,
             )
+    return str(info.model_id)
+
+
+def _logged_before(role: str, params: Mapping[str, Any]) -> str | None:
+    """Returns the id of a model that the active run has logged with these parameters."""
+    run, client = mlflow.active_run(), mlflow.MlflowClient()
+    if run is None:
+        return None
+    for model in logged_models.of_run(client, run, role):
+        if model.status != LoggedModelStatus.READY:
+            client.delete_logged_model(model.model_id)
+        elif {key: str(value) for key, value in params.items()}.items() <= model.params.items():
+            return str(model.model_id)
+    return None
+
+
+def _weights_crc32(path: Path) -> int:
+    """Returns the checksum of a `.keras` file's weights; other parts of it hold the time."""
+    with zipfile.ZipFile(path) as file:
+        return file.getinfo("model.weights.h5").CRC
 
 
 def log_metrics(
@@ -83,7 +115,7 @@ def log_metrics(
     step: int,
     data: tuple[str, str],
 ) -> None:
-    """Logs metrics that belong to a model and to the data they were measured on.
+    """Logs metrics that belong to a model and to the data they were measured on, each once.
 
     Args:
         run_id: the run that measured them.
@@ -92,12 +124,15 @@ def log_metrics(
         step: examples the model had seen.
         data: name and digest of the dataset.
     """
-    now = int(time.time() * 1000)
+    now, client = int(time.time() * 1000), mlflow.MlflowClient()
+    known = client.get_logged_model(model_id).metrics or [] if model_id else []
+    there = {(metric.key, metric.step) for metric in known if metric.run_id == run_id}
     points = [
         Metric(key, value, now, step, model_id, *data, run_id=run_id)
         for key, value in metrics.items()
+        if (key, step) not in there
     ]
-    mlflow.MlflowClient().log_batch(run_id, metrics=points)
+    client.log_batch(run_id, metrics=points)
 
 
 def signature(model: keras.Model) -> ModelSignature:
@@ -125,6 +160,13 @@ def signature(model: keras.Model) -> ModelSignature:
     return ModelSignature(Schema(columns), Schema(answers), params)
 
 
+def _name(model: keras.Model, role: str) -> str:
+    """Returns a name that tells the models of an experiment apart: moe-1bffebe1."""
+    run = mlflow.active_run()
+    parts = [model.name, run.info.run_id[:RUN_CHARACTERS] if run else "", role]
+    return "-".join(part for part in parts if part and part != logged_models.BEST)
+
+
 def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
     """Returns the facts that a decision on the model needs; a version of it copies them."""
     schema = tagger.schema(model)
@@ -144,19 +186,15 @@ def _quiet() -> Iterator[None]:
     Once in a process, MLflow also compares the requirements with the installed packages, from which
     they were made. This takes 0.3 s, and no setting of MLflow 3.17 avoids it (not reported).
     """
-    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    before = shown.get_raw()
-    shown.set(False)
     logger = logging.getLogger("mlflow.utils.environment")  # warns that pip is missing, as with uv
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with store.no_bars(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(type hints|input example).*")
             yield
     finally:
         logger.setLevel(level)
-        shown.unset() if before is None else shown.set(before)
 
 
 def _write_vocabulary(path: Path, words: Vocabulary) -> None:

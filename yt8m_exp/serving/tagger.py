@@ -21,9 +21,11 @@ from mlflow.pyfunc import PythonModel
 from yt8m_exp import models, spec
 from yt8m_exp.data import vocabulary
 from yt8m_exp.data.tfrecords import records
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal import quiet
 
 
 class BadRequest(MlflowException, ValueError):
@@ -39,6 +41,7 @@ class Tagger(PythonModel):
     Attributes:
         model: the Keras model, from named features to probabilities.
         schema: sizes of the features and the number of classes.
+        words: names and verticals of the classes.
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
         model_bytes: size of the model's file.
@@ -47,6 +50,7 @@ class Tagger(PythonModel):
 
     model: keras.Model
     schema: records.Schema
+    words: Vocabulary
     names: np.ndarray
     about: dict[str, Any]
     model_bytes: int
@@ -56,10 +60,11 @@ class Tagger(PythonModel):
         for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
             importlib.import_module(module.name)  # Keras must know the layers that a file holds
         files = context.artifacts
-        self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
+        with quiet.without_chatter():
+            self.model = keras.saving.load_model(files["model"], compile=False, safe_mode=True)
         self.schema = schema(self.model)
-        words = vocabulary.read(files["vocabulary"], self.schema.classes)
-        self.names = np.array(words.names, object)
+        self.words = vocabulary.read(files["vocabulary"], self.schema.classes)
+        self.names = np.array(self.words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
         self.model_bytes = Path(files["model"]).stat().st_size
         self.version = _version(Path(files["model"]).parents[1])

@@ -6,6 +6,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.terminal.suggestions import did_you_mean
+from yt8m_exp.tracking.pages import logged_models
 
 
 def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
@@ -17,6 +19,8 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     Raises:
         InputError: there is no such model, version or alias.
     """
+    if model_uri.startswith("runs:/"):
+        return of_run(model_uri), None, None
     path = model_uri.removeprefix("models:/")
     if path == model_uri or path.startswith("m-") or not any(mark in path for mark in "@/"):
         return model_uri, None, None
@@ -24,7 +28,7 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     try:
         if "@" in path:
             name, alias = path.rsplit("@", 1)
-            version = client.get_model_version_by_alias(name, alias).version
+            version = _of_alias(client, name, alias)
         else:
             name, version = path.rsplit("/", 1)
             if version == "latest":
@@ -37,6 +41,30 @@ def resolve(model_uri: str) -> tuple[str, str | None, str | None]:
     except MlflowException as error:
         raise InputError(missing(model_uri, error)) from error
     return f"models:/{name}/{version}", name, str(version)
+
+
+def _of_alias(client: mlflow.MlflowClient, name: str, alias: str) -> str:
+    try:
+        return client.get_model_version_by_alias(name, alias).version
+    except MlflowException as error:
+        known = client.get_registered_model(name).aliases
+        meant = did_you_mean(alias, known) or f" It has {', '.join(known) or 'none'}."
+        raise MlflowException(f"{name} has no alias {alias}.{meant}") from error
+
+
+def of_run(model_uri: str) -> str:
+    """Returns the URI of a logged model by its run and its role or name: `runs:/<id>/best`.
+
+    Returns:
+        The same URI if the run has no such model.
+    """
+    run_id, _, role = model_uri.removeprefix("runs:/").partition("/")
+    client = mlflow.MlflowClient()
+    try:
+        found = logged_models.of_run(client, client.get_run(run_id), role)
+    except MlflowException:
+        return model_uri
+    return f"models:/{found[-1].model_id}" if found else model_uri
 
 
 def require(model_uri: str) -> None:
@@ -56,7 +84,9 @@ def require(model_uri: str) -> None:
 
 def missing(model_uri: str, error: Exception) -> str:
     """Returns the message for a URI that names no model."""
+    reason = str(error)
+    end = "" if reason.endswith((".", "?")) else "."
     return (
-        f"No model at {model_uri!r} in {mlflow.get_tracking_uri()} ({error}). Train and register "
-        "one: python -m yt8m_exp.train register=yt8m"
+        f"No model at {model_uri!r} in {mlflow.get_tracking_uri()}: {reason}{end} "
+        "Train and register one: yt8m train register=yt8m"
     )

@@ -17,7 +17,7 @@ from yt8m_exp.stores.gcs import hexadecimal
 from yt8m_exp.stores.objects import FOLDER, Changed, Interrupted, Object, Sink
 from yt8m_exp.stores.patterns import literal
 
-RETRIES = Retry(total=6, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504))
+RETRIES = Retry(total=6, connect=2, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504))
 TIMEOUTS = (20, 60)
 """Seconds to connect, and between two pieces of an answer."""
 CHUNK = 1 << 18

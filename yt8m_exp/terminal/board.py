@@ -3,21 +3,26 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from yt8m_exp.terminal import messages
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 Show = Callable[[Sequence[Sequence[str]], Mapping[str, str]], None]
 
 
 @contextmanager
-def shown(title: str, columns: Sequence[str]) -> Iterator[Show]:
-    """Shows a table while the block runs.
+def shown(title: str, columns: Sequence[str], *, wraps: str = "") -> Iterator[Show]:
+    """Shows a table while the block runs; messages appear above it.
 
     Args:
         title: title above the table.
         columns: heads of the columns.
+        wraps: the column whose cells may take several lines; the others stay whole.
 
     Returns:
         A function that replaces the rows, and the line of named values below them.
@@ -26,16 +31,12 @@ def shown(title: str, columns: Sequence[str]) -> Iterator[Show]:
     if not console.is_terminal:
         yield lambda rows, below: None
         return
-    with Live(console=console, refresh_per_second=2, redirect_stderr=True) as live:
+    live = Live(console=console, refresh_per_second=2, vertical_overflow="crop")
+    with live, messages.above():
 
         def show(rows: Sequence[Sequence[str]], below: Mapping[str, str]) -> None:
-            table = Table(title=title, title_justify="left", title_style="bold")
-            for number, name in enumerate(columns):
-                table.add_column(name, style="cyan" if number == 0 else "", overflow="fold")
-            for row in rows:
-                table.add_row(*row)
-            line = Text("  ".join(f"{name} {value}" for name, value in below.items()))
-            live.update(Group(table, line))
+            table = [_table(columns, rows, wraps)] if rows else []
+            live.update(Group(Text(title, style="bold"), *table, _line(below)), refresh=True)
 
         yield show
 
@@ -47,3 +48,24 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], wraps: str) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        table.add_column(
+            name,
+            style="cyan" if number == 0 else "",
+            no_wrap=name != wraps,
+            overflow="fold" if name == wraps else "ellipsis",
+            ratio=1 if name == wraps else None,
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _line(below: Mapping[str, str]) -> Text:
+    """Returns the named values as one line; a narrow terminal breaks it between two of them."""
+    pairs = (f"{name} {value}".replace(" ", NO_BREAK) for name, value in below.items())
+    return Text("  ".join(pairs))

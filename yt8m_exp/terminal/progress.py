@@ -10,15 +10,19 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from yt8m_exp.terminal import messages
 from yt8m_exp.terminal.board import clock
 
 LINE_SECONDS = 10.0
+WIDE, MEDIUM = 120, 100
+"""Widths of a terminal, in columns."""
 
 
 class Advance(Protocol):
@@ -48,17 +52,8 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
     if not console.is_terminal:
         yield _lines(what, total, start, text, console)
         return
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[values]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
+    bar = Progress(*_columns(console.width), console=console, transient=False)
+    with bar as progress, messages.above():
         task = progress.add_task(what, total=total, completed=start, values="")
 
         def advance(done: int, **values: float | None) -> None:
@@ -68,11 +63,26 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
         yield advance
 
 
+def _columns(width: int) -> list[ProgressColumn]:
+    """Returns the columns that fit a terminal: all where it is wide."""
+    passed = [TextColumn("[dim]passed"), TimeElapsedColumn()]
+    return [
+        TextColumn("[bold]{task.description}"),
+        *([BarColumn(20), TaskProgressColumn()] if width >= WIDE else []),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[values]}"),
+        *(passed if width >= MEDIUM else []),
+        TextColumn("[dim]left"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=False),
+    ]
+
+
 def _lines(what: str, total: int | None, start: int, text, console: Console) -> Advance:
     began = printed = time.monotonic()
 
     def advance(done: int, **values: float | None) -> None:
         nonlocal printed
+        done = done if total is None else min(done, total)
         finished = total is not None and done >= total
         if time.monotonic() - printed < LINE_SECONDS and not finished:
             return

@@ -13,6 +13,8 @@ CHATTER = (
     b"failed call to cuInit",
     b"cuda_platform.cc",
     b"oneDNN custom operations are on",
+    b"cpu_feature_guard.cc",
+    b"rebuild TensorFlow with the appropriate compiler flags",
 )
 UNUSED = ("sklearn", "matplotlib")  # a fifth of the start, for unused parts of Keras
 
@@ -26,14 +28,29 @@ def load_tensorflow() -> None:
 
 @contextmanager
 def startup() -> Iterator[None]:
-    """Holds back what is written to standard error, then writes it without TensorFlow's messages.
+    """Makes imports of TensorFlow and Keras in the block quiet and faster.
 
-    TensorFlow 2.21 writes them from C++ before it reads any of its settings, so the file descriptor
-    is redirected (tensorflow/tensorflow#100442, open). Meanwhile, the libraries in `UNUSED` cannot
-    be imported: Keras loads them if they are installed, but they are not used through Keras here.
+    The libraries in `UNUSED` cannot be imported meanwhile: Keras loads them if they are installed,
+    but they are not used through Keras here.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None refuses an import
+    try:
+        with without_chatter():
+            yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Holds back what is written to standard error, then writes it without TensorFlow's messages.
+
+    TensorFlow 2.21 writes them from C++ before it reads any of its settings, and when it first
+    looks for a GPU, so the file descriptor is redirected (tensorflow/tensorflow#100442, open).
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
@@ -41,8 +58,6 @@ def startup() -> Iterator[None]:
         try:
             yield
         finally:
-            for name in hidden:
-                del sys.modules[name]
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)

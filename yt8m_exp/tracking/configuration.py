@@ -12,6 +12,7 @@ from mlflow.entities import Param, Run
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.redaction import redacted
 from yt8m_exp.tracking import store
 
 PREFIX = "cfg."
@@ -19,11 +20,15 @@ PREFIX = "cfg."
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
 BATCH_PARAMS = 100
+NUMBERS = ("epochs", "batch_size", "learning_rate", "seed")
+GROUPS = ("model", "loss", "optimizer", "schedule")
 UNSET = "(not set)"
 
 
 def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resumes: int) -> None:
-    """Logs a configuration as `cfg.*` parameters and, complete, as a YAML artifact.
+    """Logs a configuration without its secrets: as `cfg.*` parameters, and whole as YAML.
+
+    Beside them are the `choices`, under short names.
 
     The first one is `config.yaml`, that of a resume `config.resume-<n>.yaml`, in the order of the
     configuration. MLflow keeps the first value of a parameter for good. So the n-th resume logs
@@ -36,11 +41,12 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
         config: The composed configuration, nested.
         resumes: How often the run was resumed, including this time.
     """
-    run_id, plain = run.info.run_id, _plain(config)
+    run_id, plain = run.info.run_id, redacted(_plain(config))
     params = flatten(plain)
     before = current(run.data.params)
     changed = sorted(k for k in {*before, *params} if before.get(k, UNSET) != params.get(k, UNSET))
     fresh = {k: v for k, v in params.items() if k not in before}
+    fresh |= {k: v for k, v in choices(plain).items() if k not in run.data.params}
     again = {f"{k}.resume-{resumes}": params.get(k, UNSET) for k in changed if k in before}
     _log_params(client, run_id, fresh | again)
     file = f"config.resume-{resumes}.yaml" if before else "config.yaml"
@@ -48,6 +54,29 @@ def log_config(client: MlflowClient, run: Run, config: Mapping[str, Any], resume
     if before and changed:
         names = ", ".join(key.removeprefix(PREFIX) for key in changed)
         client.set_tag(run_id, f"resume.{resumes}.changed", names[:TAG_CHARACTERS])
+
+
+def choices(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the parameters by which people tell trainings apart, under short names.
+
+    That are the choices of groups, from what these build: `model: moe`, `loss: cross_entropy`.
+    """
+    built = {group: config.get(group) for group in GROUPS}
+    found = {
+        group: _built(str(entry["_target_"]))
+        for group, entry in built.items()
+        if isinstance(entry, Mapping) and "_target_" in entry
+    }
+    data = config.get("data")
+    if found and isinstance(data, Mapping) and "level" in data:
+        found["data"] = str(data["level"])
+    return found
+
+
+def _built(target: str) -> str:
+    """Returns the name of a part: of its function or class, or of its file if that has one."""
+    *_, file, name = target.split(".")
+    return file if name == "build" else name.lower()
 
 
 def current(params: Mapping[str, str]) -> dict[str, str]:
@@ -67,6 +96,19 @@ def changes(params: Mapping[str, str]) -> list[str]:
         for key, value in sorted(current(params).items())
         if params.get(key, value) != value
     ]
+
+
+def resumed_at(tags: Mapping[str, str]) -> list[int]:
+    """Returns the examples that a run had seen when it was resumed, each time."""
+    found = (re.fullmatch(r"resume\.(\d+)\.examples", key) for key in tags)
+    return [int(tags[match[0]]) for match in sorted(filter(None, found), key=lambda m: int(m[1]))]
+
+
+def settings(params: Mapping[str, str]) -> dict[str, str]:
+    """Returns the choices and numbers that people compare first, as a training has them now."""
+    now = current(params)
+    numbers = {key: now[PREFIX + key] for key in NUMBERS if PREFIX + key in now}
+    return {key: params[key] for key in (*GROUPS, "data") if key in params} | numbers
 
 
 def flatten(config: Mapping[str, Any]) -> dict[str, str]:
@@ -119,6 +161,8 @@ def read_config(run_id: str) -> dict[str, Any]:
         info = client.get_run(run_id).info
         files = [file.path for file in client.list_artifacts(run_id)]
     except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
         raise InputError(
             f"The run must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."

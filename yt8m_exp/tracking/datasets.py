@@ -9,9 +9,11 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from yt8m_exp import spec
 from yt8m_exp.data import shards
+from yt8m_exp.data.loading import repeats_sentence
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
-from yt8m_exp.data.shards import DEFAULT_READING, Reading, repeats_sentence
+from yt8m_exp.data.shards import DEFAULT_READING, Reading
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import store
@@ -48,7 +50,7 @@ def checked(
         InputError: a record is bad, or labels are missing.
     """
     manifest = shards.scan(
-        SAMPLE.format(level=schema.level) if patterns is None else patterns,
+        spec.shipped(SAMPLE.format(level=schema.level)) if patterns is None else patterns,
         schema,
         on_bad_record=on_bad_record,
         needs_labels=labelled,
@@ -150,10 +152,22 @@ def log(run: Run, manifest: Mapping[str, Any], *, name: str, context: str) -> No
         source_type="gs" if all(s.startswith("gs://") for s in sources) else "local",
         source=json.dumps({"uri": ",".join(sources)[:SOURCE_CHARACTERS]}),
         profile=json.dumps(profile),
+        schema=_schema(manifest),
     )
     tag = InputTag(MLFLOW_DATASET_CONTEXT, context)
     run.client.log_inputs(run.id, [DatasetInput(dataset, [tag])])
     run.client.log_dict(run.id, dict(manifest), f"data/{context}.json")
+
+
+def _schema(manifest: Mapping[str, Any]) -> str | None:
+    """Returns the features of a data set as MLflow's pages show them."""
+    if "features" not in manifest:
+        return None
+    rows = "" if manifest["level"] == "video" else "frames, "
+    kind = "float" if manifest["level"] == "video" else "byte"
+    columns = [("id", "string"), ("labels", f"class ids below {manifest['classes']:,}")]
+    columns += [(name, f"{kind}[{rows}{size}]") for name, size in manifest["features"].items()]
+    return json.dumps({"mlflow_colspec": [{"name": n, "type": kind} for n, kind in columns]})
 
 
 def require_same(run_id: str, manifest: Manifest, *, context: str) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 
-from yt8m_exp.tracking import store
+from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.tracking import patience
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ class Stopped(Exception):
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-CLOSE_SECONDS = 10.0
 TAG_CHARACTERS = 8000
 
 
@@ -44,6 +44,7 @@ def signals_raise() -> Iterator[None]:
         if ending and number != signal.SIGINT:
             return
         ending = True
+        patience.hurry()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
@@ -84,16 +85,16 @@ def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
     """
     status = status_of(error)
     try:
-        with store.brief_requests():  # a scheduler kills half a minute after its SIGTERM
-            _end(client, run_id, status)
-            if status != "FINISHED":
-                client.set_tag(run_id, "error", _sentence(error)[:TAG_CHARACTERS])
-            if status == "FAILED":
-                text = "".join(traceback.format_exception(error))
-                client.log_text(run_id, text, "error.txt")
+        _end(client, run_id, status)
+        if status != "FINISHED":
+            client.set_tag(run_id, "error", _sentence(error)[:TAG_CHARACTERS])
+        if status == "FAILED":
+            text = "".join(traceback.format_exception(error))
+            client.log_text(run_id, text, "error.txt")
     except Exception as failure:  # the caller raises `error`
         logger.warning(
-            "Run %s ended %s, but the server could not record it: %s", run_id, status, failure
+            "Run %s ended %s, but this is not recorded: %s",
+            *(run_id, status, caused_by(failure, UnansweredError) or failure),
         )
 
 

@@ -9,9 +9,10 @@ outlives the child sets the status back.
 import os
 import sys
 import time
-from pathlib import Path
 
 from mlflow import MlflowClient
+
+from yt8m_exp import spec
 
 MADE = "mlflow.project.entryPoint"
 """The tag by which a run that `mlflow run` made is known."""
@@ -25,7 +26,7 @@ def watch(run_id: str) -> None:
     Args:
         run_id: A run that is KILLED and that `mlflow run` waits for.
     """
-    project = str(Path(__file__).parents[2])
+    project = str(spec.PACKAGE.parent)
     path = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")]))
     os.posix_spawn(
         sys.executable,

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from yt8m_exp.spec import OutsideError
+from yt8m_exp.training import checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,18 @@ def is_of_this_machine(process: Mapping[str, str]) -> bool:
     """Tells whether a process, as `process` describes it, runs where this one can see it."""
     ours = {"host": socket.gethostname(), "pid_namespace": _pid_namespace()}
     return ours.items() <= process.items()
+
+
+def latest_run(client: MlflowClient, experiment_id: str, **tags: str) -> Run | None:
+    """Returns the newest run that this process has made, with these tags; None if it made none."""
+    wanted = [f"tags.`{key}` = '{value}'" for key, value in (process() | tags).items()]
+    found = client.search_runs(
+        [experiment_id],
+        " and ".join(wanted),
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return found[0] if found else None
 
 
 @contextmanager
@@ -93,7 +106,10 @@ def _close(client: MlflowClient, run: Run) -> bool:
         return _mark(client, run)
     try:
         with FileLock(lock, timeout=0):
-            return _mark(client, run)
+            marked = _mark(client, run)
+            if marked:
+                checkpoints.remove_partial(lock.parent / "checkpoints")
+            return marked
     except (Timeout, PermissionError):
         return False
 

@@ -14,8 +14,12 @@ from pathlib import Path
 
 import psutil
 
+from yt8m_exp.terminal.redaction import redact_diff
+
 logger = logging.getLogger(__name__)
 
+READ = (":/*.py", ":/conf", ":/sweeps", ":/*.toml", ":/*.lock")
+"""Files that can change what a run does; all other untracked ones are a user's own."""
 PACKAGES = ("tensorflow", "keras", "mlflow", "numpy")
 DIFF_CHARACTERS = 1_000_000
 UNTRACKED_NAMES = 200
@@ -30,7 +34,8 @@ class Provenance:
     Attributes:
         tags: Short facts by name; unknown ones are left out.
         diff: The changes of the working tree since the commit: `git diff HEAD`, then the names of
-            untracked files. Empty without changes, and without a repository.
+            untracked files that a run may read: code, configurations, studies. Empty without
+            changes, and without a repository.
     """
 
     tags: dict[str, str]
@@ -47,8 +52,8 @@ def collect(project: Path) -> Provenance:
     tags = {
         **_git_tags(project, dirty=bool(diff)),
         **_lock_tags(project / "uv.lock"),
-        **_version_tags(),
-        **_hardware_tags(),
+        "versions": _versions(),
+        "hardware": _hardware(),
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
     }
     return Provenance({key: value[:TAG_CHARACTERS] for key, value in tags.items() if value}, diff)
@@ -71,11 +76,12 @@ def _git_tags(project: Path, *, dirty: bool) -> dict[str, str]:
 
 
 def _diff(project: Path) -> str:
-    diff = _git(project, "diff", "HEAD", "--no-color", "--no-ext-diff")
+    diff = redact_diff(_git(project, "diff", "HEAD", "--no-color", "--no-ext-diff"))
     if len(diff) > DIFF_CHARACTERS:
         left_out = len(diff) - DIFF_CHARACTERS
         diff = f"{diff[:DIFF_CHARACTERS]}\n# {left_out} more characters are left out.\n"
-    names = _git(project, "ls-files", "--others", "--exclude-standard", "--full-name").splitlines()
+    others = ("ls-files", "--others", "--exclude-standard", "--full-name", "--", *READ)
+    names = _git(project, *others).splitlines()
     if not names:
         return diff
     more = [f"... and {len(names) - UNTRACKED_NAMES} more"] * (len(names) > UNTRACKED_NAMES)
@@ -94,25 +100,22 @@ def _lock_tags(lock: Path) -> dict[str, str]:
     return {"lock.digest": hashlib.sha256(lock.read_bytes()).hexdigest()}
 
 
-def _version_tags() -> dict[str, str]:
-    tags = {"version.python": platform.python_version()}
+def _versions() -> str:
+    found = [f"python {platform.python_version()}"]
     for package in PACKAGES:
         try:
-            tags[f"version.{package}"] = metadata.version(package)
+            found.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
-    return tags
+    return ", ".join(found)
 
 
-def _hardware_tags() -> dict[str, str]:
+def _hardware() -> str:
     query = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     gpus = _output("nvidia-smi", *query).strip().splitlines()
-    return {
-        "hardware.cpu": _cpu_model(),
-        "hardware.cores": str(len(os.sched_getaffinity(0))),
-        "hardware.memory_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
-        "hardware.gpus": "; ".join(gpus) or "none",
-    }
+    cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
+    machine = f"{cores} cores of {_cpu_model()}, {memory:.1f} GiB of memory"
+    return "; ".join([machine, *(gpus or ["no GPU"])])
 
 
 def _cpu_model() -> str:

@@ -7,7 +7,6 @@ import matplotlib
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import GAP, LOSS
 from yt8m_exp.evaluation.ranking import Ranked
 from yt8m_exp.plots import classes, curves
@@ -68,45 +67,15 @@ def log_curves(client: MlflowClient, run_id: str, *, best: int) -> None:
     log_figures(client, run_id, drawn)
 
 
-def note(
-    model: str, values: Mapping[str, float | None], trained: int, measured: int, model_uri: str
-) -> str:
-    """Returns the description of a training run, in Markdown, for its page.
-
-    Args:
-        model: the model's name.
-        values: metrics of the best model by key.
-        trained: videos it was trained on.
-        measured: videos it was measured on.
-        model_uri: the best model.
-    """
-    listed = [metric for metric in metrics.TABLE if metric.key in values]
-    head = " | ".join(metric.title for metric in listed)
-    row = " | ".join(_number(values[metric.key]) for metric in listed)
-    return (
-        f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:\n\n"
-        f"| {head} |\n|{'---|' * len(listed)}\n| {row} |\n\n"
-        f'The model: `mlflow.pyfunc.load_model("{model_uri}")`. Curves are over examples seen; '
-        "figures and tables are among the artifacts."
-    )
-
-
-def _number(value: float | None) -> str:
-    return metrics.NO_NUMBER if value is None else f"{value:.4f}"
-
-
-def log_figures(
-    client: MlflowClient, run_id: str, figures: Mapping[str, Figure], *, crop: bool = False
-) -> None:
+def log_figures(client: MlflowClient, run_id: str, figures: Mapping[str, Figure]) -> None:
     """Logs figures as PNG images, `figures/<name>.png`.
 
     Args:
         client: a client of the tracking store.
         run_id: the run.
         figures: figures by name.
-        crop: whether to fit the image to what is drawn, for figures of another layout than ours.
     """
     matplotlib.use("Agg")  # MLflow imports pyplot, which would look for a display
-    save = {"dpi": DOTS_PER_INCH} | ({"bbox_inches": "tight"} if crop else {})
+    save = {"dpi": DOTS_PER_INCH}
     for name, figure in figures.items():
         client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs=save)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,23 @@ from mlflow import MlflowClient, entities
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
-from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import configuration, endings, overruled, owners, provenance, store, system
+from yt8m_exp import spec
+from yt8m_exp.spec import InputError, UnansweredError, caused_by
+from yt8m_exp.tracking import (
+    configuration,
+    endings,
+    overruled,
+    owners,
+    patience,
+    provenance,
+    store,
+    system,
+)
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
+AT_RANDOM = re.compile(r"[a-z]+-[a-z]+-\d+")
+"""The names that MLflow gives to runs without one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ def open_run(
     name: str | None = None,
     tags: Mapping[str, str] = {},
     system_metrics: bool = True,
+    patience_seconds: float = patience.MIDDLE_SECONDS,
 ) -> Iterator[Run]:
     """Opens a run, logs where it comes from, and gives it a true status at the end.
 
@@ -66,16 +80,20 @@ def open_run(
         config: The composed configuration.
         root: The folder that holds a folder for each run.
         resume: The id of a run to continue.
-        name: The name of a new run; one that is joined or resumed keeps its own.
+        name: The name of a new run, and of one that `mlflow run` made without `--run-name`. One
+            that is resumed keeps its own.
         tags: More tags.
         system_metrics: Whether to sample processor, memory, disk, network and GPUs.
+        patience_seconds: How long the tracking server may give no answer; shorter in closing.
 
     Raises:
         InputError: The run to resume, or the experiment, does not exist or is deleted.
         OutsideError: Another process holds the run.
-        MlflowException: The tracking store cannot be reached.
+        UnansweredError: The tracking server gives no answer.
+        MlflowException: The tracking server refuses a request.
     """
     with ExitStack() as stack:
+        stack.enter_context(patience.of(patience_seconds))
         stack.enter_context(endings.signals_raise())
         client, root = store.connect(), root.absolute()
         wrapper = _wrapper(client, resume)
@@ -87,8 +105,9 @@ def open_run(
         stack.enter_context(owners.owning(found, directory))
         run = _start(client, found, directory, resumed=resume is not None)
         try:
-            _set_tags(client, run.id, {"verb": verb, **tags})
-            _describe(run, found, config)
+            _set_tags(client, run.id, {"verb": verb})
+            _name(run, found, name)
+            _describe(run, found, config, tags)
             with ExitStack() as sampled:
                 if system_metrics:
                     started = found.info.start_time / 1000
@@ -96,7 +115,9 @@ def open_run(
                 yield run
             _finish(run)
         except BaseException as error:
-            run.writer.close(timeout_seconds=endings.CLOSE_SECONDS)
+            if not caused_by(error, UnansweredError):  # otherwise, the wait is over
+                patience.close()
+            run.writer.close(min(patience.left(), patience.SIGNAL_SECONDS))
             endings.record(client, run.id, error)
             made = run.id == wrapper and overruled.MADE in found.data.tags
             if made and endings.status_of(error) == "KILLED":
@@ -118,7 +139,10 @@ def _created(client: MlflowClient, experiment: str, name: str | None, root: Path
     tags = resolve_tags(
         owners.tags(root)
     )  # also the user and the source file, as `mlflow.start_run` tags them
-    return client.create_run(experiment_id, tags=tags, run_name=name)
+    return patience.made_once(
+        lambda: client.create_run(experiment_id, tags=tags, run_name=name),
+        lambda: owners.latest_run(client, experiment_id),
+    )
 
 
 def _continued(client: MlflowClient, run_id: str) -> entities.Run:
@@ -155,18 +179,34 @@ def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resume
     return Run(run_id, experiment, directory, client, writer, resumed)
 
 
-def _describe(run: Run, found: entities.Run, config: Mapping[str, Any]) -> None:
+def note_resume(run: Run, examples: int) -> None:
+    """Notes at how many examples a run that is resumed goes on."""
+    if run.resumed:
+        resumes = run.client.get_run(run.id).data.tags["resumes"]
+        run.client.set_tag(run.id, f"resume.{resumes}.examples", str(examples))
+
+
+def _name(run: Run, found: entities.Run, name: str | None) -> None:
+    """Names a run that `mlflow run` made and gave a name at random."""
+    if name and overruled.MADE in found.data.tags and AT_RANDOM.fullmatch(found.info.run_name):
+        run.client.update_run(run.id, name=name)
+
+
+def _describe(
+    run: Run, found: entities.Run, config: Mapping[str, Any], more: Mapping[str, str]
+) -> None:
     """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
     tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
-    origin = provenance.collect(store.PROJECT)
+    origin = provenance.collect(spec.PROJECT)
+    facts = {**origin.tags, **more}
     if run.resumed:
-        changed = {k: v for k, v in origin.tags.items() if tags.get(k) != v}
+        changed = {k: v for k, v in facts.items() if tags.get(k) != v}
         _set_tags(run.client, run.id, {f"resume.{resumes}.{k}": v for k, v in changed.items()})
         _set_tags(run.client, run.id, {"resumes": str(resumes)})
         if "error" in tags:
             run.client.delete_tag(run.id, "error")
     else:
-        _set_tags(run.client, run.id, origin.tags)
+        _set_tags(run.client, run.id, facts)
     if origin.diff:
         file = f"git.resume-{resumes}.diff" if run.resumed else "git.diff"
         run.client.log_text(run.id, origin.diff, file)
@@ -178,13 +218,6 @@ def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> Non
 
 
 def _finish(run: Run) -> None:
-    run.writer.close()
-    try:
-        mlflow.end_run("FINISHED")
-    except Exception:
-        logger.error(
-            "Run %s is done, but the tracking server could not be reached to end it. Once it is "
-            "back, resume=%s ends the run.",
-            *(run.id, run.id),
-        )
-        raise
+    patience.close()
+    run.writer.close(patience.left())
+    mlflow.end_run("FINISHED")

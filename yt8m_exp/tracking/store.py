@@ -2,13 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.parse import quote, urlsplit
 
 import mlflow
 from filelock import FileLock
@@ -16,16 +13,29 @@ from mlflow import MlflowClient
 from mlflow.entities import ExperimentTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp import spec
+from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
+from yt8m_exp.tracking import login, patience
+from yt8m_exp.tracking.client import Client
+from yt8m_exp.tracking.pages import views
 
 logger = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The folder that holds MLproject."""
 ANSWER_SECONDS = 10.0
+LOCAL_SERVER = "http://127.0.0.1:5000"
+"""Where `mlflow ui` serves by default."""
+SEARCH = "/api/2.0/mlflow/experiments/search"
+REFUSALS = {
+    401: "does not accept the login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+    "MLFLOW_TRACKING_TOKEN.",
+    403: "does not let this user in. Ask its administrator, or log in as another user: "
+    "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD.",
+}
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow show an experiment's pages for training, not those for language models."""
 
@@ -36,7 +46,11 @@ def tracking_uri() -> str:
     MLflow's own default is a database in the current directory, so a verb that is started in
     another directory would make a second one.
     """
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(PROJECT))}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(_folder()))}/mlflow.db"
+
+
+def _folder() -> Path:
+    return Path(spec.kept("mlflow.db")).absolute().parent
 
 
 def connect() -> MlflowClient:
@@ -46,7 +60,7 @@ def connect() -> MlflowClient:
     break it (mlflow/mlflow#19299, open in 3.17). Its artifacts go to `mlruns` beside it, not to
     the current directory as by default (mlflow/mlflow#4077, open in 3.17).
     """
-    uri = tracking_uri()
+    uri = login.moved(tracking_uri())
     mlflow.set_tracking_uri(uri)
     # With a server, MLflow prints two links on standard output, which is for the verb's result.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -54,13 +68,13 @@ def connect() -> MlflowClient:
         database = sqlite_file(uri)
         if database is None:
             _require_answer(uri)
-            return mlflow.MlflowClient(uri)
+            return Client(uri)
         _require_place(database)
         with FileLock(database.with_name(f"{database.name}.lock")):
             if not database.exists():
                 logger.info("Making the tracking database %s; this takes some seconds.", database)
                 _store_beside(uri, database)
-            return mlflow.MlflowClient(uri)
+            return Client(uri)
     except (SQLAlchemyError, MlflowException, ImportError) as error:
         reason = str(error).partition("\n")[0].strip()
         raise OutsideError(
@@ -85,20 +99,45 @@ def _require_place(database: Path) -> None:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises ConnectionError where no server answers; MLflow itself retries for four minutes."""
+    """Raises UnansweredError where no server answers soon, OutsideError where it refuses."""
     if uri.startswith("postgresql"):
         create_engine(uri, connect_args={"connect_timeout": int(ANSWER_SECONDS)}).connect().close()
     if not uri.startswith(("http://", "https://")):
         return
+    patience.install()
+    credentials = get_default_host_creds(uri)
     try:
-        urlopen(uri, timeout=ANSWER_SECONDS).close()
-    except HTTPError:
-        return  # it answers
-    except (OSError, ValueError, HTTPException) as error:
-        raise ConnectionError(
-            f"No tracking server answers at {uri} ({error}). Start it, or unset "
-            "MLFLOW_TRACKING_URI to track in the project's own database."
+        with patience.of(patience.START_SECONDS):
+            answer = http_request(credentials, SEARCH, "GET", params={"max_results": 1})
+    except MlflowException as error:
+        unanswered = caused_by(error, UnansweredError)
+        if not unanswered:
+            raise
+        raise UnansweredError(
+            f"{unanswered} Start it, or unset MLFLOW_TRACKING_URI to track in the project's own "
+            "database."
         ) from None
+    if answer.status_code in REFUSALS:
+        raise OutsideError(f"The tracking server at {uri} {REFUSALS[answer.status_code]}")
+    if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
+        raise OutsideError(
+            f"A server answers at {uri} (status {answer.status_code}), but it is no tracking "
+            "server of MLflow. Check MLFLOW_TRACKING_URI."
+        )
+
+
+def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """Returns where a run is seen, by what is to be done: its page, and that of all runs by GAP.
+
+    Without a server, the first entry is the command that starts one.
+    """
+    uri, experiment = client.tracking_uri, client.get_run(run_id).info.experiment_id
+    is_server = uri.startswith(("http://", "https://"))
+    server = uri.rstrip("/") if is_server else LOCAL_SERVER
+    return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
+        "This run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
+        "All runs by GAP": f"{server}/{views.page(experiment)}",
+    }
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -124,7 +163,18 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             f"The experiment '{name}' is deleted. Choose another name, or restore it: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
+    views.ensure(client, found.experiment_id, found.tags)
     return found.experiment_id
+
+
+def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
+    """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    server = urlsplit(client.tracking_uri)
+    if server.scheme not in ("http", "https"):
+        return lambda run_id: None
+    experiment = client.get_run(run_id).info.experiment_id
+    place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
+    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -136,29 +186,22 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 @contextmanager
-def brief_requests() -> Iterator[None]:
-    """Limits requests to seconds while it holds; by default MLflow retries them for minutes.
-
-    The limits are settings of the whole process (mlflow/mlflow#5744).
-    """
-    brief = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in brief}
-    os.environ.update(brief)
+def no_bars() -> Iterator[None]:
+    """Hides MLflow's progress bars while it holds, as for single small files."""
+    shown = mlflow.environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+    before = shown.get_raw()
+    shown.set(False)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        shown.unset() if before is None else shown.set(before)
 
 
 def _create(client: MlflowClient, name: str) -> str:
     database = sqlite_file(client.tracking_uri)
     if database is None:
-        return client.create_experiment(name, tags=PAGES)
-    tags = [ExperimentTag(key, value) for key, value in PAGES.items()]
+        return client.create_experiment(name, tags=PAGES | views.tags())
+    tags = [ExperimentTag(key, value) for key, value in (PAGES | views.tags()).items()]
     return _store_beside(client.tracking_uri, database).create_experiment(name, None, tags)
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from yt8m_exp.tracking import configuration, owners
+from yt8m_exp.tracking import configuration, owners, patience
+from yt8m_exp.tracking.pages import cards
 
 PREFIX = "trial."
-STATUS = {"complete": "FINISHED", "failed": "FAILED"}
-"""MLflow's status by a trial's state; trials of other states were ended early: KILLED."""
+CHOSEN = ("pruned", "infeasible")
+"""States of trials that the study itself ended early. In MLflow, KILLED looks like an error."""
+STATUS = {"complete": "FINISHED", "failed": "FAILED"} | dict.fromkeys(CHOSEN, "FINISHED")
+"""MLflow's status by a trial's state; trials of other states were ended by accident: KILLED."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,11 @@ class TrialRuns:
     def end(self, outcome: Outcome) -> None:
         """Gives a trial's run its status, then the tags `trial.*` that say how the trial ended."""
         status = STATUS.get(outcome.state, "KILLED")
-        if self.client.get_run(outcome.run_id).info.status != status:
+        run = self.client.get_run(outcome.run_id)
+        if run.info.status != status:
             self.client.set_terminated(outcome.run_id, status, outcome.time)
+        if outcome.state != "complete":
+            self._say(run, outcome)
         facts = {
             "study": self.study,
             "number": outcome.number,
@@ -125,10 +131,24 @@ class TrialRuns:
                 self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
+    def _say(self, run: Run, outcome: Outcome) -> None:
+        """Says in the name and the description of a trial's run why it has no result."""
+        name = f"{self.study}-{outcome.number} · {outcome.state}"
+        self.client.update_run(outcome.run_id, name=name)
+        command = run.data.tags.get("command", "")
+        repeat = f"\n\nRepeat it alone:\n\n```\n{command}\n```" if command else ""
+        text = f"**{outcome.state.capitalize()}.** {outcome.reason}{repeat}"
+        cards.describe(self.client, outcome.run_id, text[: configuration.TAG_CHARACTERS])
+        if outcome.state in CHOSEN and "error" in run.data.tags:
+            self.client.delete_tag(outcome.run_id, "error")
+
     def _create(self, name: str, params: Mapping[str, object]) -> str:
         experiment_id = self.client.get_run(self.parent).info.experiment_id
         tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
-        run_id = self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        run_id = patience.made_once(
+            lambda: self.client.create_run(experiment_id, tags=tags, run_name=name),
+            lambda: owners.latest_run(self.client, experiment_id, **{MLFLOW_RUN_NAME: name}),
+        ).info.run_id
         shown = [
             Param(key.removeprefix(configuration.PREFIX), text)
             for key, text in configuration.flatten(params).items()

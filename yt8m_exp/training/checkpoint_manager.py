@@ -38,6 +38,10 @@ class CheckpointManager:
         """Whether there is a checkpoint to resume from."""
         return bool(checkpoints.find(self.folder))
 
+    def files(self) -> list[Path]:
+        """Returns the files that are there: the best model and the checkpoints, oldest first."""
+        return [*filter(Path.exists, [self.best]), *checkpoints.find(self.folder)]
+
     def save(self, state: TrainState, is_best: bool) -> None:
         """Writes a checkpoint, after the model if it is the best so far.
 
@@ -58,11 +62,12 @@ class CheckpointManager:
         self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
 
     def restore(self) -> TrainState:
-        """Restores the last checkpoint; returns a fresh state where there is none.
+        """Restores the last checkpoint, or returns a fresh state; removes partial files.
 
         Raises:
             InputError: the checkpoint is damaged, or belongs to another model or other data.
         """
+        checkpoints.remove_partial(self.folder)
         found = checkpoints.find(self.folder)
         if not found:
             return TrainState()

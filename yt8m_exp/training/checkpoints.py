@@ -12,6 +12,7 @@ import numpy as np
 from yt8m_exp.spec import InputError, OutsideError
 
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
+PARTIAL = ("checkpoint-*.part", "partial-*.keras")
 KEEP = 2
 
 
@@ -52,6 +53,17 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
     for old in find(folder)[:-KEEP]:
         old.unlink()
     return path
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what a process left that was killed while it wrote a checkpoint or a model.
+
+    Args:
+        folder: the checkpoints of a run that no other process holds.
+    """
+    for pattern in PARTIAL:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def find(folder: Path) -> list[Path]:

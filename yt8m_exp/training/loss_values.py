@@ -64,11 +64,13 @@ def value_of(loss: Loss) -> Value:
 
 
 def _parameters(function: Callable) -> Mapping[str, object]:
-    """Returns the values of the parameters of a loss, those of a batch left out."""
+    """Returns the values of the parameters of a loss, without those of a batch and unset ones."""
     return {
         name: parameter.default
         for name, parameter in signature(function).parameters.items()
-        if name not in _BATCH and parameter.kind is not Parameter.VAR_KEYWORD
+        if name not in _BATCH
+        and parameter.kind is not Parameter.VAR_KEYWORD
+        and parameter.default is not None
     }
 
 

@@ -5,12 +5,14 @@ among thousands of classes, so each loss is that of a video without labels, put 
 labels are: no matrix of zeros and ones is ever made.
 
 Of a segment only the `rated` classes (B, R) are known, present or not; padded as labels are. They
-alone count then, and all others have a gradient of exactly zero. The starter code knows this for
-the cross entropy, as `label_weights` of zero and one.
+alone count then, and all others have a gradient of exactly zero. `label_weights`, (C,) or (B, C),
+multiply what each class costs before costs are summed. The starter code has both for the cross
+entropy alone, as `label_weights`, which are zero or one in its data.
 Source: https://github.com/google/youtube-8m/blob/master/losses.py.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from keras import KerasTensor, ops
 
@@ -22,6 +24,7 @@ def cross_entropy(
     predictions: KerasTensor,
     *,
     rated: KerasTensor | None = None,
+    label_weights: KerasTensor | None = None,
     epsilon: float = 1e-5,
 ) -> KerasTensor:
     """Returns the cross entropy of each class by itself, summed over classes, mean over videos.
@@ -30,13 +33,15 @@ def cross_entropy(
         labels: class ids (B, L).
         predictions: probabilities (B, C).
         rated: the classes that are known, (B, R); None where all are.
+        label_weights: what each class counts, (C,) or (B, C); None where all count 1.
         epsilon: added inside the logarithms, so that a certain mistake costs -log(epsilon).
     """
 
     def cost(chance, sign):
         return -ops.log(chance + epsilon), -sign / (chance + epsilon)
 
-    return _mean_sum(labels, predictions, rated, lambda p: cost(1 - p, -1), lambda p: cost(p, 1))
+    counted = _Counted(labels, rated, label_weights)
+    return _mean_sum(counted, predictions, lambda p: cost(1 - p, -1), lambda p: cost(p, 1))
 
 
 def hinge(
@@ -44,6 +49,7 @@ def hinge(
     predictions: KerasTensor,
     *,
     rated: KerasTensor | None = None,
+    label_weights: KerasTensor | None = None,
     margin: float = 1.0,
 ) -> KerasTensor:
     """Returns `max(0, margin - y * p)` with y = -1 or 1, summed over classes, mean over videos.
@@ -52,19 +58,25 @@ def hinge(
         labels: class ids (B, L).
         predictions: scores (B, C).
         rated: the classes that are known, (B, R); None where all are.
+        label_weights: what each class counts, (C,) or (B, C); None where all count 1.
         margin: b of the starter code.
     """
 
     def cost(lead, sign):
         return ops.relu(lead), sign * ops.cast(lead > 0, predictions.dtype)
 
+    counted = _Counted(labels, rated, label_weights)
     return _mean_sum(
-        labels, predictions, rated, lambda p: cost(margin + p, 1), lambda p: cost(margin - p, -1)
+        counted, predictions, lambda p: cost(margin + p, 1), lambda p: cost(margin - p, -1)
     )
 
 
 def softmax(
-    labels: KerasTensor, predictions: KerasTensor, *, rated: KerasTensor | None = None
+    labels: KerasTensor,
+    predictions: KerasTensor,
+    *,
+    rated: KerasTensor | None = None,
+    label_weights: KerasTensor | None = None,
 ) -> KerasTensor:
     """Returns the cross entropy between the labels' shares and a softmax over the predictions.
 
@@ -72,6 +84,7 @@ def softmax(
         labels: class ids (B, L); a video's labels share one equally, one without counts nothing.
         predictions: scores (B, C); the softmax is taken over them as they are.
         rated: the classes that are known, (B, R), and over which the softmax is taken; None: all.
+        label_weights: what each class counts, (C,) or (B, C); None where all count 1.
     """
     if rated is None:
         present, logs = _at(labels, ops.log_softmax(predictions, axis=-1))
@@ -80,27 +93,39 @@ def softmax(
         logs = ops.log_softmax(ops.where(known > 0, scores, _EXCLUDED), axis=-1)
         present = known * _among(rated, labels, scores.dtype)
     shares = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1e-7)
+    if label_weights is not None:
+        classes = labels if rated is None else rated
+        logs = logs * _weights_at(classes, label_weights, predictions)
     return -ops.mean(ops.sum(shares * logs, axis=-1))
 
 
+class _Counted(NamedTuple):
+    """The labels, and what counts; see `cross_entropy`."""
+
+    labels: KerasTensor
+    rated: KerasTensor | None
+    label_weights: KerasTensor | None
+
+
 def _mean_sum(
-    labels: KerasTensor,
+    counted: _Counted,
     predictions: KerasTensor,
-    rated: KerasTensor | None,
     absent: Callable[[KerasTensor], tuple[KerasTensor, KerasTensor]],
     present: Callable[[KerasTensor], tuple[KerasTensor, KerasTensor]],
 ) -> KerasTensor:
     """Returns the sum over classes of what a prediction costs by its label, mean over videos.
 
     Args:
-        labels: class ids (B, L).
+        counted: the labels, and what counts.
         predictions: (B, C).
-        rated: the classes that are known, (B, R), or None.
         absent: what predictions of classes cost that a video has not, and the derivative of that.
         present: the same for its labels.
     """
+    labels, rated, label_weights = counted
     if rated is not None:
         known, likely = _at(rated, predictions)  # (B, R)
+        if label_weights is not None:
+            known = known * _weights_at(rated, label_weights, predictions)
         is_label = _among(rated, labels, likely.dtype)
         cost = is_label * present(likely)[0] + (1 - is_label) * absent(likely)[0]
         return ops.mean(ops.sum(known * cost, axis=-1))
@@ -110,6 +135,10 @@ def _mean_sum(
         is_label, likely = _at(labels, values)
         (base, base_slope), (there, there_slope) = absent(likely), present(likely)
         costs, slopes = absent(values)
+        if label_weights is not None:
+            weights = ops.cast(label_weights, values.dtype)
+            costs, slopes = weights * costs, weights * slopes
+            is_label = is_label * _weights_at(labels, label_weights, values)
         total = ops.sum(costs, axis=-1) + ops.sum(is_label * (there - base), axis=-1)
 
         def gradient(upstream):
@@ -132,6 +161,14 @@ def _at(class_ids: KerasTensor, values: KerasTensor) -> tuple[KerasTensor, Keras
     repeated = ops.any(same & (order[None, :] < order[:, None]), axis=-1)
     counted = ops.cast((class_ids >= 0) & ~repeated, values.dtype)
     return counted, ops.take(ops.reshape(values, (-1,)), _places(class_ids, values))
+
+
+def _weights_at(
+    class_ids: KerasTensor, label_weights: KerasTensor, values: KerasTensor
+) -> KerasTensor:
+    """Returns the weights (B, L) of the classes of ids, from weights (C,) or (B, C)."""
+    weights = ops.broadcast_to(ops.cast(label_weights, values.dtype), ops.shape(values))
+    return _at(class_ids, weights)[1]
 
 
 def _places(class_ids: KerasTensor, values: KerasTensor) -> KerasTensor:

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from yt8m_exp.terminal.redaction import redact, redact_output
 from yt8m_exp.tuning.slots import visible_gpus
 
 PR_SET_PDEATHSIG = 1
@@ -100,6 +101,7 @@ def _settle(task: Mapping[str, Any]) -> None:
     file = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
     for descriptor in (1, 2):
         os.dup2(file, descriptor)
+    redact_output()
     if task["megabytes"]:
         _limit_memory(task["megabytes"] << 20)
 
@@ -117,7 +119,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    sentence = f"{type(error).__name__}: {error}".strip()
+    sentence = redact(f"{type(error).__name__}: {error}".strip())
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return {"kind": "interrupted", "reason": sentence}
     if any(name in sentence for name in OUT_OF_MEMORY):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.redaction import redacted
 from yt8m_exp.tuning.expressions import Expression
 from yt8m_exp.tuning.space import Compose, Space
 
@@ -72,9 +73,9 @@ class Definition:
 
     @property
     def identity(self) -> str:
-        """The parts that make trials comparable, as text; equal for comparable trials."""
+        """The parts that make trials comparable, as text without secrets; equal for such trials."""
         parts = (self.overrides, self.objectives, self.space, self.constraints)
-        return json.dumps(parts)
+        return json.dumps(redacted(parts))
 
     def search_space(self, compose: Compose) -> Space:
         """Returns its search space, checked against the configuration.

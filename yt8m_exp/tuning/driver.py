@@ -98,6 +98,7 @@ class Driver:
                 self._listen()
                 self._end_late()
                 self._show(self.running)
+            self._show(self.running)  # without those that the last round has ended
         finally:
             for slot, running in list(self.running.items()):
                 running.stop("interrupted", "The driver stopped at once.")
@@ -197,10 +198,15 @@ class Driver:
         elif not self._trials.fail(trial.number, reason, RETRIES.get(state, "never")):
             state = "failed"
             self.failures.append(f"was trial {trial.number}: {reason}")
-        logger.info("Trial %d %s. %s", trial.number, state, reason or _in_words(running, names))
+        said = reason or _in_words(running, names)
+        logger.info("Trial %d %s after %s. %s", trial.number, state, _lasted(running), said)
         self._next_claim = 0.0
         self._runs.end(Outcome(running.run_id, trial.number, state, running.examples, reason))
         self._ended()
+
+
+def _lasted(running: RunningTrial) -> str:
+    return f"{running.seconds:,.0f} s, {running.examples:,} examples"
 
 
 def _in_words(running: RunningTrial, names: Sequence[str]) -> str:

@@ -45,13 +45,21 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 def count_by_state(study: optuna.Study) -> dict[str, int]:
     """Returns the number of trials by state; `requeued` ones were queued again as another."""
-
-    def state(trial: FrozenTrial) -> str:
-        if is_infeasible(trial):
-            return "infeasible"
-        return "requeued" if _repeated(trial) else trial.state.name.lower()
-
     return dict(sorted(Counter(map(state, study.get_trials(deepcopy=False))).items()))
+
+
+def last_reasons(study: optuna.Study) -> dict[str, str]:
+    """Returns why the last trial of each state ended early, by the states of `count_by_state`."""
+    trials = study.get_trials(deepcopy=False)
+    reasons = {state(trial): trial.user_attrs.get("reason") for trial in trials}
+    return {state: str(reason) for state, reason in reasons.items() if reason}
+
+
+def state(trial: FrozenTrial) -> str:
+    """Returns how a trial stands, in a word."""
+    if is_infeasible(trial):
+        return "infeasible"
+    return "requeued" if _repeated(trial) else trial.state.name.lower()
 
 
 def finished(study: optuna.Study) -> int:
@@ -88,6 +96,12 @@ def note(study: optuna.Study, description: str) -> str:
 
 def _short(value: object) -> str:
     return f"`{value:.4g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _state(trial: FrozenTrial) -> str:
+    if is_infeasible(trial):
+        return "infeasible"
+    return "requeued" if _repeated(trial) else trial.state.name.lower()
 
 
 def _repeated(trial: FrozenTrial) -> bool:

@@ -1,87 +1,51 @@
-"""The figures of a study, drawn by Optuna: one interactive page, and pictures."""
+"""A study of Optuna as plain data, for its page and its figures."""
 
-import warnings
-from collections.abc import Iterator
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
 
-import matplotlib
 import optuna
-from matplotlib import pyplot
-from matplotlib.figure import Figure
-from optuna.trial import TrialState
-from optuna.visualization import matplotlib as still
+from optuna.trial import FrozenTrial
 
-from yt8m_exp.plots import page
+from yt8m_exp.plots.studies.trials import Study, Trial
 from yt8m_exp.tuning import study_summary
 
-CAPTIONS = {
-    "history": "What each trial reached, and the best so far.",
-    "intermediate_values": "Values over examples seen; short curves are pruned trials.",
-    "importances": "How much each parameter mattered to the objective (PED-ANOVA).",
-    "parallel_coordinates": "Each line is a trial; drag along an axis to pick some.",
-    "slices": "The objective over each parameter.",
-    "timeline": "When each trial ran, and how it ended.",
-    "pareto_front": "Trials that no other trial beats in every objective.",
-}
-MAX_CURVES_NAMED = 10
+Address = Callable[[str], str | None]
 
 
-def html(study: optuna.Study) -> str:
-    """Returns all figures as one HTML page; empty where there are none."""
-    sections = [
-        (name.replace("_", " ").capitalize(), CAPTIONS[name], figure)
-        for name, figure in _drawn(study, optuna.visualization)
-    ]
-    return page.render(f"Study {study.study_name}", sections)
+def described(study: optuna.Study, address: Address) -> Study:
+    """Returns a study as plain data.
+
+    Args:
+        study: the study.
+        address: where MLflow shows a run, by its id.
+    """
+    names = study.metric_names or ["value"]
+    trials = study.get_trials(deepcopy=False)
+    return Study(
+        study.study_name,
+        {name: way.name.lower() for name, way in zip(names, study.directions, strict=True)},
+        [_described(trial, address) for trial in trials if trial.datetime_start],
+        study_summary.importances(study),
+        [found["trial"] for found in study_summary.best(study)],
+    )
 
 
-def pictures(study: optuna.Study) -> dict[str, Figure]:
-    """Returns the figures by name as matplotlib's, outside pyplot's global state."""
-    matplotlib.use("Agg")
-    drawn = {}
-    with pyplot.rc_context():
-        for name, axes in _drawn(study, still):
-            figure = axes.figure if hasattr(axes, "figure") else axes.flat[0].figure
-            pyplot.close(figure)
-            if name == "intermediate_values":
-                _label_curves(axes, study)
-            drawn[name] = figure
-    return drawn
+def _described(trial: FrozenTrial, address: Address) -> Trial:
+    known = trial.user_attrs
+    run_id = known.get("run_id")
+    return Trial(
+        number=trial.number,
+        state=study_summary.state(trial),
+        values=trial.values or (),
+        params=trial.params,
+        curve=sorted(trial.intermediate_values.items()),
+        began=_seconds(trial.datetime_start) or 0.0,
+        ended=_seconds(trial.datetime_complete),
+        examples=known.get("examples", 0),
+        reason=known.get("reason", ""),
+        address=address(run_id) if run_id else None,
+    )
 
 
-def _label_curves(axes: Any, study: optuna.Study) -> None:
-    """Names the axes, and removes a legend that is longer than the figure."""
-    value = (study.metric_names or ["value"])[0]
-    axes.set(title=f"Study {study.study_name}", xlabel="examples seen", ylabel=value)
-    legend = axes.get_legend()
-    if legend and len(legend.get_texts()) > MAX_CURVES_NAMED:
-        legend.remove()
-
-
-def _drawn(study: optuna.Study, visualization: ModuleType) -> Iterator[tuple[str, Any]]:
-    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    several = len(study.directions) > 1
-    about: dict[str, Any] = {}
-    if study.metric_names:
-        about["target_name"] = study.metric_names[0]
-    if several:
-        about["target"] = _first
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental, and short of trials
-        if not complete:
-            return
-        yield "history", visualization.plot_optimization_history(study, **about)
-        if several:
-            yield "pareto_front", visualization.plot_pareto_front(study)
-        elif any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
-            yield "intermediate_values", visualization.plot_intermediate_values(study)
-        if study_summary.importances(study):
-            yield "importances", visualization.plot_param_importances(study, **about)
-        yield "parallel_coordinates", visualization.plot_parallel_coordinate(study, **about)
-        yield "slices", visualization.plot_slice(study, **about)
-        yield "timeline", visualization.plot_timeline(study)
-
-
-def _first(trial: optuna.trial.FrozenTrial) -> float:
-    return trial.values[0]
+def _seconds(time: datetime | None) -> float | None:
+    return time.timestamp() if time else None

@@ -7,8 +7,11 @@ import pytest
 
 from tests.data.examples import example, floats, integers, lists, rows, text
 from yt8m_exp import spec
-from yt8m_exp.data.doctor.examination import Examination, examine
+from yt8m_exp.data.doctor import examination
+from yt8m_exp.data.doctor.examination import Examination
 from yt8m_exp.data.tfrecords import tfrecord
+from yt8m_exp.stores import local
+from yt8m_exp.stores.objects import Object
 
 RELEASE = Path(__file__).parents[3].parent / "shared" / "data"
 
@@ -50,6 +53,16 @@ def frames(number: int = 0, count: int = 3, **context: bytes) -> bytes:
 def examined(path: Path, *records: bytes) -> Examination:
     tfrecord.write(path, records)
     return examine(path)
+
+
+def examine(path: Path) -> Examination:
+    return examination.examine(listed(path))
+
+
+def listed(path: Path) -> Object:
+    found = local.LocalDisk().stat(str(path))
+    assert found
+    return found
 
 
 def problems(found: Examination) -> dict[str, list[int]]:

@@ -1,10 +1,9 @@
 import pytest
 
-from tests.data.doctor.shards import frames, released, video
+from tests.data.doctor.shards import examine, frames, released, video
 from tests.data.examples import example, floats, integers, lists, rows, text
 from yt8m_exp import spec
 from yt8m_exp.data.doctor.detection import schema_of
-from yt8m_exp.data.doctor.examination import examine
 
 VIDEO = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME = {"rgb": spec.RGB, "audio": spec.AUDIO}

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.doctor.shards import examined, frames, problems, released, video
+from tests.data.doctor.shards import examine, examined, frames, listed, problems, released, video
 from tests.data.examples import example, floats, integers, lists, rows, text
 from yt8m_exp import spec
-from yt8m_exp.data.doctor.examination import examine, examine_all
+from yt8m_exp.data import shards
+from yt8m_exp.data.doctor.examination import examine_all
 from yt8m_exp.data.tfrecords import tfrecord
+from yt8m_exp.spec import UserError
+from yt8m_exp.stores.cache import Cache
 
 PROJECT = Path(__file__).parents[3]
 
@@ -47,7 +50,7 @@ def test_odd_shards_of_the_wild_are_told(name, expected, usable):
 
 def test_real_shards_have_no_problem():
     paths = sorted(released("video/train").iterdir())
-    found = list(examine_all(paths))
+    found = list(examine_all(map(listed, paths)))
     assert sum(len(shard.rows) for shard in found) == 28_792
     assert [problems(shard) for shard in found] == [{}] * len(paths)
 
@@ -142,9 +145,36 @@ def test_anything_can_be_examined(tmp_path):
 def test_tensorflow_is_not_loaded(tmp_path):
     tfrecord.write(tmp_path / "a", [video(0, id=text(b"a", b"b")), video(1, labels=text(b"a"))])
     code = (
-        "import sys; from pathlib import Path;"
+        "import sys; from yt8m_exp.data import shards;"
         "from yt8m_exp.data.doctor.examination import examine;"
-        f"assert examine(Path({str(tmp_path / 'a')!r})).findings;"
+        f"assert examine(*shards.find({str(tmp_path / 'a')!r})).findings;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
+
+
+@pytest.mark.parametrize("cache_bytes", [1 << 30, 0])
+def test_distant_shards_are_examined_like_local_ones(sample, bucket, served, tmp_path, cache_bytes):
+    folder, url = served
+    for shard in sample.shards[:3]:
+        data = Path(shard.path).read_bytes()
+        data = data if shard != sample.shards[1] else data[:-1]
+        (folder / shard.name).write_bytes(data)
+        bucket.put(shard.name, data)
+    names = [shard.name for shard in sample.shards[:3]]
+    cache = Cache(str(tmp_path / "cache"), cache_bytes)
+    local = list(examine_all(shards.find([str(folder / name) for name in names])))
+    assert [problems(found).keys() for found in local] == [set(), {"cut"}, set()]
+    for patterns in ([f"{bucket.uri}/*"], [f"{url}/{name}" for name in names]):
+        for here, there in zip(local, examine_all(shards.find(patterns), cache=cache), strict=True):
+            assert (here.bytes, here.crc32c) == (there.bytes, there.crc32c)
+            assert np.array_equal(here.fingerprints, there.fingerprints)
+            assert problems(here) == problems(there)
+
+
+def test_a_shard_that_does_not_arrive_ends_the_check(sample, bucket, proxy, tmp_path):
+    bucket.put("a.tfrecord", Path(sample.shards[0].path))
+    (listed,) = shards.find(bucket.uri)
+    bucket.delete("a.tfrecord")
+    with pytest.raises(UserError, match=r"a\.tfrecord was replaced or deleted"):
+        list(examine_all([listed], cache=Cache(str(tmp_path))))

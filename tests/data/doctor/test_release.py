@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.data.doctor.shards import released
+from tests.data.doctor.shards import listed, released
 from yt8m_exp import spec
 from yt8m_exp.data.doctor import release, survey
 from yt8m_exp.data.doctor.examination import examine_all
@@ -15,7 +15,7 @@ from yt8m_exp.data.doctor.release import (
 
 
 def found(folder):
-    return survey.survey(examine_all(sorted(released(folder).iterdir())))
+    return survey.survey(examine_all(map(listed, sorted(released(folder).iterdir()))))
 
 
 def test_other_shards_of_the_release_are_alike():

@@ -2,12 +2,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.data.doctor.shards import examined, frames, released, values, video
+from tests.data.doctor.shards import examine, examined, frames, released, values, video
 from tests.data.examples import floats, integers, text
 from tests.made_segments import frame_records, write
 from yt8m_exp import spec
 from yt8m_exp.data.doctor import survey
-from yt8m_exp.data.doctor.examination import examine
 from yt8m_exp.data.doctor.survey import leaks, repeats
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.data.examples import FRAME_SCHEMA, SCHEMA, frame_video, text, video
 from tests.data.test_shards import found, ids, numbered, written
-from yt8m_exp.data import pipeline, shards
+from yt8m_exp.data import loading, pipeline, shards
 from yt8m_exp.data.means import Means
 from yt8m_exp.data.tfrecords import compression, tfrecord
 
@@ -137,7 +137,7 @@ def test_a_shard_that_is_compressed_anew_has_changed(tmp_path):
     manifest = shards.scan(str(path), SCHEMA)
     path.write_bytes(gzip.compress((tmp_path / "plain").read_bytes(), 1) + bytes(9))
     with pytest.raises(ValueError, match="changed while it was in use"):
-        shards.load(manifest.shards, SCHEMA)
+        loading.load(manifest.shards, SCHEMA)
 
 
 def test_a_plain_shard_is_never_taken_for_a_compressed_one():

@@ -1,15 +1,15 @@
 """Reads one shard and tells all about it; nothing that the shard holds stops it."""
 
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
 
+from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.doctor import detection, statistics
 from yt8m_exp.data.doctor.findings import Finding, Found, odd_videos
 from yt8m_exp.data.doctor.statistics import Feature
@@ -17,6 +17,10 @@ from yt8m_exp.data.tfrecords import compression, framing, records, tfrecord, wir
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.tfrecords.tfrecord import Spans
 from yt8m_exp.data.videos import Videos, aligned
+from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
+from yt8m_exp.stores.objects import Object
+from yt8m_exp.stores.read_ahead import read_ahead
+from yt8m_exp.stores.uris import is_local
 
 THREADS = 2
 PIECE_BYTES = 1 << 16
@@ -73,21 +77,31 @@ class Examination:
 
 
 def examine_all(
-    paths: Iterable[Path], schema_of: SchemaOf = detection.schema_of
+    shards: Iterable[Object],
+    schema_of: SchemaOf = detection.schema_of,
+    cache: Cache = DEFAULT_CACHE,
 ) -> Iterator[Examination]:
-    """Examines shards, two at a time, in order; see `examine`."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(lambda path: examine(path, schema_of), paths)
+    """Examines shards, two at a time, in order; distant ones are fetched ahead. See `examine`."""
+    fetched = read_ahead(shards, lambda shard: [shard], cache)
+    work = partial(examine, schema_of=schema_of, cache=cache)
+    for _, examined in in_order(work, fetched, workers=THREADS, depth=THREADS):
+        yield examined
 
 
-def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examination:
+def examine(
+    shard: Object, schema_of: SchemaOf = detection.schema_of, cache: Cache = DEFAULT_CACHE
+) -> Examination:
     """Examines a shard.
 
     Args:
-        path: the file.
+        shard: the file.
         schema_of: tells from its first records what all must hold.
+        cache: where distant shards are kept.
+
+    Raises:
+        UserError: a distant shard does not arrive.
     """
-    file, found = _read(path), Found(str(path))
+    file, found = _read(shard, cache), Found(shard.uri)
     padded = _unpacked(file, found)
     spans, whole = _framed(padded, found)
     schema = schema_of(_first(padded, spans))
@@ -100,9 +114,9 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
     fake = odd_videos(described, rows, keep, found)
     _find_unlabelled(rows[keep], labels, whole, found)
     return Examination(
-        path=str(path),
+        path=shard.uri,
         bytes=len(file) - wire.PADDING,
-        crc32c=_crc32c(file),
+        crc32c=shard.crc32c or _crc32c(file),
         schema=schema,
         rows=rows[keep],
         ids=videos.ids[keep],
@@ -114,12 +128,13 @@ def examine(path: Path, schema_of: SchemaOf = detection.schema_of) -> Examinatio
     )
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(shard: Object, cache: Cache) -> np.ndarray:
     """Returns the bytes of a file, uint8, and `wire.PADDING` behind them."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with Path(shard.uri).open("rb") if is_local(shard.uri) else cache.open(shard) as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
         padded = aligned((size + wire.PADDING,))
-        size = file.readinto(padded[:size].data)
+        size = file.readinto(padded[:size].data)  # type: ignore[attr-defined]
     return padded[: size + wire.PADDING]
 
 

@@ -15,6 +15,7 @@ from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
 from yt8m_exp.plots import document
+from yt8m_exp.plots.style import class_label
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.gate import Check, Comparison, Policy
@@ -210,7 +211,7 @@ def _figures(verdict: Verdict, names: list[str]) -> dict[str, Figure]:
                 found.ap_gain,
                 found.ap_bound,
                 ranked["champion"].positives[found.classes],
-                [f"{names[i]} ({i})".strip() for i in found.classes],
+                [class_label(names[i], i) for i in found.classes],
             )
     return figures
 

@@ -1,7 +1,7 @@
 """Scores files of predictions against labels: of videos or of segments, without a model."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import files, segments
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.serving.predictions import read_predictions
@@ -20,7 +21,7 @@ from yt8m_exp.tracking import datasets
 
 logger = logging.getLogger(__name__)
 
-VOCABULARY = "sample/vocabulary.csv"
+VOCABULARY = spec.PROJECT / "sample" / "vocabulary.csv"
 SENTENCES = {
     "missing": "Labelled, but not in the file, so nothing of them counts as predicted",
     "unknown": "In the file, but not labelled, so left out",
@@ -35,13 +36,13 @@ class Scored:
         found: What the metrics of a file are computed from.
         counts: Numbers of videos or segments, by name.
         manifest: The shards that held the labels; None if a CSV did.
-        names: Names of the classes.
+        words: Names of the classes.
     """
 
     found: Evaluation
     counts: Mapping[str, int]
     manifest: Manifest | None
-    names: Sequence[str]
+    words: Vocabulary
 
 
 def score(cfg: Mapping[str, Any], reading: Reading) -> Scored:
@@ -80,8 +81,8 @@ def _score_videos(cfg: Mapping[str, Any], reading: Reading) -> Scored:
         if count:
             logger.warning("%s: %s videos", SENTENCES[name], f"{count:,}")
     words = VOCABULARY if cfg["classes"] == spec.CLASSES else None
-    names = vocabulary.read(words, cfg["classes"]).names
-    return Scored(Evaluation(scored.ranked), counts, manifest, names)
+    found = Evaluation(scored.ranked, sample=scored.sample)
+    return Scored(found, counts, manifest, vocabulary.read(words, cfg["classes"]))
 
 
 def _score_segments(cfg: Mapping[str, Any], reading: Reading) -> Scored:
@@ -103,7 +104,7 @@ def _score_segments(cfg: Mapping[str, Any], reading: Reading) -> Scored:
     if not known:
         raise InputError(f"None of the {len(lists)} classes of the file was rated in any segment.")
     counts = {"classes_listed": len(lists), "classes_rated": known}
-    return Scored(Evaluation(segments=found), counts, manifest, ())
+    return Scored(Evaluation(segments=found), counts, manifest, Vocabulary(()))
 
 
 def _checked(cfg: Mapping[str, Any], schema: Schema, reading: Reading) -> Manifest:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
-from hydra.utils import instantiate
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.pipeline import ordered_batches
@@ -13,11 +12,13 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, results
+from yt8m_exp.tracking import configuration, datasets, patience, results, store
+from yt8m_exp.tracking.pages import cards, logged_models
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.loss_values import value_of
@@ -43,7 +44,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         names: the names of the classes.
         rate: examples per second.
     """
-    tracked.writer.flush()
+    patience.close()
+    tracked.writer.flush(patience.left())
     best = _best(work, state)
     work = replace(
         work,
@@ -65,8 +67,8 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         version = versions.register(tracked.client, model_uri, registered)
         result |= {"registered": registered, "version": version}
     hints = {
-        "Look": f"mlflow ui --backend-store-uri {tracked.client.tracking_uri}",
-        "Predict": f"python -m yt8m_exp.inference model_uri={model_uri}",
+        **store.pages(tracked.client, tracked.id),
+        "Predict": f"yt8m inference model_uri={model_uri}",
     }
     about = "" if work.train.is_read else "about "
     measured = f"measured on {work.validate.records:,} others"
@@ -86,7 +88,7 @@ def _best(work: Work, state: TrainState) -> Scored:
     model = keras.saving.load_model(manager.best, compile=False)
     found = scoring.evaluate(
         scoring.predictor(model),
-        value_of(instantiate(cfg.loss)),
+        value_of(recipe.loss(cfg.loss, cfg.data.classes)),
         ordered_batches(Entry(model).read(work.validate)),
         cfg.data.classes,
     )
@@ -109,15 +111,15 @@ def _log_models(
         last = manager.folder / "last.keras"
         manager.learner.save_model(last)
         seen = about | {"examples": state.examples}
-        packaging.log_model(last, name="last", step=state.examples, words=names, about=seen)
+        packaging.log_model(last, role="last", step=state.examples, words=names, about=seen)
     step = state.best_examples
-    info = packaging.log_model(
-        manager.best, name="best", step=step, words=names, about=about, model=best.model
+    model_id = packaging.log_model(
+        manager.best, role=logged_models.BEST, step=step, words=names, about=about, model=best.model
     )
     data_set = ("yt8m-validate", validate.digest)
     scores = metrics.logged(best.values, whose=metrics.BEST)
-    packaging.log_metrics(tracked.id, info.model_id, scores, step=step, data=data_set)
-    return info.model_uri
+    packaging.log_metrics(tracked.id, model_id, scores, step=step, data=data_set)
+    return f"models:/{model_id}"
 
 
 def _describe(
@@ -130,8 +132,30 @@ def _describe(
             client, tracked.id, best.ranked, names.names, frequency=train.class_counts()
         )
         results.log_curves(client, tracked.id, best=state.best_examples)
-    seen = train.records, work.validate.records
-    note = results.note(best.model.name, best.values, *seen, model_uri)
-    if changes := configuration.changes(client.get_run(tracked.id).data.params):
-        note += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
-    client.set_tag(tracked.id, "mlflow.note.content", note)
+    run = client.get_run(tracked.id).data
+    card = cards.training(
+        best.model.name,
+        best.values,
+        {"train": train.as_dict(), "validate": work.validate.as_dict()},
+        command=run.tags["command"],
+        settings=configuration.settings(run.params),
+        model_uri=model_uri,
+        limits=_limits(work, best),
+    )
+    if resumed := configuration.resumed_at(run.tags):
+        card += f"\n\nResumed at {' and '.join(f'{examples:,}' for examples in resumed)} examples."
+    if changes := configuration.changes(run.params):
+        card += f"\n\nChanged when it was resumed: {'; '.join(changes)}."
+    cards.describe(client, tracked.id, card)
+    model_id = model_uri.removeprefix("models:/")
+    client.set_logged_model_tags(model_id, {cards.NOTE: card})
+
+
+def _limits(work: Work, best: Scored) -> str:
+    """Returns what the numbers of the best model do not say."""
+    said = "The best of all evaluations on these videos is reported, so it flatters a little."
+    if best.ranked is None:
+        return said
+    classes, with_positives = work.cfg.data.classes, best.ranked.classes_with_positives
+    none = f"{classes - with_positives:,} of {classes:,} classes"
+    return f"{said} {none} have no video there, so nothing is known of them."

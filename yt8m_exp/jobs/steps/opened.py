@@ -1,6 +1,6 @@
 """Opens the run of a verb as its configuration says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
+from yt8m_exp.spec import UnansweredError, caused_by
 from yt8m_exp.tracking.runs import Run, open_run
 
 
@@ -19,6 +20,7 @@ def opened(
     name: str | None = None,
     resume: str | None = None,
     more: Mapping[str, Any] = {},
+    words: Sequence[str] | None = None,
 ) -> Iterator[Run]:
     """Opens a new run, or continues one; see `open_run` for how it ends.
 
@@ -28,14 +30,32 @@ def opened(
         name: name of a new run if the configuration names none; by default the verb.
         resume: the id of a run to continue.
         more: values that the run's configuration holds beside `cfg`.
+        words: the overrides that `cfg` was composed of; None: those of the command line.
+
+    Raises:
+        UnansweredError: the tracking server gives no answer; the message says how to go on.
     """
-    with open_run(
+    remedy = "Once it is back, start the same command again."
+    opening = open_run(
         verb,
         experiment=cfg.tracking.experiment,
         config={**compose.plain(cfg), **more},
         root=Path(cfg.tracking.runs),
         resume=resume,
         name=cfg.tracking.run_name or name or verb,
+        tags={"command": compose.command(verb, words)},
         system_metrics=cfg.tracking.system_metrics,
-    ) as run:
-        yield run
+        patience_seconds=cfg.tracking.patience,
+    )
+    try:
+        with opening as run:
+            if verb == "train":
+                remedy = (
+                    f"The work is safe in {run.directory}. Once the server is back, "
+                    f"resume={run.id} logs the rest."
+                )
+            yield run
+    except Exception as error:
+        if unanswered := caused_by(error, UnansweredError):
+            raise UnansweredError(f"{unanswered} {remedy}") from error
+        raise

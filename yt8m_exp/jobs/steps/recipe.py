@@ -2,14 +2,17 @@
 
 import inspect
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from yt8m_exp.config import targets
+from yt8m_exp.data import label_weights
+from yt8m_exp.evaluation.scoring import Loss
 from yt8m_exp.spec import InputError
 from yt8m_exp.training import replicas
 from yt8m_exp.training.fit import Plan
@@ -35,16 +38,27 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
     if cfg.ema_half_life:
         average = {"use_ema": True, "ema_momentum": 0.5 ** (step_examples / cfg.ema_half_life)}
     with strategy.scope():
-        model = instantiate(cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes)
+        model = targets.build(
+            "model", cfg.model, features=dict(cfg.data.features), classes=cfg.data.classes
+        )
         _require_level(model, cfg.data.level)
         _require_frames(cfg)
-        optimizer = instantiate(cfg.optimizer, learning_rate=cfg.learning_rate, **average)
+        optimizer = targets.build(
+            "optimizer", cfg.optimizer, learning_rate=cfg.learning_rate, **average
+        )
         optimizer.build(model.trainable_variables)
     logger.info(
         "%s: %s parameters, on %d %s",
         *(model.name, f"{model.count_params():,}", strategy.num_replicas_in_sync, _devices()),
     )
     return Learner(model, optimizer)
+
+
+def loss(group: Mapping[Any, Any], classes: int) -> Loss:
+    """Builds the loss of a group, with the weights of classes that its file holds."""
+    path = group.get("label_weights")
+    built = targets.build("loss", {k: v for k, v in group.items() if k != "label_weights"})
+    return partial(built, label_weights=label_weights.read(path, classes)) if path else built
 
 
 def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
@@ -63,7 +77,7 @@ def plan(cfg: DictConfig, records: int, replicas: int) -> Plan:
 
 def schedule(cfg: DictConfig, plan: Plan) -> Any:
     """Returns the learning rate as a function of the examples seen."""
-    schedule = instantiate(cfg.schedule, learning_rate=cfg.learning_rate)
+    schedule = targets.build("schedule", cfg.schedule, learning_rate=cfg.learning_rate)
     if "total_examples" in inspect.signature(schedule.func).parameters:
         return partial(schedule, total_examples=plan.examples)
     return schedule

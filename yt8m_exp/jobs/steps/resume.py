@@ -1,5 +1,6 @@
 """The configuration of a run that is resumed."""
 
+import json
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,9 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 from yt8m_exp.config import compose
 from yt8m_exp.jobs.steps import sources
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.redaction import MASK
 from yt8m_exp.tracking import configuration, datasets
 
-READING = {"cache", "check_bytes"}
+READING = {"cache", "check_bytes", "packed"}
 ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
 
 
@@ -29,6 +31,7 @@ def resumed(cfg: DictConfig) -> DictConfig:
         compose.update(resumed, f"data.{key}", compose.plain(cfg.data)[key])
     for key, value in compose.changes("train", cfg).items():
         compose.update(resumed, key, value)
+    _require_no_masks(resumed)
     if resumed.model != before.model:
         raise InputError(
             f"A run must go on with the model it began with, {before.model}, but the command line "
@@ -45,6 +48,16 @@ def resumed(cfg: DictConfig) -> DictConfig:
     for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
         datasets.require_same(cfg.resume, manifest, context=context)  # before the run is opened
     return resumed
+
+
+def _require_no_masks(cfg: DictConfig) -> None:
+    """Refuses a configuration in which a secret was left out and is not given anew."""
+    for key, value in compose.leaves(compose.plain(cfg)).items():
+        if MASK in json.dumps(value):
+            raise InputError(
+                f"`{key}` held a secret, which the run does not keep: {value!r}. Give it again: "
+                f"{key}=... (SECURITY.md)"
+            )
 
 
 def require_known_keys(run_id: str, model: DictConfig) -> None:

@@ -1,6 +1,6 @@
 """The shards that a training configuration names, and what each of their records must hold."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from omegaconf import DictConfig
@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest, Remedy
+from yt8m_exp.data.packed.packing import Packing
+from yt8m_exp.data.packed.sets import PackedSet
 from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.stores.cache import Cache
@@ -29,7 +31,7 @@ def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
         "patterns": compose.plain(cfg.data)[context],
         "schema": schema(cfg),
         "on_bad_record": cfg.data.on_bad_record,
-        "reading": reading(cfg),
+        "reading": _reading_before_packing(cfg) if context == "train" else reading(cfg),
         "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
     }
 
@@ -42,6 +44,18 @@ def reading(cfg: DictConfig) -> Reading:
     _, workers = cluster.place()
     check_bytes = cfg.data.check_bytes if workers == 1 else None
     return Reading(Cache(**compose.plain(cfg.data.cache)), check_bytes)
+
+
+def _reading_before_packing(cfg: DictConfig) -> Reading:
+    """Returns how shards are read that may be packed: that takes all of them before."""
+    found = reading(cfg)
+    return replace(found, check_bytes=None) if cfg.data.packed.precision else found
+
+
+def packed(cfg: DictConfig, manifest: Manifest) -> PackedSet | None:
+    """Returns the packed set of the shards to train on, if the configuration asks for one."""
+    packing = compose.plain(cfg.data.packed)
+    return Packing(**packing).open(manifest) if packing["precision"] else None
 
 
 def scanned(cfg: DictConfig) -> tuple[Manifest, Manifest]:

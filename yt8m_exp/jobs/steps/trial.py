@@ -14,4 +14,4 @@ def run(overrides: Sequence[str], reported: Reported) -> Mapping[str, Any]:
     compose.require_complete(cfg)
     values = compose.plain(cfg)
     schema.check("train", values)
-    return train.run(compose.from_plain(values), reported=reported).result
+    return train.run(compose.from_plain(values), reported=reported, words=overrides).result

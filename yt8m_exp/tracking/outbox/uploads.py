@@ -7,6 +7,9 @@ from pathlib import Path, PurePosixPath
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.tracking import patience
+
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
@@ -27,6 +30,7 @@ class Uploader:
     def __init__(self, client: MlflowClient, run_id: str, folder: str) -> None:
         self._client, self._run_id, self._folder = client, run_id, folder
         self._waiting: dict[str, Path] = {}
+        self._sending: dict[str, Path] = {}
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
@@ -39,13 +43,15 @@ class Uploader:
             self._changed.notify()
 
     def close(self) -> None:
-        """Uploads the waiting files, each once, and ends the thread."""
+        """Uploads the waiting files, each once, as far as `patience` allows."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
-        if self._waiting:
-            names = ", ".join(self._waiting)
+            size = sum(map(_size, (self._sending | self._waiting).values()))
+        self._thread.join(patience.left(size))
+        with self._changed:
+            names = ", ".join(self._sending | self._waiting)
+        if names:
             logger.warning("Not uploaded to run %s, but kept on disk: %s.", self._run_id, names)
 
     def _work(self) -> None:
@@ -54,11 +60,10 @@ class Uploader:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
-                paths = list(self._waiting.values())
-                self._waiting.clear()
-            failed = [path for path in paths if not self._upload(path)]
+                self._sending, self._waiting = self._waiting, {}
+            failed = {n: path for n, path in self._sending.items() if not self._upload(path)}
             with self._changed:
-                self._waiting = {path.name: path for path in failed} | self._waiting
+                self._sending, self._waiting = {}, failed | self._waiting
                 if self._closing and failed:
                     return
                 if failed:
@@ -71,7 +76,8 @@ class Uploader:
         except FileNotFoundError:
             return True  # a newer file has replaced it
         except Exception as error:
-            logger.warning("%s was not uploaded yet: %s", path.name, error)
+            reason = caused_by(error, UnansweredError) or error
+            logger.warning("%s was not uploaded yet: %s", path.name, reason)
             return False
         return True
 
@@ -87,3 +93,10 @@ class Uploader:
             name = PurePosixPath(file.path).name
             if name < path.name and not path.with_name(name).exists():
                 repository.delete_artifacts(file.path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # a newer file has replaced it

@@ -1,6 +1,5 @@
 """Sends a run's metrics to MLflow from one thread, each point once, also over an outage."""
 
-import json
 import logging
 import math
 import posixpath
@@ -14,11 +13,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
-from mlflow.protos.service_pb2 import LogBatch
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.proto_json_utils import message_to_json
-from mlflow.utils.rest_utils import http_request, verify_rest_response
 
+from yt8m_exp.tracking import patience
 from yt8m_exp.tracking.outbox.journal import Journal, Point, read
 
 logger = logging.getLogger(__name__)
@@ -181,7 +177,8 @@ class MetricWriter:
 
     def _attempt(self, batch: list[Point]) -> None:
         try:
-            _send(self._client, self._run_id, batch)
+            with patience.once(REQUEST_SECONDS):
+                self._client.log_batch(self._run_id, metrics=[Metric(*point) for point in batch])
         except Exception as error:  # of any kind: training continues, and we retry
             self._failures += 1
             if self._failures == 1:
@@ -209,27 +206,3 @@ def _stored_steps(client: MlflowClient, run_id: str) -> defaultdict[str, set[int
     for key in client.get_run(run_id).data.metrics:
         steps[key].update(metric.step for metric in client.get_metric_history(run_id, key))
     return steps
-
-
-def _send(client: MlflowClient, run_id: str, points: list[Point]) -> None:
-    """Stores points with one attempt.
-
-    MLflow's client retries a request for four minutes, with limits for the whole process only
-    (mlflow/mlflow#5744), and still sleeps when the server is back. So over HTTP its request
-    function is called with limits for this request.
-    """
-    metrics = [Metric(*point) for point in points]
-    if not client.tracking_uri.startswith(("http://", "https://")):
-        client.log_batch(run_id, metrics=metrics)
-        return
-    body = message_to_json(LogBatch(run_id=run_id, metrics=[m.to_proto() for m in metrics]))
-    endpoint = "/api/2.0/mlflow/runs/log-batch"
-    response = http_request(
-        get_default_host_creds(client.tracking_uri),
-        endpoint,
-        "POST",
-        max_retries=0,
-        timeout=REQUEST_SECONDS,
-        json=json.loads(body),
-    )
-    verify_rest_response(response, endpoint)

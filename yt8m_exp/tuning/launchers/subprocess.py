@@ -10,14 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from yt8m_exp import spec
 from yt8m_exp.tuning import child
 from yt8m_exp.tuning.launchers.children import exit_in_words
 from yt8m_exp.tuning.slots import slot_environments
 
-PROJECT = Path(__file__).parents[3]
 EXIT_SECONDS = 10.0
 
 
@@ -75,7 +74,7 @@ class Started:
 def start(task: Mapping[str, Any]) -> Started:
     """Starts an interpreter that works as a whole task says; see `child.serve`."""
     ours, theirs = socket.socketpair()
-    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(spec.PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(theirs.fileno()), str(os.getpid())],

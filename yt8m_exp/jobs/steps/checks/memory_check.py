@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
+from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.spec import InputError
 from yt8m_exp.training import cluster, step
 from yt8m_exp.training.learner import Learner
@@ -63,7 +63,7 @@ def estimator(cfg: DictConfig, learner: Learner, strategy: Any) -> Estimated:
     """Returns a function that estimates the memory of a configuration's training by batch size."""
     update = step.compiled(
         learner.model,
-        instantiate(cfg.loss),
+        recipe.loss(cfg.loss, cfg.data.classes),
         learner.optimizer,
         strategy=strategy,
         clip_to=step.Clip(**cfg.clip),

@@ -4,7 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose, groups
-from yt8m_exp.jobs.steps import memory_check, recipe
+from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.jobs.steps.checks import memory_check
 from yt8m_exp.spec import InputError
 
 GB = 1 << 30
@@ -22,6 +23,7 @@ def of_model(name):
     return [f"model={name}", f"data={'frame' if 'sampling' in model else 'video'}"]
 
 
+@pytest.mark.slow  # each model is traced three times
 @pytest.mark.parametrize("name", groups.choices("model"))
 def test_the_estimate_of_every_model_grows_with_the_batch(name):
     estimated = memory_check.estimator(*configured(*of_model(name)))
@@ -41,6 +43,7 @@ def test_an_average_of_the_weights_is_counted():
     assert averaged.optimizer - plain.optimizer == pytest.approx(plain.weights, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["lstm", "dbof"])
 def test_a_recipe_that_does_not_fit_is_refused_with_a_batch_that_does(model):
     experiment = f"experiment=starter_code_{model}"

@@ -1,6 +1,6 @@
 import pytest
 
-from yt8m_exp.jobs.steps import preflight
+from yt8m_exp.jobs.steps.checks import preflight
 from yt8m_exp.spec import OutsideError
 
 

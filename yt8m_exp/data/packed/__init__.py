@@ -1,0 +1,1 @@
+"""Decoded shards in files that are mapped to memory, made once a host."""

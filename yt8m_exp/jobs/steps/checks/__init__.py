@@ -1,0 +1,1 @@
+"""What is refused before work begins: bad input, missing files, too little memory."""

@@ -1,0 +1,76 @@
+"""What MLflow must know, checked before TensorFlow is loaded and before a run is opened.
+
+Each verb that needs something has a function. With `inputs`, it raises within seconds what the verb
+itself would raise later, perhaps after hours.
+"""
+
+import shutil
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from yt8m_exp.registry import versions
+from yt8m_exp.serving import uris
+from yt8m_exp.spec import OutsideError
+from yt8m_exp.tracking import configuration, store
+
+
+def train(cfg: DictConfig) -> None:
+    """Checks the run to resume, or the weights to start from."""
+    store.connect()
+    if cfg.resume:
+        configuration.read_config(cfg.resume)
+    elif cfg.start_from:
+        is_run = not any(mark in cfg.start_from for mark in ":/")
+        uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
+
+
+def eval(cfg: DictConfig) -> None:
+    """Checks the model, or the run to watch."""
+    store.connect()
+    if cfg.watch:
+        configuration.read_config(cfg.watch)
+    if cfg.model_uri:
+        uris.require(cfg.model_uri)
+
+
+def inference(cfg: DictConfig) -> None:
+    """Checks the model."""
+    store.connect()
+    uris.require(cfg.model_uri)
+
+
+export = inference
+
+
+def promote(cfg: DictConfig) -> None:
+    """Checks the challenger, where one is named."""
+    client = store.connect()
+    if cfg.version is not None:
+        versions.require(client, cfg.name, cfg.version)
+    if cfg.run_id or cfg.sweep:
+        run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
+        versions.model_of_run(client, run_id)
+
+
+def rollback(cfg: DictConfig) -> None:
+    """Checks that there is such a registered model."""
+    versions.aliases(store.connect(), cfg.name)
+
+
+def check(cfg: DictConfig) -> None:
+    """Checks that there is a tracking store."""
+    store.connect()
+
+
+import_checkpoint = sweep = compare = check
+
+
+def require_space(folder: Path, megabytes: float) -> None:
+    """Raises OutsideError where a folder's disk has less than that left."""
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < megabytes:
+        raise OutsideError(
+            f"The run needs about {megabytes:,.0f} MB on disk for checkpoints and models, but "
+            f"{folder.absolute()} has {free:,.0f} MB left. Make room, or set tracking.runs."
+        )

@@ -1,0 +1,1 @@
+"""A study on a page: its trials, their figures, its best recipe."""

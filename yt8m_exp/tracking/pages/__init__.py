@@ -1,0 +1,1 @@
+"""What MLflow's pages show: descriptions, views, the names of models and of experiments."""

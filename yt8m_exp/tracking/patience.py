@@ -1,0 +1,237 @@
+"""How long this process waits for a tracking server that fails or does not answer.
+
+MLflow's own limits count attempts, and add up to many minutes (mlflow/mlflow#5744, open in 3.17).
+So its requests go through a session of ours, which tries each one again until the server has given
+no answer for a time.
+"""
+
+import functools
+import logging
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.utils import request_utils
+from requests.utils import rewind_body
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from yt8m_exp.spec import UnansweredError, caused_by
+
+logger = logging.getLogger(__name__)
+Thing = TypeVar("Thing")
+
+START_SECONDS = 15.0
+MIDDLE_SECONDS = 180.0
+CLOSE_SECONDS = 60.0
+SIGNAL_SECONDS = 10.0
+ATTEMPT_SECONDS = 30.0
+LAST_SECONDS = 2.0
+"""What an attempt may take even if the time is over: the server may be back."""
+PAUSE_SECONDS = 0.25, 5.0
+"""The first pause between two attempts, which doubles, and the longest one."""
+BODY_BYTES = 10e6
+"""Bytes of a request's body for which it may take a second longer."""
+TOLD_ATTEMPT = 4
+READ_BYTES = 1 << 25
+"""The largest body that is read as a whole, even if MLflow would read it in parts."""
+TRANSIENT = {408, 429, 500, 502, 503, 504}
+MAKES = ("/runs/create", "/model-versions/create")
+"""Requests that make one thing more each time that the server gets them."""
+
+
+@dataclass
+class _Limits:
+    """The limits of this process, and what it knows of the server.
+
+    Attributes:
+        seconds: how long the server may give no answer.
+        since: when this limit began.
+        end: when this process stops waiting altogether.
+        failing: when the first request failed that no answer has followed.
+    """
+
+    seconds: float = START_SECONDS
+    since: float = -math.inf
+    end: float = math.inf
+    failing: float | None = None
+
+
+class _OfThread(threading.local):
+    once: float | None = None
+
+
+# State of a module: MLflow makes requests in places to which no limits can be handed.
+_limits = _Limits()
+_thread = _OfThread()
+
+
+@contextmanager
+def of(seconds: float) -> Iterator[None]:
+    """Lets the server give no answer for so many seconds while the block lasts."""
+    before = replace(_limits)
+    begin(seconds)
+    try:
+        yield
+    finally:
+        _limits.seconds, _limits.since, _limits.end = before.seconds, before.since, before.end
+
+
+def begin(seconds: float) -> None:
+    """Lets the server give no answer for so many seconds from now on."""
+    _limits.seconds, _limits.since = seconds, time.monotonic()
+
+
+def close() -> None:
+    """Waits for a minute at most from now on, as nothing is left to do but to log."""
+    begin(min(_limits.seconds, CLOSE_SECONDS))
+
+
+def hurry(seconds: float = SIGNAL_SECONDS) -> None:
+    """Has this process wait for so many seconds more, all together."""
+    _limits.end = min(_limits.end, time.monotonic() + seconds)
+
+
+@contextmanager
+def once(seconds: float) -> Iterator[None]:
+    """Makes one attempt at each request of this thread, which may take so many seconds."""
+    before, _thread.once = _thread.once, seconds
+    try:
+        yield
+    finally:
+        _thread.once = before
+
+
+def left(size: int = 0) -> float:
+    """Returns how many seconds a request with a body of so many bytes may take from now on."""
+    now = time.monotonic()
+    began = now if _limits.failing is None else max(_limits.failing, _limits.since)
+    end = min(began + _limits.seconds, _limits.end)
+    return max(end + size / BODY_BYTES - now, 0.0)
+
+
+def made_once(make: Callable[[], Thing], find: Callable[[], Thing | None]) -> Thing:
+    """Makes a thing on the server; if the answer is lost on its way, finds what was made.
+
+    Args:
+        make: asks the server to make it.
+        find: looks for it.
+    """
+    while True:
+        try:
+            return make()
+        except MlflowException as error:
+            if not caused_by(error, _LostAnswer):
+                raise
+            if (found := find()) is not None:
+                return found
+
+
+def install() -> None:
+    """Has MLflow send its requests through our session."""
+    request_utils._get_request_session = lambda *args, **kwargs: _session(os.getpid())
+
+
+@functools.cache
+def _session(pid: int) -> requests.Session:
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter())
+    return session
+
+
+class _LostAnswer(Exception):
+    """The server may have done what it was asked, and must not be asked twice."""
+
+
+class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
+    """Sends a request again while it fails in a way that may pass, until the time is over."""
+
+    def send(self, request: Any, stream: bool = False, *args: Any, **options: Any) -> Any:
+        size = int(_size(request, 0))
+        attempts, first = 0, time.monotonic()
+        while True:
+            began, attempts = time.monotonic(), attempts + 1
+            options["timeout"] = _attempt_seconds(size)
+            try:
+                response = super().send(request, stream, *args, **options)
+                if not stream or _size(response) <= READ_BYTES:
+                    _ = response.content  # a body that is cut fails here
+            except requests.RequestException as error:
+                _note_failure(began)
+                if _thread.once:
+                    raise
+                if request.path_url.endswith(MAKES) and _was_sent(error):
+                    raise _LostAnswer from error
+                reason, asked = _in_words(error), None
+            else:
+                if response.status_code not in TRANSIENT:
+                    _limits.failing = None
+                    return response
+                _note_failure(began)
+                if _thread.once:
+                    return response
+                reason = f"status {response.status_code} {response.reason}"
+                asked = response.headers.get("Retry-After")
+            _pause(request.url, reason, asked, size, attempts, first)
+            if hasattr(request.body, "seek"):
+                rewind_body(request)
+
+
+def _size(message: Any, unknown: float = math.inf) -> float:
+    return float(message.headers.get("Content-Length") or unknown)
+
+
+def _note_failure(began: float) -> None:
+    if _limits.failing is None:
+        _limits.failing = began
+
+
+def _attempt_seconds(size: int) -> float:
+    longest = _thread.once or ATTEMPT_SECONDS
+    seconds = min(max(left(), LAST_SECONDS), longest) if not _thread.once else longest
+    until_end = max(_limits.end - time.monotonic(), 0.1)
+    return min(seconds, until_end) + size / BODY_BYTES
+
+
+def _pause(
+    url: str, reason: str, retry_after: str | None, size: int, attempts: int, first: float
+) -> None:
+    """Waits until the next attempt.
+
+    Raises:
+        UnansweredError: the time is over, or will be before the server wants to be asked again.
+    """
+    asked = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
+    shortest, longest = PAUSE_SECONDS
+    seconds = max(asked, min(shortest * 2 ** (attempts - 1), longest))
+    if left(size) <= seconds:
+        place, waited = urlsplit(url), time.monotonic() - first
+        asks = f", to be asked again after {asked:g} s" if asked else ""
+        raise UnansweredError(
+            f"No tracking server answers at {place.scheme}://{place.hostname}:{place.port or ''} "
+            f"as it should: {reason}{asks} (waited {waited:.0f} s)."
+        )
+    if attempts == TOLD_ATTEMPT:  # a moment's failure is not worth a line
+        logger.info("Waiting for the tracking server: %s", reason)
+    time.sleep(seconds)
+
+
+def _was_sent(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer"
+    found = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(error))
+    return found[1].lower() if found else "a broken connection"
