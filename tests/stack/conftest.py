@@ -42,7 +42,7 @@ class Stack:
         (self.data / "tiny.yaml").write_text(STUDY)
         for name in ("train/validate0017.tfrecord", "validate/validate0076.tfrecord"):
             shutil.copy(PROJECT / "sample" / "video" / name, self.data)
-        self.port, self.database_port = _free_port(), _free_port()
+        self.port, self.database_port, self.tls_port = _free_port(), _free_port(), _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         subprocess.run(["sh", "stack/setup"], cwd=self.folder, check=True)
         self._configure()
@@ -52,6 +52,8 @@ class Stack:
             "COMPOSE_PROJECT_NAME": f"yt8mtest{uuid4().hex[:8]}",
             "PORT": f"127.0.0.1:{self.port}",
             "POSTGRES_PORT": f"127.0.0.1:{self.database_port}",
+            "HTTP_PORT": f"127.0.0.1:{_free_port()}",
+            "HTTPS_PORT": f"127.0.0.1:{self.tls_port}",
             "SWEEP": "/data/tiny.yaml",
             "TRAIN": "/data/validate0017.tfrecord",
             "VALIDATE": "/data/validate0076.tfrecord",
@@ -124,17 +126,17 @@ class Stack:
         login = (user, self.password(user))
         return requests.post(self.url + path, json=body, auth=login, timeout=30)
 
-    def wait(self) -> None:
-        """Waits until the server answers through the proxy."""
-        end = time.monotonic() + 120
+    def wait(self, path: str = "/health", user: str | None = None) -> None:
+        """Waits until a page answers through the proxy."""
+        end = time.monotonic() + 240
         while time.monotonic() < end:
             try:
-                if self.get("/health").ok:
+                if self.get(path, user).ok:
                     return
             except requests.ConnectionError:
                 pass
             time.sleep(0.2)
-        raise AssertionError("The stack does not answer.")
+        raise AssertionError(f"{path} does not answer: {self.compose('ps')}")
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +159,9 @@ def stack(docker_compose: list[str], tmp_path_factory: pytest.TempPathFactory) -
         made.add_users()
         yield made
     finally:
-        made.compose("--profile", "worker", "--profile", "champion", "down", "-v", "-t", "3")
+        profiles = ("worker", "champion", "tls", "tensorboard")
+        words = [word for profile in profiles for word in ("--profile", profile)]
+        made.compose(*words, "down", "-v", "-t", "3")
 
 
 V1 = ["docker-compose"]

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tarfile
-import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -171,10 +171,7 @@ def test_the_champion_is_served_behind_the_login(stack):
     import requests
 
     stack.compose("--profile", "champion", "up", "-d", "--no-build", "champion")
-    end = time.monotonic() + 240
-    while not stack.get("/champion/ping", "rita").ok:
-        assert time.monotonic() < end, stack.compose("logs", "champion")
-        time.sleep(0.5)
+    stack.wait("/champion/ping", "rita")
     answer = requests.post(
         f"{stack.url}/champion/invocations",
         json={"dataframe_split": {"columns": ["mean_audio"], "data": [[[0.1] * 128]]}},
@@ -185,26 +182,29 @@ def test_the_champion_is_served_behind_the_login(stack):
     stack.compose("--profile", "champion", "rm", "-sf", "champion")
 
 
+def test_tensorboard_and_tls_are_behind_the_same_login(stack):
+    import requests
+
+    stack.compose("--profile", "tensorboard", "up", "-d", "--no-build", "tensorboard")
+    stack.compose("--profile", "tls", "up", "-d", "--no-build", "tls")
+    stack.wait("/tensorboard/", "rita")
+    assert stack.get("/tensorboard/").status_code == 401
+    login = ("rita", stack.password("rita"))
+    root = f"https://localhost:{stack.tls_port}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the certificate's authority is known to no one else
+        assert requests.get(root, auth=login, verify=False).ok
+        assert requests.get(root, verify=False).status_code == 401
+
+
 def test_a_service_that_crashes_comes_back_by_itself(stack):
     for service in ("postgres", "mlflow", "objects", "dashboard", "proxy"):
         state = ("docker", "inspect", "-f", "{{.State.Pid}}", stack.container(service))
         pid = subprocess.run(state, capture_output=True, text=True, check=True).stdout.strip()
         subprocess.run(["kill", "-9", pid], check=True)
-    end = time.monotonic() + 120
-    paths = ("/api/2.0/mlflow/experiments/search?max_results=1", "/api/studies")
-    while not all(_is_up(stack, path) for path in paths):
-        assert time.monotonic() < end, stack.compose("ps")
-        time.sleep(0.5)
+    stack.wait("/api/2.0/mlflow/experiments/search?max_results=1", "rita")
+    stack.wait("/api/studies", "rita")
     assert verb(stack, "anna", "doctor", "require=true")[0] == 0
-
-
-def _is_up(stack, path):
-    import requests
-
-    try:
-        return stack.get(path, "rita").ok
-    except requests.ConnectionError:
-        return False
 
 
 def test_a_backup_in_an_empty_stack_gives_the_same(stack, tmp_path):
