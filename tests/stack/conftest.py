@@ -54,6 +54,7 @@ class Stack:
             "POSTGRES_PORT": f"127.0.0.1:{self.database_port}",
             "HTTP_PORT": f"127.0.0.1:{_free_port()}",
             "HTTPS_PORT": f"127.0.0.1:{self.tls_port}",
+            "MAX_UPLOAD": "50MB",
             "SWEEP": "/data/tiny.yaml",
             "TRAIN": "/data/validate0017.tfrecord",
             "VALIDATE": "/data/validate0076.tfrecord",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.verbs import PROJECT
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PUBLIC = {"/health", "/api/2.0/mlflow/server-info", "/ajax-api/2.0/mlflow/server-info"}
 PUBLIC |= {"/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info"}
@@ -123,13 +123,15 @@ def test_a_role_may_write_what_it_says_and_everybody_reads(stack, user):
     assert stack.get("/api/studies/1", user, method="DELETE").status_code == 405
 
 
-def test_bad_artifact_names_and_hosts_are_refused(stack):
+def test_bad_artifact_names_hosts_and_sizes_are_refused(stack):
     import requests
 
     login = ("anna", stack.password("anna"))
     artifacts = f"{stack.url}/api/2.0/mlflow-artifacts/artifacts"
     for name in ("..%2f..%2fetc/passwd", "0/..%2f..%2fx", "%2fetc%2fpasswd"):
         assert requests.put(f"{artifacts}/{name}", data=b"x", auth=login).status_code in (400, 403)
+    large = requests.put(f"{artifacts}/0/large", data=bytes(60_000_000), auth=login)
+    assert large.status_code == 413
     foreign = requests.get(stack.url, headers={"Host": "evil.example"}, auth=login)
     assert foreign.status_code == 403
 
@@ -144,10 +146,25 @@ def test_the_doctor_says_what_a_user_may_do(stack):
     assert "may not promote" in parts["promotion"]["found"]
 
 
+def test_tensorboard_and_tls_are_behind_the_same_login(stack):
+    import requests
+
+    stack.compose("--profile", "tensorboard", "up", "-d", "--no-build", "tensorboard")
+    stack.compose("--profile", "tls", "up", "-d", "--no-build", "tls")
+    stack.wait("/tensorboard/", "rita")
+    assert stack.get("/tensorboard/").status_code == 401
+    login = ("rita", stack.password("rita"))
+    root = f"https://localhost:{stack.tls_port}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the certificate's authority is known to no one else
+        assert requests.get(root, auth=login, verify=False).ok
+        assert requests.get(root, verify=False).status_code == 401
+
+
 def test_two_workers_share_a_study_and_a_promoter_makes_its_best_model_champion(stack):
     stack.compose("--profile", "worker", "up", "-d", "--no-build", "--scale", "worker=2", "worker")
     ids = stack.compose("ps", "-q", "worker").split()
-    ended = subprocess.run(["docker", "wait", *ids], capture_output=True, text=True, timeout=500)
+    ended = subprocess.run(["docker", "wait", *ids], capture_output=True, text=True, timeout=800)
     logs = stack.compose("logs", "--no-color", "worker")
     assert ended.stdout.split() == ["0", "0"], logs
     (study,) = stack.get("/api/studies", "rita").json()["study_summaries"]
@@ -180,21 +197,6 @@ def test_the_champion_is_served_behind_the_login(stack):
     assert answer.ok, answer.text
     assert len(answer.json()["predictions"]) == 1
     stack.compose("--profile", "champion", "rm", "-sf", "champion")
-
-
-def test_tensorboard_and_tls_are_behind_the_same_login(stack):
-    import requests
-
-    stack.compose("--profile", "tensorboard", "up", "-d", "--no-build", "tensorboard")
-    stack.compose("--profile", "tls", "up", "-d", "--no-build", "tls")
-    stack.wait("/tensorboard/", "rita")
-    assert stack.get("/tensorboard/").status_code == 401
-    login = ("rita", stack.password("rita"))
-    root = f"https://localhost:{stack.tls_port}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the certificate's authority is known to no one else
-        assert requests.get(root, auth=login, verify=False).ok
-        assert requests.get(root, verify=False).status_code == 401
 
 
 def test_a_service_that_crashes_comes_back_by_itself(stack):
