@@ -40,3 +40,11 @@ def test_every_configuration_composes_and_resolves(verb):
     cfg = compose.compose(verb)
     OmegaConf.resolve(cfg)
     assert cfg.tracking.experiment == "yt8m"
+
+
+def test_a_team_sets_studies_and_cache_by_variables(monkeypatch):
+    assert compose.compose("train").data.cache.folder is None
+    monkeypatch.setenv("YT8M_STUDIES", "postgresql+psycopg://optuna@host/optuna")
+    monkeypatch.setenv("YT8M_CACHE", "/data/cache")
+    assert compose.compose("sweep", ["sweep=moe"]).storage.startswith("postgresql")
+    assert compose.compose("train").data.cache.folder == "/data/cache"

@@ -93,3 +93,9 @@ def test_it_works_without_git_and_outside_a_repository(tmp_path, monkeypatch, wi
 def test_the_lock_is_named_by_its_digest(repository):
     digest = hashlib.sha256((repository / "uv.lock").read_bytes()).hexdigest()
     assert provenance.collect(repository).tags["lock.digest"] == digest
+
+
+def test_an_image_without_a_repository_knows_its_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("YT8M_COMMIT", "0123abc")
+    tags = provenance.collect(tmp_path).tags
+    assert tags["git.commit"] == tags["mlflow.source.git.commit"] == "0123abc"

@@ -173,6 +173,14 @@ TYPES: dict[str, dict[str, Any]] = {
     },
     "rollback": TRACKING | {"name": ModelName, "version": Count | None, "reason": str},
     "history": {"name": Text},
+    "doctor": TRACKING
+    | CACHE
+    | {
+        "name": ModelName,
+        "storage": Text,
+        "shards": Patterns | None,
+        "require": bool,
+    },
     "export": {
         "model_uri": Text,
         "output": Text,

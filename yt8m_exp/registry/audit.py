@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.registry import versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import patience
+from yt8m_exp.tracking import patience, server, store
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +181,9 @@ def restorable(client: MlflowClient, name: str, chain: Chain) -> list[int]:
 
 
 def me() -> str:
-    """Returns this user and host, as user@host."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Returns this user and host, as user@host: the user that the server has verified, if any."""
+    user = server.user(store.tracking_uri())
+    return f"{user.name if user else getpass.getuser()}@{socket.gethostname()}"
 
 
 def _parsed(version: ModelVersion) -> Record:

@@ -61,7 +61,8 @@ def collect(project: Path) -> Provenance:
 
 def _git_tags(project: Path, *, dirty: bool) -> dict[str, str]:
     if not _git(project, "rev-parse", "--git-dir"):
-        return {}
+        built = os.environ.get("YT8M_COMMIT", "")  # of an image, which holds no repository
+        return {"git.commit": built, "mlflow.source.git.commit": built}
     commit = _git(project, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     branch = _git(project, "symbolic-ref", "--short", "--quiet", "HEAD").strip()
     return {

@@ -12,10 +12,12 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import Engine, NullPool, create_engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, OutsideError
 
 ADVISORY = "SELECT pg_advisory_lock({0})", "SELECT pg_advisory_unlock({0})"
+CONNECT_SECONDS = 10
 POLL_SECONDS = 0.01
 SCHEMA = "the tables of Optuna"
 
@@ -65,6 +67,33 @@ def open_storage(url: str) -> Storage:
     path.parent.mkdir(parents=True, exist_ok=True)
     claims = path.with_name(f"{path.name}.claims")
     return Storage(str(path), _journal(path), lambda study: _file_lock(claims))
+
+
+def describe(url: str) -> str:
+    """Returns what there is at a storage's URL; makes nothing.
+
+    Raises:
+        InputError: the database belongs to another program.
+        OutsideError: the database cannot be reached.
+    """
+    if not url.startswith("postgresql"):
+        return "a journal" if Path(url).exists() else "none yet; the first sweep makes it"
+    try:
+        options = {"connect_timeout": CONNECT_SECONDS}
+        engine = create_engine(url, poolclass=NullPool, connect_args=options)
+        with engine.connect() as connection:
+            version = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
+            _require_own(engine)
+            if not inspect(connection).has_table("studies"):
+                return f"PostgreSQL {version}; the first sweep makes its tables"
+            studies = connection.exec_driver_sql("SELECT count(*) FROM studies").scalar()
+            return f"PostgreSQL {version}, {studies:,} studies"
+    except (SQLAlchemyError, ImportError) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        raise OutsideError(
+            f"The database of studies cannot be used: {reason[:300]} Start it, or check "
+            "YT8M_STUDIES and PGPASSWORD."
+        ) from error
 
 
 def _journal(path: Path) -> JournalStorage:
