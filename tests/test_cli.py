@@ -17,7 +17,7 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("epoch=3",), "`train` has no key 'epoch'. Did you mean epochs?"),
+        (("epoch=3",), "`train` has no key `epoch`. Did you mean epochs?"),
         (("model=moee",), "`model` must be one of dbof, frame_logistic, gru"),
         (("model=moee",), "but got 'moee'. Did you mean moe?"),
         (("epochs=0",), "`epochs > 0` must hold, but got epochs=0."),
@@ -35,7 +35,7 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("hydra.callbacks={x: {_target_: os.abort}}",), "may not change Hydra itself"),
         (("loss._target_=os.abort",), "The _target_ of `loss` must be a function or class"),
         (("-m", "epochs=1,2"), "`-m` is not offered: `train` runs once."),
-        (("--multirun", "epochs=1,2"), "python -m yt8m_exp.sweep"),
+        (("--multirun", "epochs=1,2"), "yt8m sweep sweep="),
         (("loss.label_weights=nowhere.csv",), "nowhere.csv cannot be read"),
     ],
 )

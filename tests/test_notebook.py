@@ -34,7 +34,7 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(store, executed):
     assert "error" not in kinds
     shown = [output.data for output in outputs(executed) if "data" in output]
     assert sum("image/png" in data for data in shown) == 1
-    assert "Guitar" in shown[-1]["text/plain"]
+    assert re.search(r"wBbo +\w+", shown[-1]["text/plain"])  # a video with a name
     version = store.client.get_model_version_by_alias("first_steps", "challenger")
     assert store.get(version.run_id).data.tags["trial.study"] == "logistic"
 
@@ -42,4 +42,4 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(store, executed):
 def test_the_notebook_is_committed_as_it_ends():
     committed = nbformat.read(NOTEBOOK, 4)
     assert sum("image/png" in output.get("data", {}) for output in outputs(committed)) == 1
-    assert not re.search(r"file://|/home/|/root/", NOTEBOOK.read_text())
+    assert not re.search(r"file://|/home/|/root/|/tmp/", NOTEBOOK.read_text())

@@ -196,7 +196,7 @@ def test_a_champion_that_was_deleted_stops_everything_until_one_is_restored(
     outcome = store.run("promote", f"name='{registered}'", *QUICK)
     assert outcome.status == 2
     assert "the champion by record 2" in outcome.sentence
-    assert "is deleted. Restore one: python -m yt8m_exp.rollback" in outcome.sentence
+    assert "is deleted. Restore one: yt8m rollback" in outcome.sentence
     assert store.done("rollback", f"name='{registered}'")["champion"] == 1
 
 

@@ -141,7 +141,7 @@ def _require_one_run(verb: str, words: list[str]) -> None:
         if word == "-m" or (word.startswith("--m") and "--multirun".startswith(word)):
             raise InputError(
                 f"`{word}` is not offered: `{verb}` runs once. To train many configurations, write "
-                "a study (docs/tune.md): python -m yt8m_exp.sweep sweep=<file>"
+                "a study (docs/tune.md): yt8m sweep sweep=<file>"
             )
 
 

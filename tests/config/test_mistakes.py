@@ -16,9 +16,9 @@ def sentence(verb, *words):
 @pytest.mark.parametrize(
     ("words", "end"),
     [
-        (("epoch=3",), "`train` has no key 'epoch'. Did you mean epochs?"),
-        (("modle=moe",), "`train` has no key 'modle'. Did you mean model?"),
-        (("~epoch",), "`train` has no key 'epoch'. Did you mean epochs?"),
+        (("epoch=3",), "`train` has no key `epoch`. Did you mean epochs?"),
+        (("modle=moe",), "`train` has no key `modle`. Did you mean model?"),
+        (("~epoch",), "`train` has no key `epoch`. Did you mean epochs?"),
         (("model=moe", "exparts=4"), "Did you mean model.head.experts?"),
         (("nothing_like_it=1",), "`yt8m train --help` lists the keys."),
         (("model=mo",), "but got 'mo'. Did you mean moe?"),

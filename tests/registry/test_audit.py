@@ -146,6 +146,34 @@ def test_a_champion_that_is_gone_is_refused_with_the_way_back(client, model, los
         audit.current(client, model)
 
 
+@pytest.mark.parametrize("deleted", [[2], [3], [1, 2, 3]], ids=str)
+def test_deleted_records_are_told_until_someone_decides(client, model, deleted):
+    for version in (1, 2, 3):
+        switch(client, model, version)
+    for number in deleted:
+        client.delete_model_version(audit.decisions_of(model), str(number))
+    numbers = ", ".join(map(str, deleted))
+    with pytest.raises(ValueError, match=f"Records? {numbers} of .* deleted.* Decide: .*version=3"):
+        audit.current(client, model)
+    chain = audit.settle(client, model)
+    assert audit.lost(client, model, chain) == deleted
+    audit.append(client, model, audit.record(chain, "rollback", 3, champion=3, reason="decided"))
+    audit.settle(client, model)
+    assert audit.current(client, model)[1] == 3
+
+
+def test_only_champions_that_are_there_can_be_restored(client, model):
+    for version in (1, 2, 3, 4):
+        switch(client, model, version)
+    for version in ("2", "3"):
+        client.delete_model_version(model, version)
+    chain = audit.read(client, model)
+    assert (chain.previous, audit.restorable(client, model, chain)) == (3, [1])
+    client.delete_registered_model_alias(model, "champion")
+    with pytest.raises(ValueError, match=r"lost its alias\. Restore one: .* version=1"):
+        audit.current(client, model)
+
+
 def test_a_previous_champion_that_was_deleted_has_no_alias(client, model):
     switch(client, model, 1)
     switch(client, model, 2)
@@ -160,5 +188,5 @@ def test_a_previous_champion_that_was_deleted_has_no_alias(client, model):
 def test_a_version_that_is_no_record_is_named(client, model, trained):
     client.create_registered_model(audit.decisions_of(model))
     client.create_model_version(audit.decisions_of(model), trained["model_uri"])
-    with pytest.raises(ValueError, match=r"Version 1 of .*decisions must hold a record"):
+    with pytest.raises(ValueError, match=r"Version 1 of .*decisions must hold .*delete it: python"):
         audit.read(client, model)

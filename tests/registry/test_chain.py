@@ -68,6 +68,14 @@ def test_a_refusal_does_not_disturb_what_is_decided_beside_it():
     assert (chain.champion, chain.previous) == (7, 5)
 
 
+def test_what_follows_a_deleted_record_is_not_too_late_but_unconnected():
+    late = record(4, "promote", 9, 4, 2)
+    chain = Chain.of([PROMOTED[0], PROMOTED[2], late, record(5, "promote", 6, 5, 3)])
+    assert (chain.missing, chain.champion) == ({2}, 1)
+    assert [one.number for one in chain.unconnected] == [3, 4, 5]
+    assert chain.too_late == []
+
+
 def test_rollbacks_go_further_back_each_time():
     chain = Chain.of([*PROMOTED, record(4, "rollback", 4, 5, 3)])
     assert (chain.champion, chain.previous) == (4, 1)

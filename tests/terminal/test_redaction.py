@@ -38,6 +38,7 @@ def test_a_secret_becomes_stars(text, shown):
     [
         "postgresql+psycopg://user@host/optuna",
         "tcp://host:8786 models:/yt8m@champion",
+        "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=by-gap",
         "http://127.0.0.1:5000/#/experiments/1",
         "sqlite:////home/me/mlflow.db",
         "gs://bucket/x@1.tfrecord?generation=3",

@@ -37,7 +37,7 @@ def test_the_run_of_a_study_holds_what_it_found(studies):
     }
     page = studies.store.text(result["run_id"], "study.html")
     assert page.count("<svg") == len(pictures)
-    assert "python -m yt8m_exp.train" in page  # the best recipe
+    assert "yt8m train" in page  # the best recipe
     assert "learning_rate" in studies.store.text(result["run_id"], "config.yaml")
 
 

@@ -107,5 +107,4 @@ def _unknown(verb: str, words: Sequence[str], key: str) -> str:
     except (HydraException, InputError):
         known = keys.of_verb(verb).names
     key = groups.from_hydra(key)
-    lists = f"`yt8m {verb} --help` lists the keys."
-    return f"`{verb}` has no key '{key}'.{did_you_mean(key, known) or ' ' + lists}"
+    return f"`{verb}` has no key `{key}`.{schema.meant(verb, key, known)}"

@@ -4,7 +4,7 @@ The keys inside a group with a `_target_` (model, loss, optimizer, schedule, lau
 `parts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from yt8m_exp.config import compose, parts, targets
 from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
@@ -287,9 +288,12 @@ def _require_known(verb: str, values: Mapping[str, Any]) -> None:
     for key in compose.leaves(values):
         is_group = any(known.startswith(f"{key}.") for known in TYPES[verb])
         if not (key in TYPES[verb] or key.startswith(inside) or is_group):
-            raise InputError(
-                f"`{verb}` has no key `{key}`. Its keys: python -m yt8m_exp.{verb} --cfg job"
-            )
+            raise InputError(f"`{verb}` has no key `{key}`.{meant(verb, key, TYPES[verb])}")
+
+
+def meant(verb: str, key: str, known: Iterable[str]) -> str:
+    """Returns a sentence with the keys that are close to one that a verb does not have."""
+    return did_you_mean(key, known) or f" `yt8m {verb} --help` lists the keys."
 
 
 def _sentence(key: str, value: Any, error: ValidationError) -> str:

@@ -25,7 +25,7 @@ def run(cfg: DictConfig) -> Summary:
     client = store.connect()
     chain = audit.read(client, cfg.name)
     alias = versions.aliases(client, cfg.name).get(audit.CHAMPION)
-    problems = _problems(chain, alias)
+    problems = _problems(chain, alias, audit.lost(client, cfg.name, chain))
     for problem in problems:
         logger.warning(problem)
     result = {
@@ -43,7 +43,9 @@ def _lines(chain: Chain) -> dict[str, Any]:
     switched = {record.number for record in chain.switches}
     lines = {}
     for record in chain.records:
-        what = record.kind if record.number in switched or record.kind == "refuse" else "too late"
+        what: str = record.kind
+        if record.number not in switched and record.kind != "refuse":
+            what = "too late" if record in chain.too_late else "after a deleted record"
         place = f"{record.number}  {record.at[:19]}  {record.by}"
         lines[place] = f"{what} {record.champion or '-'} > {record.version or '-'}: {record.reason}"
     return lines
@@ -67,14 +69,14 @@ def _decision(chain: Chain, record: Record) -> dict[str, Any]:
     }
 
 
-def _problems(chain: Chain, alias: int | None) -> list[str]:
+def _problems(chain: Chain, alias: int | None, lost: list[int]) -> list[str]:
     problems = [
         f"Record {record.number} was changed after the next switch was recorded."
         for record in chain.altered
     ]
-    numbers = {record.number for record in chain.records}
-    missing = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
-    problems += [f"Record {number} was deleted." for number in missing]
+    problems += [f"Record {number} was deleted." for number in lost]
+    if lost and alias != chain.champion:
+        return [*problems, f"So the champion is not known; the alias is on version {alias}."]
     if chain.last and not chain.last.completed:
         problems.append(
             f"The aliases for record {chain.last_number} are not set yet; the next promote or "

@@ -74,7 +74,7 @@ def run(cfg: DictConfig) -> Summary:
         if cfg.register:
             version = versions.register(tracked.client, model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
-    predict = f"python -m yt8m_exp.inference model_uri={model_uri}"
+    predict = f"yt8m inference model_uri={model_uri}"
     return Summary(f"{model.name} of {cfg.checkpoint}", result, hints={"Predict": predict})
 
 

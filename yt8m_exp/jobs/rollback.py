@@ -32,7 +32,9 @@ def run(cfg: DictConfig) -> Summary:
         chain = audit.settle(tracked.client, cfg.name)
         now = versions.aliases(tracked.client, cfg.name).get(audit.CHAMPION)
         target = _target(tracked.client, cfg, chain, now)
-        changed = now != target or chain.champion not in (None, target)
+        # Without records, an alias that was set by hand is taken over, unless there were some.
+        known = chain.champion or (not audit.lost(tracked.client, cfg.name, chain) and target)
+        changed = now != target or known != target
         if changed:
             _switch(cfg, tracked, chain, target, now)
         is_now = "is champion again" if changed else "was champion already"
@@ -52,7 +54,7 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
             "Name the version to go to: version=..."
         )
     if not versions.exists(client, cfg.name, target):
-        others = ", ".join(map(str, chain.line[:-1])) or "if there is one"
+        others = ", ".join(map(str, audit.restorable(client, cfg.name, chain))) or "if there is one"
         raise InputError(
             f"Version {target} of {cfg.name} does not exist, or is deleted. Name another that "
             f"was champion, {others}: version=..."

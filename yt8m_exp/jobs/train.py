@@ -232,7 +232,7 @@ def _require_finished(
     """Raises SystemExit if a signal stopped training, and Stopped if `reported` did."""
     if interrupt:
         logger.warning(
-            "Stopped at %s examples, with a checkpoint. Resume: python -m yt8m_exp.train resume=%s",
+            "Stopped at %s examples, with a checkpoint. Resume: yt8m train resume=%s",
             *(f"{state.examples:,}", run_id),
         )
         patience.hurry()

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
 RECORD, COMPLETED = "record", "completed"
+ON_VERSION = "decision."
+"""Begins the tag of a version that holds a copy of the record that made it champion."""
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.5
 ATTEMPTS = 50
@@ -146,18 +148,36 @@ def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
     The caller holds `lock.champion_lock`.
 
     Raises:
-        InputError: the alias is not on the version that the records name, or there is no such
-            registered model.
+        InputError: the alias is not on the version that the records name, records were deleted, or
+            there is no such registered model.
     """
     while True:
         chain = settle(client, name)
         alias = versions.aliases(client, name).get(CHAMPION)
+        if chain.last is None and (numbers := lost(client, name, chain)):
+            raise InputError(_deleted(name, numbers, alias, chain))
         if chain.last is None or alias == chain.champion:
             return chain, alias
         if (
             read(client, name).last_number == chain.last_number
         ):  # otherwise a further switch has just been made
             raise InputError(_misplaced(client, name, chain, alias))
+
+
+def lost(client: MlflowClient, name: str, chain: Chain) -> list[int]:
+    """Returns the numbers of the records that are missing.
+
+    A gap in the numbers shows them, or the copy of a record on the version that it made champion.
+    """
+    tags = [tag for version in versions.find(client, name) for tag in version.tags]
+    copies = {int(tag.removeprefix(ON_VERSION)) for tag in tags if tag.startswith(ON_VERSION)}
+    return sorted(chain.missing | copies - {record.number for record in chain.records})
+
+
+def restorable(client: MlflowClient, name: str, chain: Chain) -> list[int]:
+    """Returns the champions before the present one that are not deleted, the last one last."""
+    before = dict.fromkeys(chain.line[:-1])
+    return [version for version in before if versions.exists(client, name, version)]
 
 
 def me() -> str:
@@ -176,7 +196,9 @@ def _parsed(version: ModelVersion) -> Record:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"Version {version.version} of {version.name} must hold a record of a decision, but it "
-            f"cannot be read ({type(error).__name__}: {error}). Did another program write it?"
+            f"cannot be read ({type(error).__name__}: {error}). If another program wrote it, "
+            'delete it: python -c "import mlflow; mlflow.MlflowClient().delete_model_version('
+            f"'{version.name}', '{version.version}')\""
         ) from error
 
 
@@ -205,7 +227,7 @@ def _wait(client: MlflowClient, name: str, last: Record) -> bool:
 def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None:
     if last.version is not None:
         client.set_model_version_tag(
-            name, str(last.version), f"decision.{last.number:06d}", last.to_json()
+            name, str(last.version), f"{ON_VERSION}{last.number:06d}", last.to_json()
         )
     previous = chain.previous if versions.exists(client, name, chain.previous) else None
     _put(client, name, PREVIOUS, previous)
@@ -213,15 +235,35 @@ def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None
     client.set_model_version_tag(decisions_of(name), str(last.number), COMPLETED, me())
 
 
+def _deleted(name: str, numbers: list[int], alias: int | None, chain: Chain) -> str:
+    what = f"Record {numbers[0]}" if len(numbers) == 1 else f"Records {_listed(numbers)}"
+    known = f"version {chain.champion} by what is left" if chain.champion else "unknown"
+    return (
+        f"{what} of {decisions_of(name)} {'was' if len(numbers) == 1 else 'were'} deleted, so that "
+        f"the champion of {name} is {known}; its alias is on version {alias or 'none'}. "
+        f"Decide: {_rollback(name)}{alias or chain.champion or '...'}"
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+
+
+def _rollback(name: str) -> str:
+    return f"yt8m rollback name={name} version="
+
+
 def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
+    if numbers := lost(client, name, chain):
+        return _deleted(name, numbers, alias, chain)
     by_record = f"by record {chain.last_number} of {decisions_of(name)}"
-    rollback = f"python -m yt8m_exp.rollback name={name} version="
+    rollback = _rollback(name)
     if alias is None:
         there = versions.exists(client, name, chain.champion)
         return (
             f"Version {chain.champion} of {name}, the champion {by_record}, "
             f"{'has lost its alias' if there else 'is deleted'}. Restore one: "
-            f"{rollback}{chain.previous or '...'}"
+            f"{rollback}{next(iter(restorable(client, name, chain)[::-1]), '...')}"
         )
     return (
         f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "

@@ -121,10 +121,25 @@ class Chain:
         return found | {record.version for record in since}
 
     @property
+    def missing(self) -> set[int]:
+        """Numbers below the last one that no record has: they were deleted."""
+        numbers = {record.number for record in self.records}
+        return set(range(1, max(numbers, default=0))) - numbers
+
+    @property
     def too_late(self) -> list[Record]:
         """Decisions that name the same switch as a lower-numbered one, and took no effect."""
-        made = {record.number for record in self.switches}
+        made = {record.number for record in self.switches} | {r.number for r in self.unconnected}
         return [r for r in self.records if r.kind in SWITCHES and r.number not in made]
+
+    @property
+    def unconnected(self) -> list[Record]:
+        """Decisions on a switch whose record is missing, and those that follow from them."""
+        numbers = set(self.missing)
+        for record in self.records:
+            if record.kind in SWITCHES and record.after in numbers:
+                numbers.add(record.number)
+        return [record for record in self.records if record.number in numbers]
 
     @property
     def altered(self) -> list[Record]:

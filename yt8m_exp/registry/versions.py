@@ -133,7 +133,7 @@ def aliases(client: MlflowClient, name: str) -> dict[str, int]:
             raise
         raise InputError(
             f"No registered model '{name}' in {client.tracking_uri}. Train and register one: "
-            f"python -m yt8m_exp.train register={name}"
+            f"yt8m train register={name}"
         ) from error
     return {alias: int(version) for alias, version in found.items()}
 

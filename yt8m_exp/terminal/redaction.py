@@ -23,7 +23,8 @@ _PORT = r"\d{1,5}(?:[/?#,;\s'\")\]}]|$)"
 _USER_INFO = re.compile(rf"(://[^\s:/@'\"]*:)(?!{_PORT})[^\s'\"]+(?=@)")
 _TOKEN_ALONE = re.compile(r"(https?://)[^\s:/@'\"]+(?=@)")
 _QUERY = re.compile(
-    r"([?&;][^\s=&;?]*(?:passw|token|secret|signature|credential|key|sig)[^\s=&;]*=)[^\s&;'\"<>,)]+",
+    r"([?&;](?!viewStateShareKey=)[^\s=&;?]*"  # by which MLflow's pages name a view
+    r"(?:passw|token|secret|signature|credential|key|sig)[^\s=&;]*=)[^\s&;'\"<>,)]+",
     re.IGNORECASE,
 )
 _TO_NAME = rf"((?:{NAME.pattern})[\w.-]*['\"]?\s*[=:]\s*)"

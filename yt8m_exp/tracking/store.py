@@ -20,8 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
-from yt8m_exp.tracking import login, patience
-from yt8m_exp.tracking.client import Client
+from yt8m_exp.tracking import patience
+from yt8m_exp.tracking.connection import login
+from yt8m_exp.tracking.connection.client import Client
 from yt8m_exp.tracking.pages import views
 
 logger = logging.getLogger(__name__)

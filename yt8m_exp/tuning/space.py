@@ -176,4 +176,4 @@ class Space:
 
 def _closest(key: str, settings: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(key, settings, n=1)
-    return f"Did you mean `{near[0]}`?" if near else "See python -m yt8m_exp.train --cfg job."
+    return f"Did you mean `{near[0]}`?" if near else "See yt8m train --cfg job."

@@ -191,16 +191,16 @@ def _hash_frames(words, buffer, starts, strides, counts, size, hashes):  # type:
 def _hash(raw, words, start, size, state):  # type: ignore[no-untyped-def]
     """Returns 64 bits of some bytes: four lanes, multiplied and rotated, as xxHash does."""
     a, b, c, d = state, state ^ _PRIME, ~state, state + _PRIME
-    at, end = start, start + size
-    while at + 32 <= end:
+    at, end = np.uint64(start), np.uint64(start + size)  # a signed index may be negative: slower
+    while at + np.uint64(32) <= end:
         a = _mix(a, words[at])
-        b = _mix(b, words[at + 8])
-        c = _mix(c, words[at + 16])
-        d = _mix(d, words[at + 24])
-        at += 32
+        b = _mix(b, words[at + np.uint64(8)])
+        c = _mix(c, words[at + np.uint64(16)])
+        d = _mix(d, words[at + np.uint64(24)])
+        at += np.uint64(32)
     while at < end:
         a = _mix(a, raw[at])
-        at += 1
+        at += np.uint64(1)
     for lane in (b, c, d):
         a = _mix(a, lane)
     return a ^ (a >> np.uint64(32))

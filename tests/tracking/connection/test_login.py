@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import mlflow
 import pytest
 
-from yt8m_exp.tracking import login, store
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.connection import login
 
 LOGIN = "Basic " + base64.b64encode(b"me:p@ss/word").decode()
 VARIABLES = ("MLFLOW_TRACKING_URI", login.USERNAME, login.PASSWORD)
