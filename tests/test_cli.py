@@ -34,6 +34,7 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("++a.b.c=3",), "`train` has no key `a.b.c`"),
         (("hydra.callbacks={x: {_target_: os.abort}}",), "may not change Hydra itself"),
         (("loss._target_=os.abort",), "The _target_ of `loss` must be a function or class"),
+        (("--experimental-rerun=x.pickle",), "There is no option --experimental-rerun"),
         (("-m", "epochs=1,2"), "`-m` is not offered: `train` runs once."),
         (("--multirun", "epochs=1,2"), "yt8m sweep sweep="),
         (("loss.label_weights=nowhere.csv",), "nowhere.csv cannot be read"),

@@ -36,12 +36,14 @@ def test_runs_are_compared_by_configuration_metrics_cost_and_curves(compared, pa
     assert "<b>small" not in page
 
 
-def test_models_that_were_evaluated_on_the_same_shards_are_compared_by_video(compared):
+def test_models_that_were_evaluated_on_the_same_shards_are_compared_by_video(store, compared):
     result, page = compared
     assert result["shared_videos"] == 251
     held = json.loads(DATA.search(page)[1])
     assert len(held["ids"]) == 251
-    assert [model["name"] for model in held["models"]] == ["logistic", "<b>small</b>"]
+    names = [store.get(run_id).info.run_name for run_id in result["runs"]]
+    assert [model["name"] for model in held["models"]] == names
+    assert names[1] == "<b>small</b>"
     assert held["classes"]["columns"][-1] == "gain"
 
 

@@ -1,49 +1,21 @@
 """Verbs whose tracking server fails: they end soon, lose nothing, and log nothing twice."""
 
+import contextlib
 import os
+import shutil
 import signal
+import subprocess
 
-import numpy as np
 import pytest
 
-from tests.proxy import cut, failing, lost, reset
-from tests.verbs import CURVES, SCORED, SMALL
-
-TRAINED = (
-    *SMALL,
-    *("epochs=3", "batch_size=64", "log_every=64", "evaluate_every=256", "figures=false"),
-)
-FAULTS = (reset, lost, cut, failing(500), failing(503), failing(429, Retry_After="0"))
-"""What may go wrong with one request in ten: before the server sees it, and after."""
-LAST = "checkpoint-000000000768.npz"
+from tests.faults import FAULTS, TRAINED, Trained, machine_of
+from tests.proxy import failing, reset
+from tests.verbs import SCORED, copy_database
 
 
 @pytest.fixture(scope="module")
 def straight(store):
-    """A training that nothing disturbed."""
-    run_id = store.done("train", *TRAINED)["run_id"]
-    return store.checkpoints(run_id)[-1], {key: store.curve(run_id, key) for key in CURVES}
-
-
-def require_equal(machine, run_id, straight):
-    """Compares a run with the one that nothing disturbed, and looks for what it left behind."""
-    checkpoint, curves = straight
-    ours, theirs = np.load(machine.checkpoints(run_id)[-1]), np.load(checkpoint)
-    assert ours.files == theirs.files
-    for name in ours.files:
-        np.testing.assert_array_equal(ours[name], theirs[name])
-    assert {key: machine.curve(run_id, key) for key in CURVES} == curves
-    run = machine.get(run_id)
-    assert run.info.status == "FINISHED"
-    assert "error" not in run.data.tags
-    assert len(machine.curve(run_id, "best/val/gap")) == 1
-    models = machine.client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run_id}'"
-    )
-    assert [(model.name, model.status) for model in models] == [("best", "READY")]
-    assert {f"checkpoints/{name}" for name in (LAST, "best.keras")} <= machine.files(
-        run_id, "checkpoints"
-    )
+    return Trained(store)
 
 
 def test_a_server_that_fails_in_closing_ends_a_training_soon_and_a_resume_logs_the_rest(
@@ -54,8 +26,7 @@ def test_a_server_that_fails_in_closing_ends_a_training_soon_and_a_resume_logs_t
     (folder,) = behind.runs.glob("*")
     assert ended.status == os.EX_TEMPFAIL
     assert "as it should: status 500" in ended.sentence
-    assert f"The work is safe in {folder}." in ended.sentence
-    assert f"resume={folder.name} logs the rest" in ended.sentence
+    assert f"The work is safe in {folder}; resume={folder.name} logs the rest" in ended.sentence
 
     tracking_proxy.once_asked("POST .*runs/set-tag", tracking_proxy.hang)  # the model is logged
     closing = behind.start("train", f"resume={folder.name}", "tracking.patience=3600")
@@ -65,7 +36,7 @@ def test_a_server_that_fails_in_closing_ends_a_training_soon_and_a_resume_logs_t
 
     tracking_proxy.heal()
     behind.done("train", f"resume={folder.name}")
-    require_equal(behind, folder.name, straight)
+    assert straight.differences(behind, folder.name) == []
 
 
 def test_a_server_that_fails_at_every_tenth_request_changes_nothing(
@@ -75,7 +46,7 @@ def test_a_server_that_fails_at_every_tenth_request_changes_nothing(
     name = behind.folder.name
     apart = f"tracking.experiment={name}"
     trained = behind.done("train", *TRAINED, f"register={name}", apart)
-    require_equal(behind, trained["run_id"], straight)
+    assert straight.differences(behind, trained["run_id"]) == []
 
     words = (f"name={name}", f"shards={SCORED}", "tracking.system_metrics=false", apart)
     promoted = behind.done("promote", *words, "policy.minimum_gap=0", "policy.resamples=200")
@@ -100,7 +71,39 @@ def test_a_server_that_goes_away_ends_a_prediction_soon(
     given = (f"model_uri={model}", f"shards={SCORED}", f"output={output}")
     ended = behind.run("inference", *given, "tracking.patience=1")
     assert ended.status == os.EX_TEMPFAIL
-    assert "Once it is back, start the same command again." in ended.sentence
+    assert "Then start the same command again." in ended.sentence
     assert not output.exists()
     tracking_proxy.heal()
     assert behind.done("inference", *given)["videos"] == 251
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 20 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk])
+    if made.returncode:
+        pytest.skip("Only root may mount a disk.")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_training_whose_tracking_disk_is_full_is_whole_after_a_resume(
+    store, straight, database, small_disk, tmp_path
+):
+    copy_database(database, small_disk)
+    uri = f"sqlite:///{small_disk}/mlflow.db"
+    machine = machine_of(store, uri, uri, tmp_path)
+    running, run_id = machine.start_run("train", *TRAINED)
+    running.until(lambda: "Validate:" in running.read("err"))
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(small_disk).free))
+    ended = running.wait()
+    assert ended.status == 1
+    assert f"The disk of {uri} is full. Make room." in ended.sentence
+    assert f"resume={run_id} logs the rest" in ended.sentence
+    filler.unlink()
+    machine.done("train", f"resume={run_id}")
+    assert straight.differences(machine, run_id) == []

@@ -111,6 +111,8 @@ def prepare() -> None:
     _keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("yt8m_exp").setLevel(logging.INFO)
+    # It prints the traceback of each error of a database that it raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _keep_freed_memory() -> None:

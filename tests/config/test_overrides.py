@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
-from yt8m_exp.config.overrides import from_mlproject, override
+from yt8m_exp.config.overrides import MARK, from_mlproject, override
 
 AWKWARD = [
     "a b.tfrecord",
@@ -149,3 +149,10 @@ def test_a_list_of_patterns_stays_a_list(value):
 def test_a_pattern_that_begins_as_a_list_but_is_none_is_text():
     words = from_mlproject(["--parameters", "--data.train", "[a].t*"], lists=["data.train"])
     assert compose.compose("train", words).data.train == "[a].t*"
+
+
+@pytest.mark.parametrize("option", ["--config-dir=x", "-cn", "--experimental-rerun", "-m"])
+def test_free_overrides_hold_no_options(option):
+    words = [MARK, "--overrides", f"epochs=2 {option}"]
+    with pytest.raises(ValueError, match=f"`overrides` holds no options, but got '{option}'"):
+        from_mlproject(words)

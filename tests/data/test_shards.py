@@ -11,6 +11,7 @@ from tests.data.examples import SCHEMA, field, floats, integers, varint, video
 from yt8m_exp.data import loading, shards
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.tfrecords import tfrecord
+from yt8m_exp.spec import MissingInputError
 
 SAMPLE = Path(__file__).parents[2] / "sample" / "video" / "train"
 
@@ -318,6 +319,38 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_changes_nothing(tmp_path, 
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert shards.scan(str(path), SCHEMA).shards == first.shards
+
+
+@pytest.mark.parametrize("odd", ["none", "bad", "empty", "compressed"])
+def test_small_shards_that_are_checked_together_are_known_as_one_by_one(tmp_path, monkeypatch, odd):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for number in range(5):
+        records = [video(10 * number + row) for row in range(number + 1)]
+        tfrecord.write(folder / f"{number}.tfrecord", records)
+    third = folder / "2.tfrecord"
+    if odd == "bad":
+        tfrecord.write(third, [video(20), b"no record", video(21)])
+    if odd == "empty":
+        third.write_bytes(b"")
+    if odd == "compressed":
+        third.write_bytes(gzip.compress(third.read_bytes()))
+    found = []
+    for size in (shards.GROUP_BYTES, 1):
+        monkeypatch.setattr(shards, "GROUP_BYTES", size)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(size)))
+        found.append(shards.scan(str(folder), SCHEMA, on_bad_record="skip").shards)
+        found.append(shards.scan(str(folder), SCHEMA, on_bad_record="skip").shards)
+    assert found == [found[0]] * 4
+    assert found[0][4].records == 5
+
+
+def test_a_shard_that_was_deleted_since_its_scan_is_named(tmp_path):
+    path = written(tmp_path / "a.tfrecord")
+    manifest = shards.scan(str(path), SCHEMA)
+    path.unlink()
+    with pytest.raises(MissingInputError, match=r"a\.tfrecord was deleted while it was in use"):
+        loading.load(manifest.shards, SCHEMA)
 
 
 @pytest.mark.parametrize("change", [b"", b"x" * 400])

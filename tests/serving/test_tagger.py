@@ -82,7 +82,8 @@ def test_rows_without_ids_are_numbered(tagger, videos):
     assert answers["id"].tolist() == [str(row) for row in range(10)]
 
 
-def test_no_rows_get_no_answers(tagger, videos):
+def test_no_rows_get_no_answers(tagger, videos, serialized):
+    assert len(tagger.predict(serialized[:0])) == 0
     assert len(tagger.predict(videos[:0])) == 0
 
 

@@ -1,7 +1,10 @@
+import resource
+import signal
+
 import pytest
 
 from yt8m_exp.serving.whole_file import WholeFile
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.stores.objects import Changed
 
 
@@ -47,3 +50,20 @@ def test_a_place_where_nothing_can_be_written_is_refused(bucket):
         WholeFile(f"{bucket.uri}/folder/", ["a"])
     with pytest.raises(InputError, match="local path or to gs://"):
         WholeFile("https://host/a.csv", ["a"])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_file_for_which_the_disk_has_no_room_is_named(temporary, name):
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a disk
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with (
+            pytest.raises(OutsideError, match=rf"{name} cannot be written \(File too large\)"),
+            WholeFile(temporary / name, ["a"]) as file,
+        ):
+            file.write(bytes(range(256)) * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(temporary.iterdir()) == []

@@ -14,9 +14,9 @@ from yt8m_exp.terminal.suggestions import did_you_mean
 FLAGS = {
     *("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p"),
     *("--run", "-r", "--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp"),
-    *("--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
+    *("--config-name", "-cn", "--config-dir", "-cd", "--info", "-i"),
 }
-"""Hydra's own options."""
+"""Hydra's own options, but for one that reads a pickle (--experimental-rerun)."""
 REFUSED = re.compile(r"Could not override '(?P<key>[^']+)'|Could not delete[^']*'(?P<other>[^']+)'")
 
 

@@ -82,26 +82,33 @@ def from_mlproject(
     """Turns the words of an MLproject command into Hydra's.
 
     MLflow adds each parameter as `--key value`. Before them stand the word `--parameters` and short
-    names of keys; before this stand defaults. The parameter `overrides` holds free overrides.
-    A parameter that is empty is left out. All others are text, numbers, null or truth values.
+    names of keys; before this stand defaults. The parameter `overrides` holds free overrides, and
+    no options, as some of Hydra's run code. A parameter that is empty is left out. All others are
+    text, numbers, null or truth values.
     Words without `--parameters` are Hydra's own already.
 
     Args:
         words: the words after the verb.
         text: keys whose value is text, whatever it looks like.
         lists: keys whose value is text, or a list of texts in Hydra's grammar.
+
+    Raises:
+        InputError: the free overrides hold an option.
     """
     if MARK not in words:
         return list(words)
     place = list(words).index(MARK)
     names, pairs = _split(words[place + 1 :])
-    free = pairs.pop("overrides", "")
+    free = shlex.split(pairs.pop("overrides", ""))
+    for word in free:
+        if word.startswith("-"):
+            raise InputError(f"The parameter `overrides` holds no options, but got {word!r}.")
     parameters = [
         _parameter(names.get(key, key), value, text=text, lists=lists)
         for key, value in pairs.items()
         if value or names.get(key, key) in lists
     ]
-    return [*words[:place], *parameters, *shlex.split(free)]
+    return [*words[:place], *parameters, *free]
 
 
 def _split(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -14,7 +14,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.videos import ALIGNMENT, Videos, aligned
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.stores import local
 from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
 from yt8m_exp.stores.read_ahead import THREADS
@@ -134,15 +134,20 @@ def _read_all(
 def read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False) -> None:
     """Fills memory with a shard: decompressed, or as it lies in its store if `packed`."""
     kind = "" if packed else shard.compression
-    if is_local(shard.path):
-        with Path(shard.path).open("rb") as file:
-            same = local.is_same(os.fstat(file.fileno()), shard.object.generation)
-            if same and _filled(view, file, kind):
-                return
-    else:
-        with cache.open(shard.object) as file:
-            if _filled(view, file, kind):
-                return
+    try:
+        if is_local(shard.path):
+            with Path(shard.path).open("rb") as file:
+                same = local.is_same(os.fstat(file.fileno()), shard.object.generation)
+                if same and _filled(view, file, kind):
+                    return
+        else:
+            with cache.open(shard.object) as file:
+                if _filled(view, file, kind):
+                    return
+    except FileNotFoundError:
+        raise MissingInputError(
+            f"{shard.path} was deleted while it was in use. Bring it back, and start again."
+        ) from None
     raise InputError(f"{shard.path} changed while it was in use. Start again.")
 
 

@@ -1,8 +1,10 @@
 """Shard patterns to a manifest, after a check of the records of the first shards."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -21,6 +23,9 @@ from yt8m_exp.stores.objects import FOLDER, Object
 from yt8m_exp.stores.read_ahead import read_ahead
 
 CHECK_BYTES = 256 << 20
+GROUP_BYTES = 1 << 20
+"""Shards are checked together up to so many bytes."""
+Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
 
 
@@ -150,17 +155,34 @@ def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:
 
 
 def _check(manifest: Manifest, unread: Sequence[Shard]) -> None:
-    def check(shard: Shard) -> None:
-        buffer = aligned((shard.bytes + wire.PADDING,))
-        loading.read(shard, buffer.data[: shard.bytes], manifest.cache, packed=True)
-        checks.learn(shard, buffer, manifest.schema)
+    def check(group: Sequence[Shard]) -> None:
+        places = [0, *accumulate(shard.bytes for shard in group)]
+        buffer = aligned((places[-1] + wire.PADDING,))
+        for shard, (start, end) in zip(group, pairwise(places), strict=True):
+            loading.read(shard, buffer.data[start:end], manifest.cache, packed=True)
+        checks.learn_all(group, places[:-1], buffer, manifest.schema)
 
-    shards = read_ahead(unread, lambda shard: [shard.object], manifest.cache)
-    for _ in in_order(check, shown(shards, "Checking shards", len(unread)), workers=2, depth=3):
+    groups = list(_groups(unread))
+    fetched = read_ahead(groups, lambda group: [one.object for one in group], manifest.cache)
+    for _ in in_order(check, shown(fetched, "Checking shards", len(groups)), workers=2, depth=3):
         pass
 
 
-def shown(shards: Iterable[Shard], title: str, total: int) -> Iterable[Shard]:
+def _groups(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
+    """Yields neighbours that are small together, and each larger shard alone."""
+    group: list[Shard] = []
+    size = 0
+    for shard in shards:
+        if group and size + shard.bytes > GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(shard)
+        size += shard.bytes
+    if group:
+        yield group
+
+
+def shown(shards: Iterable[Item], title: str, total: int) -> Iterable[Item]:
     """Yields shards; shows on a terminal how many of them have been."""
     terminal = Console(stderr=True)
     return track(

@@ -39,7 +39,7 @@ table { border-collapse: collapse; margin: 1rem 0 }
 td, th { padding: .3rem .8rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--faint) }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
-pre { background: var(--soft); padding: .7rem 1rem; overflow-x: auto; border-radius: 6px }
+pre { background: var(--soft); padding: .7rem 1rem; white-space: pre-wrap; border-radius: 6px }
 code { overflow-wrap: anywhere }
 img, svg.figure { max-width: 100%; height: auto }
 img { background: #ffffff; border-radius: 6px }

@@ -38,6 +38,11 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
     return names, features | {"labels": np.full((len(names), 1), LABEL_PADDING, np.int32)}
 
 
+def is_empty(rows: pd.DataFrame, schema: records.Schema) -> bool:
+    """Tells whether a request has the columns that it must have, but no row."""
+    return rows.empty and (RECORD in rows or schema.features.keys() <= set(rows.columns))
+
+
 def _from_columns(rows: pd.DataFrame, schema: records.Schema) -> Batch:
     missing = [name for name in schema.features if name not in rows]
     if missing:

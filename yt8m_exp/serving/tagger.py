@@ -27,6 +27,8 @@ from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import quiet
 
+ANSWER = ("id", "class_ids", "class_names", "probabilities", "model")
+
 
 class BadRequest(MlflowException, ValueError):
     """A request that cannot be answered: a server shows the sentence, and no stack trace."""
@@ -83,18 +85,21 @@ class Tagger(PythonModel):
             raise InputError(f"`top_k >= 1` must hold, but got top_k={top_k}.")
         if not 0 <= threshold <= 1:
             raise InputError(f"`0 <= threshold <= 1` must hold, but got threshold={threshold}.")
+        if requests.is_empty(rows, self.schema):
+            return pd.DataFrame(columns=ANSWER)
         ids, batch = requests.batch(rows, self.schema)
         found = best(batch, self.predictor(batch), int(top_k))
         counts = (found.scores >= threshold).sum(axis=1)  # scores fall, so these come first
         rows_of = zip(found.class_ids, found.scores, counts.tolist(), strict=True)
         kept = [(class_ids[:count], scores[:count]) for class_ids, scores, count in rows_of]
-        return pd.DataFrame({
-            "id": ids,
-            "class_ids": [class_ids.tolist() for class_ids, _ in kept],
-            "class_names": [self.names[class_ids].tolist() for class_ids, _ in kept],
-            "probabilities": [scores.astype(float).tolist() for _, scores in kept],
-            "model": self.version,
-        })  # fmt: skip
+        columns = (
+            ids,
+            [class_ids.tolist() for class_ids, _ in kept],
+            [self.names[class_ids].tolist() for class_ids, _ in kept],
+            [scores.astype(float).tolist() for _, scores in kept],
+            self.version,
+        )
+        return pd.DataFrame(dict(zip(ANSWER, columns, strict=True)))
 
 
 def schema(model: keras.Model) -> records.Schema:

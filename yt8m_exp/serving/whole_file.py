@@ -1,5 +1,6 @@
 """A CSV file, local or gs://, that appears under its name only when it is complete."""
 
+import errno
 import gzip
 import os
 import secrets
@@ -9,8 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from yt8m_exp.spec import InputError, MissingInputError
+from yt8m_exp.spec import InputError, MissingInputError, OutsideError
 from yt8m_exp.stores.uris import is_local, scheme, store_of
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a write, which do not name its file."""
 
 
 class WholeFile:
@@ -28,6 +32,7 @@ class WholeFile:
         MissingInputError: The folder or the bucket does not exist.
         InputError: The folder is a file or cannot be written to, or the path is not a regular file.
         Changed: Somebody else has written the file of a bucket.
+        OutsideError: The disk is full.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]):
@@ -54,17 +59,27 @@ class WholeFile:
         return self._written
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        with self._cleanup:
-            if kind is not None:
-                return
-            if self._written is not self._file:
-                self._written.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            if self._target:
-                self._temporary.replace(self._target)
-            else:
-                store_of(self.path).write(self._temporary, self.path, replaces=self._before)
+        try:
+            with self._cleanup:
+                if kind is not None:
+                    return
+                if self._written is not self._file:
+                    self._written.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                if self._target:
+                    self._temporary.replace(self._target)
+                else:
+                    store_of(self.path).write(self._temporary, self.path, replaces=self._before)
+        except OSError as failure:
+            error = failure
+            raise
+        finally:
+            if isinstance(error, OSError) and error.errno in FULL and not error.filename:
+                raise OutsideError(
+                    f"{self.path} cannot be written ({error.strerror}). Make room on its disk, or "
+                    "name another file."
+                ) from error
 
 
 def absolute(path: str) -> str:

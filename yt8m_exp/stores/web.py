@@ -40,10 +40,10 @@ class WebServer:
             _require_ok(answer, uri)
         if "Content-Length" not in answer.headers:
             raise UserError(f"The server of {uri} does not tell its size (Content-Length).")
-        hashes = _hashes(answer.headers)
+        told = hashes(answer.headers)
         size, generation = int(answer.headers["Content-Length"]), _generation(answer.headers)
         generation = generation or secrets.token_hex(8)  # trusted by nobody but this process
-        return Object(uri, size, generation, hashes.get("crc32c"), hashes.get("md5"))
+        return Object(uri, size, generation, told.get("crc32c"), told.get("md5"))
 
     def read(self, found: Object, sink: Sink, *, start: int = 0) -> None:
         headers = RAW | ({"Range": f"bytes={start}-"} if start else {})
@@ -91,7 +91,7 @@ def _generation(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _hashes(headers: Mapping[str, str]) -> dict[str, str | None]:
+def hashes(headers: Mapping[str, str]) -> dict[str, str | None]:
     """Returns what Google's public URLs tell: `crc32c=<base 64>, md5=<base 64>`."""
     pairs = [pair.strip().partition("=") for pair in headers.get("x-goog-hash", "").split(",")]
     return {name: hexadecimal(value) for name, _, value in pairs}

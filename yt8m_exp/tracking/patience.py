@@ -166,7 +166,7 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
                 if not stream or _size(response) <= READ_BYTES:
                     _ = response.content  # a body that is cut fails here
             except requests.RequestException as error:
-                _note_failure(began)
+                _note_failure(began, options["timeout"])
                 if _thread.once:
                     raise
                 if request.path_url.endswith(MAKES) and _was_sent(error):
@@ -176,7 +176,7 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
                 if response.status_code not in TRANSIENT:
                     _limits.failing = None
                     return response
-                _note_failure(began)
+                _note_failure(began, options["timeout"])
                 if _thread.once:
                     return response
                 reason = f"status {response.status_code} {response.reason}"
@@ -190,9 +190,13 @@ def _size(message: Any, unknown: float = math.inf) -> float:
     return float(message.headers.get("Content-Length") or unknown)
 
 
-def _note_failure(began: float) -> None:
+def _note_failure(began: float, seconds: float) -> None:
+    """Notes since when the server fails: no longer than the attempt may have taken.
+
+    A process that was stopped meanwhile (SIGSTOP, a laptop asleep) has not waited all that time.
+    """
     if _limits.failing is None:
-        _limits.failing = began
+        _limits.failing = max(began, time.monotonic() - seconds)
 
 
 def _attempt_seconds(size: int) -> float:

@@ -1,6 +1,5 @@
 """Files over HTTP: a transfer that was cut goes on from there, and its end is checked."""
 
-import base64
 import hashlib
 import random
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from urllib3.util import Retry
 
 from yt8m_exp.data.download.partitions import File
 from yt8m_exp.spec import UserError
+from yt8m_exp.stores.web import hashes
 
 T = TypeVar("T")
 BLOCK_BYTES = 1 << 20
@@ -87,7 +87,7 @@ class Client:
         def action() -> T:
             with self._session.get(url, timeout=TIMEOUT_SECONDS) as response:
                 _require(response)
-                _require_md5(hashlib.md5(response.content), _sent_md5(response.headers))
+                _require_md5(hashlib.md5(response.content), hashes(response.headers).get("md5"))
             try:
                 return parse(response.content)
             except UserError as error:
@@ -185,7 +185,7 @@ class Client:
                     start += len(block)
                     report(start)
         try:
-            _require_md5(digest, file.md5 or _sent_md5(response.headers))
+            _require_md5(digest, file.md5 or hashes(response.headers).get("md5"))
         except _AgainError:
             part.unlink()
             report(0)
@@ -230,15 +230,6 @@ def _digest(part: Path) -> tuple[int, "hashlib._Hash"]:
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         return file.tell(), digest
-
-
-def _sent_md5(headers: Mapping[str, str]) -> str | None:
-    """Returns the MD5 that Google Cloud Storage sends along."""
-    for word in headers.get("x-goog-hash", "").split(","):
-        kind, _, value = word.strip().partition("=")
-        if kind == "md5":
-            return base64.b64decode(value).hex()
-    return None
 
 
 def _bytes(path: Path) -> int:

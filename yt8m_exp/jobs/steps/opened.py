@@ -8,8 +8,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.spec import OutsideError, UnansweredError, caused_by
+from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run, open_run
+
+DISK_FULL = "(sqlite3.OperationalError) database or disk is full"
 
 
 @contextmanager
@@ -34,8 +37,9 @@ def opened(
 
     Raises:
         UnansweredError: the tracking server gives no answer; the message says how to go on.
+        OutsideError: the disk of the tracking database is full.
     """
-    remedy = "Once it is back, start the same command again."
+    remedy = "Then start the same command again."
     opening = open_run(
         verb,
         experiment=cfg.tracking.experiment,
@@ -50,12 +54,13 @@ def opened(
     try:
         with opening as run:
             if verb == "train":
-                remedy = (
-                    f"The work is safe in {run.directory}. Once the server is back, "
-                    f"resume={run.id} logs the rest."
-                )
+                remedy = f"The work is safe in {run.directory}; resume={run.id} logs the rest."
             yield run
     except Exception as error:
         if unanswered := caused_by(error, UnansweredError):
-            raise UnansweredError(f"{unanswered} {remedy}") from error
+            raise UnansweredError(f"{unanswered} Wait until it does. {remedy}") from error
+        if DISK_FULL in str(error):
+            raise OutsideError(
+                f"The disk of {store.tracking_uri()} is full. Make room. {remedy}"
+            ) from error
         raise

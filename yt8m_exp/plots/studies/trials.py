@@ -12,7 +12,7 @@ class Trial(NamedTuple):
     Attributes:
         number: in the study.
         state: a key of `COLORS`.
-        values: of the objectives; empty if the trial is not complete.
+        values: of the objectives; of a pruned trial, its last; empty if there are none.
         params: by key.
         curve: values of the first objective that it reported, by examples seen.
         began, ended: seconds since 1970; `ended` is None while it runs.

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any, cast
@@ -16,6 +16,8 @@ from yt8m_exp.tuning.launchers.children import exit_in_words
 from yt8m_exp.tuning.slots import slot_environments
 
 EXIT_SECONDS = 10.0
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that a terminal or a scheduler sends to all processes; the driver ends the others."""
 
 
 class Local:
@@ -43,7 +45,7 @@ class Local:
         self.slots = len(self._environments)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([child.__name__, *preload])
-        forkserver.ensure_running()  # it imports while the driver goes on
+        _start_server()
 
     def start(self, task: Mapping[str, Any], slot: int) -> "_Forked":
         """Starts a trial; see `Launcher`."""
@@ -61,7 +63,21 @@ class Local:
         """Leaves the server to end with this process."""
 
 
+def _start_server() -> None:
+    """Starts the server, which imports while the driver goes on, and which `STOPPING` do not end.
+
+    It inherits which signals are blocked.
+    """
+    resource_tracker.ensure_running()  # its start unblocks them
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
 def _serve(connection: Connection, task: Mapping[str, Any]) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     # The server ends when all copies of this descriptor are closed; with a copy here, server and
     # child would outlive a driver that was killed (CPython 3.11, not reported).
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
