@@ -38,7 +38,7 @@ STUDY = {
     "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 0.05, "log": True}},
     "sampler": {"_target_": "optuna.samplers.RandomSampler", "seed": 0},
 }
-PHASES = {"closing": "Logging the best model", "training": "Validate:", "start": ""}
+PHASES = {"closing": "the best model", "training": "Validate:", "start": ""}
 """The phases of a training, latest first, and the words with which each begins."""
 
 
@@ -59,11 +59,11 @@ def kills(machine: Store, straight: Trained, count: int) -> None:
     began = time.monotonic()
     machine.done("train", *faults.TRAINED)
     longest = time.monotonic() - began
-    runs, run_id = 1, ""
+    runs, run_id = 0, ""
     while killed.total() < count:
         before = set(machine.runs.glob("*"))
         running = machine.start("train", *([f"resume={run_id}"] if run_id else faults.TRAINED))
-        running.process.join(rng.uniform(0.2, 1.2) * longest)
+        running.process.join(rng.uniform(0.02, 1.1) * longest)
         running.process.kill()
         running.process.join()
         status = running.process.exitcode
@@ -76,6 +76,10 @@ def kills(machine: Store, straight: Trained, count: int) -> None:
         if status == 0:
             wrong.update(straight.differences(machine, run_id))
             runs, run_id = runs + 1, ""
+    if run_id:
+        machine.done("train", f"resume={run_id}")
+        wrong.update(straight.differences(machine, run_id))
+        runs += 1
     seconds = time.monotonic() - began
     print(f"{killed.total()} kills {dict(killed)} of {runs} runs in {seconds:,.0f} s")
     print(dict(wrong) or "nothing is wrong")

@@ -83,9 +83,19 @@ def _comments_of(path: Path, package: str) -> Iterator[tuple[str, str]]:
     if named := PACKAGE.match(text):
         package = named[1].replace("_global_", "")
     root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    for base in _extended(root):
+        if (beside := path.with_name(f"{base}.yaml")).is_file():
+            yield from _comments_of(beside, package)
     for key, line in _lines(root, package):
         if comment := COMMENT.search(text.splitlines()[line]):
             yield key, comment[1]
+
+
+def _extended(root: yaml.Node | None) -> list[str]:
+    """Returns the files of its own group that a file extends by its defaults list."""
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    listed = [value.value for name, value in pairs if name.value == "defaults"]
+    return [node.value for nodes in listed for node in nodes if isinstance(node, yaml.ScalarNode)]
 
 
 def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:

@@ -17,8 +17,8 @@ from yt8m_exp.spec import OutsideError, UserError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.terminal import table
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import server, store
-from yt8m_exp.tracking.connection import login
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.connection import login, server
 from yt8m_exp.tuning import storage
 
 COLUMNS = ("part", "where", "ms", "found")

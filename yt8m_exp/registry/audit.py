@@ -28,7 +28,8 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.registry import versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import patience, server, store
+from yt8m_exp.tracking import patience, store
+from yt8m_exp.tracking.connection import server
 
 logger = logging.getLogger(__name__)
 
