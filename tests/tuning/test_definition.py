@@ -6,12 +6,11 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, studies
 from yt8m_exp.config.overrides import override
-from yt8m_exp.jobs.steps.study_file import FOLDER
 from yt8m_exp.tuning.definition import Definition
 
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = sorted(studies.FOLDER.glob("*.yaml"))
 MODELS = {path.stem for path in Path(compose.CONF, "model").glob("*.yaml")}
 GOOD = {
     "name": "study",
