@@ -113,7 +113,7 @@ def test_a_trial_that_promises_little_is_pruned_and_its_run_says_why(studies):
     for trial in pruned:
         assert list(trial.intermediate_values) == [256]
         run = studies.run(trial)
-        assert run.info.status == "KILLED"
+        assert run.info.status == "FINISHED"
         assert run.data.tags["trial.state"] == "pruned"
         assert "Pruned at 256 examples by ThresholdPruner" in run.data.tags["trial.reason"]
 
@@ -128,7 +128,7 @@ def test_a_model_beyond_the_budget_is_not_trained_and_does_not_count(studies):
         assert trial.params["learning_rate"] <= 0.01
         assert not trial.intermediate_values
         assert "with 1,000 parameters" in trial.user_attrs["reason"]
-        assert studies.run(trial).info.status == "KILLED"
+        assert studies.run(trial).info.status == "FINISHED"
 
 
 def test_proposals_that_break_a_constraint_by_themselves_are_not_tried(studies):
