@@ -7,7 +7,7 @@ import pytest
 
 from tests.verbs import PROJECT
 from yt8m_exp.tracking import store
-from yt8m_exp.tracking.pages.default_experiment import EXPERIMENT, DefaultExperiment
+from yt8m_mlflow import EXPERIMENT, DefaultExperiment
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 `mlflow run` makes the run before the verb starts, in `Default` unless an option or a variable names
 an experiment. MLflow asks the classes of the entry point `mlflow.default_experiment_provider` for
-another one, and pyproject.toml names this class there.
+another one, and pyproject.toml names this class there. It stands outside of the package because
+MLflow loads it with itself, and a model brings a package of its own, which must then come first.
 """
 
 import logging
 import sys
 from pathlib import Path
 
-from yt8m_exp import spec
-
+PROJECT = Path(__file__).resolve().parent
 EXPERIMENT = "yt8m"
 """The default of `tracking.experiment`."""
 CHATTY = ("mlflow.projects", "mlflow.store.db.utils", "alembic")
@@ -26,10 +26,7 @@ class DefaultExperiment:
         is_mlflow = Path(program).stem == "mlflow" or Path(program).parent.name == "mlflow"
         place = next((word for word in words[1:] if (Path(word) / "MLproject").is_file()), "")
         return (
-            is_mlflow
-            and words[:1] == ["run"]
-            and bool(place)
-            and Path(place).resolve() == spec.PROJECT
+            is_mlflow and words[:1] == ["run"] and bool(place) and Path(place).resolve() == PROJECT
         )
 
     def get_experiment_id(self) -> str:
