@@ -97,8 +97,7 @@ def described(videos: Videos) -> Described:
         feature = videos.features[name]
         if isinstance(feature, Frames):
             values[name] = _means(feature, np.asarray(videos.frames), found.fingerprints)
-        else:
-            assert isinstance(feature, np.ndarray)
+        elif isinstance(feature, np.ndarray):
             values[name] = np.ascontiguousarray(feature)
             raw = values[name].view(np.uint8).reshape(-1)
             _hash_rows(raw, wire.as_words(raw), 4 * feature.shape[1], found.fingerprints)

@@ -36,10 +36,8 @@ def of(videos: Videos, precision: Precision) -> Columns:
         columns["frames"] = videos.frames
     for name, feature in videos.features.items():
         if isinstance(feature, Frames):
-            assert videos.frames is not None
-            columns[f"{name}{FRAMES}"] = feature.joined(videos.frames)
-        else:
-            assert isinstance(feature, np.ndarray)
+            columns[f"{name}{FRAMES}"] = feature.joined(columns["frames"])
+        elif isinstance(feature, np.ndarray):
             stored = store(np.ascontiguousarray(feature), precision)
             columns[f"{name}{TABLE}"] = stored.table
             if stored.scales is not None:
