@@ -95,7 +95,7 @@ def test_a_training_whose_tracking_disk_is_full_is_whole_after_a_resume(
     copy_database(database, small_disk)
     uri = f"sqlite:///{small_disk}/mlflow.db"
     machine = machine_of(store, uri, uri, tmp_path)
-    running, run_id = machine.start_run("train", *TRAINED)
+    running, run_id = machine.start_run("train", *TRAINED, "tracking.patience=1")
     running.until(lambda: "Validate:" in running.read("err"))
     filler = small_disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb") as file:

@@ -1,5 +1,6 @@
 import itertools
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -233,13 +234,13 @@ def test_a_server_that_goes_away_in_the_middle_is_named_and_promote_works_once_i
 ):
     crown(client, registered, 1)
     words = (f"name='{registered}'", *QUICK, "version=2")
-    promoting, _ = store.start_run("promote", *words)
+    promoting, _ = store.start_run("promote", *words, "tracking.patience=1")
     promoting.until(lambda: "Predicting" in promoting.read("err"))
     server.kill()
     gone = promoting.wait()
-    assert gone.status == 1
-    assert f"The tracking server at {server.uri} went away" in gone.sentence
-    assert "start again" in gone.sentence
+    assert gone.status == os.EX_TEMPFAIL
+    assert f"No tracking server answers at {server.uri}" in gone.sentence
+    assert "Then start the same command again." in gone.sentence
     assert aliases(store, registered)["champion"] == 1
     server.start()
     server.wait()

@@ -1,6 +1,7 @@
 """Secrets that are planted in variables and values must be in nothing that a run leaves."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,12 +61,10 @@ def test_a_study_leaves_no_secret_anywhere(studies, postgres, planted):
     )
     lines = set()
     while running.process.is_alive():
-        for process in psutil.process_iter():
-            try:
-                lines.add(" ".join(process.cmdline()))
-            except psutil.Error:
-                continue
-        running.process.join(0.1)
+        with suppress(psutil.Error):
+            sweep = psutil.Process(running.process.pid)
+            lines |= {" ".join(each.cmdline()) for each in [sweep, *sweep.children(recursive=True)]}
+        running.process.join(0.05)
     outcome = running.wait()
     assert outcome.status == 1, outcome.err
     assert "ArithmeticError: ***" in outcome.err
