@@ -14,6 +14,7 @@ from yt8m_exp.evaluation import files
 from yt8m_exp.serving import json_lines, predictions, segment_files
 from yt8m_exp.spec import InputError
 
+pytestmark = pytest.mark.slow
 READERS = {
     "vocabulary": (partial(vocabulary.read, classes=2), "index,name\n0,a\n1,b\n"),
     "predictions": (predictions.read_predictions, "VideoId,LabelConfidencePairs\na,1 0.5 2 0.4\n"),

@@ -6,6 +6,7 @@ import pytest
 
 from tests.verbs import PROJECT, SMALL
 
+pytestmark = pytest.mark.slow
 SHOWS_MODULES = """
 import atexit, runpy, sys
 heavy = {"tensorflow", "keras", "mlflow"}

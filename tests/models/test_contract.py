@@ -151,6 +151,7 @@ def test_the_order_in_which_features_are_configured_changes_nothing(name, videos
     assert np.array_equal(predict(one, videos), predict(other, videos))
 
 
+@pytest.mark.slow
 @every_model
 @pytest.mark.parametrize("places", [[0], [1], [0, 1]])
 @pytest.mark.parametrize("normalize", ["each", "joint", "none"])
@@ -203,6 +204,7 @@ def test_a_misspelt_setting_is_refused(name):
         build(name, "droput=0.5")
 
 
+@pytest.mark.slow
 @frame_level
 def test_padding_changes_nothing(name, videos):
     longer = {
@@ -235,6 +237,7 @@ def test_frames_that_are_seen_matter(name, videos):
     assert (difference[~seen] == 0).all()
 
 
+@pytest.mark.slow
 @frame_level
 @pytest.mark.parametrize("sampling", SAMPLERS)
 def test_videos_without_frames_get_finite_predictions(name, videos, sampling):
@@ -263,6 +266,7 @@ def test_an_unknown_head_is_refused(name):
         build(name, "head=svm")
 
 
+@pytest.mark.slow
 @frame_level
 @pytest.mark.parametrize("sampling", ["random", "run"])
 def test_the_state_of_chance_is_among_the_variables(name, videos, sampling, tmp_path):

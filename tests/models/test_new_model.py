@@ -12,6 +12,7 @@ from tests.models import configured, test_contract
 from tests.models.test_contract import mixed_bfloat16, video_level, videos  # noqa: F401  fixtures
 from yt8m_exp.config import compose
 
+pytestmark = pytest.mark.slow
 NAME = "largest_frame"
 FILE = '''
     """A classifier on the largest value of each feature over the frames of a video."""
@@ -78,7 +79,7 @@ CONTRACT = [value for key, value in vars(test_contract).items() if key.startswit
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
 def test_it_keeps_the_contract(check, request):
-    values = {mark.args[0]: mark.args[1] for mark in getattr(check, "pytestmark", [])}
+    values = {mark.args[0]: mark.args[1] for mark in getattr(check, "pytestmark", []) if mark.args}
     others = {key: values[key][0] for key in values if key != "name"}
     wanted = inspect.signature(check).parameters.keys() - others.keys()
     check(**others, **{key: request.getfixturevalue(key) for key in wanted})

@@ -21,6 +21,7 @@ def test_a_duration_is_written_as_a_clock_shows_it(seconds, text):
     assert board.clock(seconds) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 120, 140])
 def test_the_last_state_stays_below_all_messages(columns):
     with pseudo_terminal.opened(SHOWS, columns=columns, cwd=PROJECT) as terminal:
