@@ -144,7 +144,7 @@ class Stack:
 def docker_compose() -> list[str]:
     """The command that speaks to an engine with the stack's images; skips where there is none."""
     if shutil.which("docker") is None or _status("docker", "info"):
-        pytest.skip("No Docker engine answers. tests/stack/engine starts one, as .ci/run does.")
+        pytest.skip("No Docker engine answers. tests/stack/engine starts one, as .ci/stack does.")
     if not _has_image("yt8m-worker"):
         pytest.skip("The stack's images are not built: docker compose --profile worker build")
     return ["docker", "compose"] if not _status("docker", "compose", "version") else V1
