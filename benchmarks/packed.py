@@ -18,9 +18,10 @@ import numpy as np
 
 from yt8m_exp import spec
 from yt8m_exp.data import pipeline
-from yt8m_exp.data.checks import Facts, Shard
+from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.packed import sets
+from yt8m_exp.data.tfrecords.facts import Facts
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.videos import Videos
 from yt8m_exp.stores.objects import Object

@@ -40,10 +40,7 @@ def undecodable(video: bytes) -> str | None:
 def missing(record: bytes) -> str | None:
     """Says why a serialized record has no id, in terms of what its keys hold instead."""
     # Imported here: only a record without an id needs it.
-    from google.protobuf.message import DecodeError
-
-    # The same.
-    from yt8m_exp.data.tfrecords.messages import Example
+    from yt8m_exp.data.tfrecords.messages import DecodeError, Example
 
     got = "it has none of them"
     try:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 
 from yt8m_exp.data.ahead import in_order
@@ -17,6 +16,7 @@ from yt8m_exp.data.tfrecords import compression, framing, records, tfrecord, wir
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.tfrecords.tfrecord import Spans
 from yt8m_exp.data.videos import Videos, aligned
+from yt8m_exp.stores import checksums
 from yt8m_exp.stores.cache import DEFAULT_CACHE, Cache
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.read_ahead import read_ahead
@@ -115,7 +115,7 @@ def examine(
     return Examination(
         path=shard.uri,
         bytes=len(file) - wire.PADDING,
-        crc32c=shard.crc32c or _crc32c(file),
+        crc32c=shard.crc32c or checksums.crc32c(file.data[: -wire.PADDING]),
         schema=schema,
         rows=rows[keep],
         ids=videos.ids[keep],
@@ -173,12 +173,6 @@ def _framed(padded: np.ndarray, found: Found) -> tuple[Spans, np.ndarray]:
             found.add("cut" if text.startswith(tfrecord.CUT) else "corrupt", record, text)
     whole = np.setdiff1d(np.arange(framed), [record for record, _ in problems])
     return Spans(spans.starts[whole], spans.lengths[whole]), whole
-
-
-def _crc32c(file: np.ndarray) -> str:
-    data = file[: -wire.PADDING]
-    data.flags.writeable = False  # or google_crc32c refuses it
-    return f"{google_crc32c.value(data):08x}"
 
 
 def _first(data: np.ndarray, spans: Spans) -> list[bytes]:

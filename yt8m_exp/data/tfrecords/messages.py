@@ -5,11 +5,14 @@ Source: tensorflow/core/example/feature.proto and example.proto.
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _BYTES, _FLOAT, _INT64 = _Field.TYPE_BYTES, _Field.TYPE_FLOAT, _Field.TYPE_INT64
 _PACKAGE = "yt8m_exp"
+
+DecodeError = message.DecodeError
+"""Raised by `FromString` for what is no such message."""
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:

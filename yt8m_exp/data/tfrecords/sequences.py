@@ -129,10 +129,7 @@ class _Entry:
 def _plain(record: bytes, sizes: Mapping[str, int]) -> bytes:
     """Returns the named lists alone; of one whose rows differ, a row that is not as it should."""
     # Imported here: only an irregular record needs it.
-    from google.protobuf.message import DecodeError
-
-    # The same.
-    from yt8m_exp.data.tfrecords.messages import SequenceExample
+    from yt8m_exp.data.tfrecords.messages import DecodeError, SequenceExample
 
     try:
         lists = SequenceExample.FromString(record).feature_lists.feature_list

@@ -165,10 +165,7 @@ def _plain(record: bytes, names: Sequence[str]) -> bytes:
     Several strings, which no feature may hold, become a list of none.
     """
     # Imported here: only an irregular record needs it.
-    from google.protobuf.message import DecodeError
-
-    # The same.
-    from yt8m_exp.data.tfrecords.messages import Example
+    from yt8m_exp.data.tfrecords.messages import DecodeError, Example
 
     try:
         found = Example.FromString(record).features.feature
