@@ -7,9 +7,9 @@ The keys inside a group with a `_target_` (model, loss, optimizer, schedule, lau
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from yt8m_exp.config import compose, parts, targets
+from yt8m_exp.config import compose, kinds, parts, targets
 from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
@@ -209,15 +209,7 @@ TYPES: dict[str, dict[str, Any]] = {
     },
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
-RANGES = {
-    "greater_than": ">",
-    "greater_than_equal": ">=",
-    "less_than": "<",
-    "less_than_equal": "<=",
-}
 OPTIONAL = {"data.max_frames"}  # there for frames alone
-EMPTY = ("string_too_short", "too_short")
-STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:
@@ -234,7 +226,7 @@ def check(verb: str, values: Mapping[str, Any]) -> None:
     _require_known(verb, values)
     for key, kind in (*TYPES[verb].items(), *parts.keys(values)):
         try:
-            require(key, compose.select(values, key), kind)
+            kinds.require(key, compose.select(values, key), kind)
         except KeyError:
             continue  # a key of another level of the data, or removed by ~key
     targets.require_all(values)
@@ -261,15 +253,7 @@ def check_value(verb: str, key: str, value: Any) -> None:
         targets.require_target(key.partition(".")[0], value)
     kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
     if kind is not None:
-        require(key, value, kind)
-
-
-def require(key: str, value: Any, kind: Any) -> None:
-    """Refuses a value that is not of a kind, by the name of its key."""
-    try:
-        TypeAdapter(kind, config=STRICT).validate_python(value)
-    except ValidationError as error:
-        raise InputError(_sentence(key, value, error)) from None
+        kinds.require(key, value, kind)
 
 
 def keys_of_text(verb: str) -> set[str]:
@@ -294,27 +278,3 @@ def _require_known(verb: str, values: Mapping[str, Any]) -> None:
 def meant(verb: str, key: str, known: Iterable[str]) -> str:
     """Returns a sentence with the keys that are close to one that a verb does not have."""
     return did_you_mean(key, known) or f" `yt8m {verb} --help` lists the keys."
-
-
-def _sentence(key: str, value: Any, error: ValidationError) -> str:
-    errors = error.errors()
-    for found in errors:
-        if found["type"] in RANGES:
-            bound = next(iter(found["ctx"].values()))
-            shown = bound if isinstance(bound, int) else f"{bound:g}"
-            return f"`{key} {RANGES[found['type']]} {shown}` must hold, but got {key}={value!r}."
-        if found["type"] in EMPTY:
-            return (
-                f"`{key}` must not be empty (is a variable of your shell unset?), but is {value!r}."
-            )
-    rules = " or ".join(dict.fromkeys(map(_rule, errors)))
-    return f"`{key}` must be {rules}, but got {key}={value!r}."
-
-
-def _rule(error: Any) -> str:
-    if error["type"] == "string_pattern_mismatch":
-        return "a name without '/' and ':'"
-    if error["type"] == "string_type" and isinstance(error["input"], int | float):
-        return f"""text (in quotes that reach the program: '"{error["input"]}"')"""
-    rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
-    return rule.replace("a integer", "an integer").replace("None", "null")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from yt8m_exp import spec
-from yt8m_exp.config import schema, targets
+from yt8m_exp.config import targets
+from yt8m_exp.config.kinds import require
 from yt8m_exp.config.parts import Count, Positive, Text
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.terminal.suggestions import did_you_mean
@@ -109,4 +110,4 @@ def require_plain(value: Any) -> None:
 def _check(kinds: Mapping[str, Any], values: Mapping[Any, Any], prefix: str = "") -> None:
     for key, kind in kinds.items():
         if key in values:
-            schema.require(f"{prefix}{key}", values[key], kind)
+            require(f"{prefix}{key}", values[key], kind)

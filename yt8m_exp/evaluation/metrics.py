@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.evaluation.sample import Predicted
 from yt8m_exp.evaluation.segments import SegmentMetrics
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from yt8m_exp import spec
 from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.videos import LABEL_PADDING
-from yt8m_exp.evaluation.ranking import Ranked, Ranking
+from yt8m_exp.evaluation.ranked import Ranked
+from yt8m_exp.evaluation.ranking import Ranking
 from yt8m_exp.evaluation.scoring import best
 from yt8m_exp.registry.bootstrap import Predictions
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from yt8m_exp.evaluation.metrics import GAP, LOSS
-from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.plots import classes, curves
 from yt8m_exp.plots.style import DOTS_PER_INCH
 

@@ -11,7 +11,7 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
 from yt8m_exp.registry import versions

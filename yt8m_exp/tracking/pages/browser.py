@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.evaluation.ranking import Ranked
+from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.evaluation.sample import Predicted
 from yt8m_exp.plots.browser import page as browser
 from yt8m_exp.plots.browser.page import Model
