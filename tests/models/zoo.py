@@ -1,7 +1,7 @@
 """The winners' own numbers of their models, and how our models are fed with them and compared.
 
-A file of `tests/golden/zoo/` holds inputs, variables, predictions and gradients of a small model, as the
-original code computed them; `full_` begins those of a batch without padding.
+A file of `tests/golden/zoo/` holds inputs, variables, predictions and gradients of a small model,
+as the original code computed them; `full_` begins those of a batch without padding.
 """
 
 import json
