@@ -12,7 +12,6 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import shard_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.evaluation import top_k
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.jobs.steps.batch.predictions import form_of, predictions_of, settings
 from yt8m_exp.jobs.steps.batch.tally import Tally
@@ -46,7 +45,7 @@ def predict(
     chosen = settings(cfg, listed, manifest.digest_of_names)
     form, predictions = form_of(chosen), predictions_of(tagger, chosen)
     once = None if manifest.is_read and not manifest.repeats else Once()
-    batches = shard_batches(Entry(tagger.model).read(manifest), cfg.batch_size)
+    batches = shard_batches(predictions.read(manifest), cfg.batch_size)
     began, rows, videos = time.perf_counter(), 0, 0
     with file as opened, progress.shown("Predicting", manifest.records, unit="videos") as advance:
         for batch, scores in ahead((batch, predictions.scores(batch)) for _, batch in batches):

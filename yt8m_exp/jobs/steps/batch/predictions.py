@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from yt8m_exp.data.ids import Once
+from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments
+from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.scoring import best, masked
 from yt8m_exp.serving import parquet
@@ -22,6 +24,9 @@ Cut = tuple[NDArray, NDArray, NDArray]
 
 class Predictions(Protocol):
     """Predicts batches, in two steps for two threads."""
+
+    def read(self, manifest: Manifest) -> Manifest:
+        """Returns shards that load as the model needs them."""
 
     def scores(self, batch: Batch) -> Any:
         """Returns what the model says of a batch."""
@@ -81,6 +86,9 @@ class OfVideos:
     def __init__(self, tagger: Tagger, top_k: int, listed: NDArray | None) -> None:
         self._tagger, self._top_k, self._listed = tagger, top_k, listed
 
+    def read(self, manifest: Manifest) -> Manifest:
+        return Entry(self._tagger.model).read(manifest)
+
     def scores(self, batch: Batch) -> NDArray:
         return self._tagger.predictor(batch)
 
@@ -103,6 +111,9 @@ class OfSegments:
     def __init__(self, tagger: Tagger, class_ids: NDArray, lists: RankedLists | None) -> None:
         self._score = scoring.scorer(tagger.model, class_ids)
         self._class_ids, self._lists, self._once = class_ids, lists, Once()
+
+    def read(self, manifest: Manifest) -> Manifest:
+        return manifest
 
     def scores(self, batch: Batch) -> Cut:
         ((_, pieces),) = segments.cut_all([batch])

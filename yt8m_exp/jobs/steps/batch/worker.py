@@ -13,7 +13,6 @@ from yt8m_exp.data.pipeline import shard_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import top_k
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps.batch import plan
 from yt8m_exp.jobs.steps.batch.predictions import form_of, predictions_of
 from yt8m_exp.serving import lines, loading
@@ -56,7 +55,6 @@ class Worker:
         self._job, self._ask = job, ask
         self._schema, self._cache = Schema(**job["schema"]), Cache(**job["cache"])
         self._skips = job["settings"]["on_bad_record"] == "skip"
-        self._entry = Entry(model.tagger.model)
         self._predictions = predictions_of(model.tagger, job["settings"], prunes=True)
         self._form = form_of(job["settings"])
         warming.warm([*compiled.calls(self._schema.level), *top_k.calls(), *lines.calls()])
@@ -109,4 +107,4 @@ class Worker:
         )
         for shard in shards:
             manifest.require(shard)
-        return self._entry.read(manifest)
+        return self._predictions.read(manifest)
