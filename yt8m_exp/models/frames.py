@@ -56,6 +56,13 @@ def joined(
     return Dequantize(normalize, dtype="float32", name="features")(parts, frames), frames
 
 
+def max_frames(model: keras.Model) -> int:
+    """Returns how many frames of a video a model uses at most, and the models inside it."""
+    inside = [max_frames(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
+    return max([*inside, *kept], default=spec.MAX_FRAMES)
+
+
 def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
     """Returns whether each row of x (B, T, ...) is a frame, not padding, as booleans (B, T)."""
     return ops.arange(ops.shape(x)[1]) < frames[:, None]
