@@ -68,7 +68,7 @@ def test_it_is_saved_with_its_videos_as_bytes(known, tmp_path):
 
 
 def test_what_cannot_vote_is_refused(known):
-    with pytest.raises(InputError, match="of 40 known videos"):
+    with pytest.raises(InputError, match="k=41 of 40"):
         neighbours.build(*known, CLASSES, vote=Vote(41, 0.06, 0.3, 0.5))
     with pytest.raises(InputError, match="`temperature > 0`"):
         Vote(3, 0.0, 0.3, 0.5)

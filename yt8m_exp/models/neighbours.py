@@ -62,11 +62,13 @@ def build(
     named = inputs.named({name: values.shape[1] for name, values in features.items()})
     if len(labels) < vote.k:
         raise InputError(
-            f"`k` neighbours of {len(labels)} known videos must be at most as many, but k={vote.k}."
+            f"`k` must be at most the number of known videos, but got k={vote.k} of {len(labels)}."
         )
     vectors = _vectors(named, vote.audio)
+    videos, most_labels = labels.shape
     layer = Neighbours(
-        *labels.shape,
+        videos,
+        most_labels,
         classes,
         k=vote.k,
         temperature=vote.temperature,

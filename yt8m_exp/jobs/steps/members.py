@@ -5,8 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlflow import MlflowClient
-
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import InputError
@@ -16,7 +14,7 @@ ALIKE = {"classes": "as many classes", "vocabulary.digest": "the same classes in
 """What all members must have, by the fact that tells."""
 
 
-def named(client: MlflowClient, members: str | Sequence[str], best: int) -> list[str]:
+def named(client: Any, members: str | Sequence[str], best: int) -> list[str]:
     """Returns the URIs of the members; an alias is resolved once.
 
     Args:
@@ -34,7 +32,7 @@ def named(client: MlflowClient, members: str | Sequence[str], best: int) -> list
     return found
 
 
-def require_alike(client: MlflowClient, members: Sequence[str]) -> int:
+def require_alike(client: Any, members: Sequence[str]) -> int:
     """Refuses members that cannot be one model; reads none of their files.
 
     Args:
@@ -92,7 +90,7 @@ def learnt_from(abouts: Sequence[Mapping[str, Any]], key: str, *more: Mapping[st
     }
 
 
-def _of(client: MlflowClient, word: str, best: int) -> list[str]:
+def _of(client: Any, word: str, best: int) -> list[str]:
     if any(mark in word for mark in ":/"):
         uris.require(word)
         return [uris.resolve(word)[0]]
@@ -103,7 +101,7 @@ def _of(client: MlflowClient, word: str, best: int) -> list[str]:
     return [versions.model_of_run(client, run_id) for run_id in runs]
 
 
-def _facts(client: MlflowClient, uri: str) -> Mapping[str, str]:
+def _facts(client: Any, uri: str) -> Mapping[str, str]:
     """Returns what the store knows of a model; nothing of a folder."""
     _, name, version = uris.resolve(uri)
     if name and version:
