@@ -18,7 +18,7 @@ from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.jobs.steps import members, mixture, naming, sources
 from yt8m_exp.jobs.steps.mixture import Mixed
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.models import compact
+from yt8m_exp.models.ensembles import compact
 from yt8m_exp.registry import measure, versions
 from yt8m_exp.serving import loading, packaging, tagger
 from yt8m_exp.serving.loading import Loaded

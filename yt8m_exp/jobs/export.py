@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from yt8m_exp.models import compact
+from yt8m_exp.models.ensembles import compact
 from yt8m_exp.serving import exports, loading, whole_file
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import store

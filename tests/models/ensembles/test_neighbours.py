@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from yt8m_exp.models import neighbours
-from yt8m_exp.models.neighbours import Vote
+from yt8m_exp.models.ensembles import neighbours
+from yt8m_exp.models.ensembles.neighbours import Vote
 from yt8m_exp.spec import InputError
 
 CLASSES = 5

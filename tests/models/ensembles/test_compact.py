@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tests.models import configured
-from yt8m_exp.models import compact, frames
+from yt8m_exp.models import frames
+from yt8m_exp.models.ensembles import compact
 from yt8m_exp.spec import InputError
 
 CLASSES = 300

@@ -4,8 +4,9 @@ import pytest
 
 from tests.models import configured
 from yt8m_exp import spec
-from yt8m_exp.models import ensemble, frames
-from yt8m_exp.models.ensemble import WeightedMean
+from yt8m_exp.models import frames
+from yt8m_exp.models.ensembles import ensemble
+from yt8m_exp.models.ensembles.ensemble import WeightedMean
 from yt8m_exp.spec import InputError
 
 CLASSES = 7
