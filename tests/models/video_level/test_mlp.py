@@ -4,6 +4,7 @@ import pytest
 from hydra.errors import InstantiationException
 
 from tests.models import configured
+from yt8m_exp.models import auxiliary
 
 FEATURES = {"rgb": 3, "audio": 2}
 RNG = np.random.default_rng(0)
@@ -42,7 +43,19 @@ def test_dropout_is_for_training_alone(dropped):
     assert not np.allclose(calls[0], calls[2])
 
 
-@pytest.mark.parametrize("wrong", ["layers=0", "units=0"])
+def test_branches_learn_apart_and_predict_together():
+    keras.utils.set_random_seed(0)
+    model = build("branches=3", "dropout=0", "input_dropout=0")
+    trained, weights = auxiliary.supervised(model)
+    assert weights == [0.0, 1.0, 1.0, 1.0]
+    mean, *apart = (np.asarray(p) for p in trained(VIDEOS))
+    logits = [np.log(p / (1 - p)) for p in apart]
+    np.testing.assert_allclose(np.log(mean / (1 - mean)), np.mean(logits, axis=0), rtol=1e-4)
+    assert np.ptp(logits, axis=0).min() > 0
+    assert model.count_params() == 3 * build("branches=1").count_params()
+
+
+@pytest.mark.parametrize("wrong", ["layers=0", "units=0", "branches=0"])
 def test_a_network_without_units_is_refused(wrong):
-    with pytest.raises(InstantiationException, match="`units >= 1` and `layers >= 1` must hold"):
+    with pytest.raises(InstantiationException, match="and `branches >= 1` must hold"):
         build(wrong)
