@@ -100,6 +100,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "shards": Patterns | None,
         "output": Text,
+        "slots": Count | None,
         "top_k": Count,
         "on_bad_record": BadRecord,
         "batch_size": Count | None,

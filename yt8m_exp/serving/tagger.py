@@ -47,7 +47,8 @@ class Tagger(PythonModel):
         words: names and verticals of the classes.
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
-        model_bytes: size of the model's file.
+        model_file: the model's file.
+        model_bytes: its size.
         version: `<name>/<version>` of the registered model, or else MLflow's id of the model.
     """
 
@@ -56,6 +57,7 @@ class Tagger(PythonModel):
     words: Vocabulary
     names: np.ndarray
     about: dict[str, Any]
+    model_file: Path
     model_bytes: int
     version: str
 
@@ -69,7 +71,8 @@ class Tagger(PythonModel):
         self.words = vocabulary.read(files["vocabulary"], self.schema.classes)
         self.names = np.array(self.words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
-        self.model_bytes = Path(files["model"]).stat().st_size
+        self.model_file = Path(files["model"])
+        self.model_bytes = self.model_file.stat().st_size
         self.version = _version(Path(files["model"]).parents[1])
         self.predictor = predictor(self.model)
 

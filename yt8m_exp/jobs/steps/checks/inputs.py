@@ -63,7 +63,15 @@ def eval(cfg: DictConfig) -> None:
 def inference(cfg: DictConfig) -> None:
     """Checks the place of the predictions, and the shards."""
     _require_runs(cfg.tracking.runs)
-    whole_file.require_writable(cfg.output)
+    if cfg.output.endswith("/") and cfg.segments:
+        raise InputError(
+            "The file of segments lists each class once, over all shards, so it cannot be a folder "
+            f"of parts, but got output={cfg.output}. Name a file."
+        )
+    if cfg.output.endswith("/") and is_local(cfg.output):
+        _require_folder(Path(cfg.output), key="output")
+    else:
+        whole_file.require_writable(cfg.output.rstrip("/"))
     _find(cfg, labelled=False)
 
 
