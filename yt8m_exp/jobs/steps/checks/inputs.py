@@ -116,6 +116,26 @@ def import_checkpoint(cfg: DictConfig) -> None:
     _find(cfg)
 
 
+def ensemble(cfg: DictConfig) -> None:
+    """Checks that what an option needs is given, and checks the shards."""
+    _require_runs(cfg.tracking.runs)
+    shares, learns = cfg.neighbours.share > 0, cfg.weights == "learnt"
+    if shares != (cfg.neighbours.shards is not None):
+        raise InputError(
+            "neighbours.share > 0 and neighbours.shards must be given together, but got "
+            f"neighbours.share={cfg.neighbours.share}, neighbours.shards={cfg.neighbours.shards}."
+        )
+    if learns != (cfg.weights_shards is not None):
+        raise InputError(
+            "weights=learnt and weights_shards must be given together, but got "
+            f"weights={cfg.weights}, weights_shards={cfg.weights_shards}."
+        )
+    for key in ("weights_shards", "neighbours.shards"):
+        if patterns := compose.select(compose.plain(cfg), key):
+            peek.require_labels(shards.find(patterns, Remedy(key)))
+    _find(cfg)
+
+
 def sweep(cfg: DictConfig) -> None:
     """Checks the study's file, and the places of the runs and of the study."""
     studies.path_of(cfg.sweep)
