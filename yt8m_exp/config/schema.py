@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from yt8m_exp.config import compose, kinds, parts, targets
-from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
+from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 
@@ -50,6 +50,16 @@ TYPES: dict[str, dict[str, Any]] = {
         "clip.norm": float | None,
         "clip.by": Literal["variable", "global"],
         "ema_half_life": Positive | None,
+        "augmentation.mixup": NotNegative,
+        "augmentation.noise": NotNegative,
+        "augmentation.half_video": Share,
+        "augmentation.frame_dropout": BelowOne,
+        "label_smoothing": BelowOne,
+        "distillation.teacher": Text | Annotated[list[Text], Field(min_length=1)] | None,
+        "distillation.mix": Share,
+        "distillation.temperature": Positive,
+        "distillation.top_k": Count,
+        "distillation.shards": Patterns | None,
         "evaluate_every": Count | None,
         "log_every": Count | None,
         "checkpoint_seconds": NotNegative,
