@@ -42,6 +42,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "epochs": Positive,
         "batch_size": Count,
         "learning_rate": Positive,
+        "learning_rate_factors": dict[Text, NotNegative] | None,
         "seed": Annotated[int, Field(ge=0, lt=2**31)],
         "precision": Literal["float32", "mixed_bfloat16"],
         "jit_compile": bool,
