@@ -33,7 +33,9 @@ def built(*overrides, features=FEATURES):
     ("normalize", "features"),
     [
         *itertools.product(("each", "joint", "none"), (FEATURES, {"audio": spec.AUDIO})),
-        *itertools.product(("unwhiten", "unwhiten_each"), (FEATURES, {"rgb": spec.RGB})),
+        *itertools.product(
+            ("unwhiten", "unwhiten_each", "unwhiten_unit"), (FEATURES, {"rgb": spec.RGB})
+        ),
     ],
 )
 def test_means_taken_while_reading_are_those_of_the_model(normalize, features):

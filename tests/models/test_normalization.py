@@ -9,7 +9,7 @@ from yt8m_exp import spec
 from yt8m_exp.models import inputs, normalization
 from yt8m_exp.spec import InputError
 
-UNWHITENING = ["unwhiten", "unwhiten_each"]
+UNWHITENING = ["unwhiten", "unwhiten_each", "unwhiten_unit"]
 RNG = np.random.default_rng(0)
 VIDEOS = {
     "mean_rgb": RNG.normal(size=(3, spec.RGB)).astype("f"),
@@ -44,6 +44,12 @@ def test_videos_are_unwhitened_then_scaled_by_their_sizes():
     ):
         lengths = np.linalg.norm(unscaled, axis=1, keepdims=True)
         np.testing.assert_allclose(part, unscaled / lengths * np.sqrt(size), rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_may_have_the_length_that_each_gives_rgb():
+    x, larger = (np.asarray(features(f"unwhiten_{name}")(VIDEOS)) for name in ("unit", "each"))
+    np.testing.assert_allclose(x, larger / 32, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(np.linalg.norm(x[:, :1024], axis=1), 1, rtol=1e-5)
 
 
 def test_nextvlads_way_leaves_lengths_and_audio():

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from yt8m_exp.config import compose, kinds, parts, targets
-from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
+from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 
@@ -44,6 +44,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "epochs": Positive,
         "batch_size": Count,
         "learning_rate": Positive,
+        "learning_rate_factors": dict[Text, NotNegative] | None,
         "seed": Annotated[int, Field(ge=0, lt=2**31)],
         "precision": Literal["float32", "mixed_bfloat16"],
         "jit_compile": bool,
@@ -52,6 +53,16 @@ TYPES: dict[str, dict[str, Any]] = {
         "clip.norm": float | None,
         "clip.by": Literal["variable", "global"],
         "ema_half_life": Positive | None,
+        "augmentation.mixup": NotNegative,
+        "augmentation.noise": NotNegative,
+        "augmentation.half_video": Share,
+        "augmentation.frame_dropout": BelowOne,
+        "label_smoothing": BelowOne,
+        "distillation.teacher": Text | Annotated[list[Text], Field(min_length=1)] | None,
+        "distillation.mix": Share,
+        "distillation.temperature": Positive,
+        "distillation.top_k": Count,
+        "distillation.shards": Patterns | None,
         "evaluate_every": Count | None,
         "log_every": Count | None,
         "checkpoint_seconds": NotNegative,

@@ -53,4 +53,4 @@ def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
 
 
 def _means(found: Normalization, max_frames: int) -> Means:
-    return Means(found.scaled, max_frames, found.shift, found.factors, found.by_size)
+    return Means(found.scaled, max_frames, found.shift, found.factors, found.value)

@@ -17,7 +17,7 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.jobs.steps import finish, naming, recipe, sources
+from yt8m_exp.jobs.steps import additions, finish, naming, recipe, sources, teachers
 from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
@@ -74,9 +74,10 @@ def run(
             f"Only one worker can resume a run, but TF_CONFIG names {workers}. The first of them "
             "holds the checkpoints: unset TF_CONFIG there, and resume again."
         )
-    cfg = resumed(cfg) if cfg.resume else cfg
+    cfg = teachers.resolved(resumed(cfg) if cfg.resume else cfg)
     strategy = recipe.strategy(cfg)
     # What is wrong with the input is refused before a run is opened.
+    additions.require_fit(cfg, recipe.loss(cfg.loss, cfg.data.classes))
     learner = recipe.learner(cfg, strategy)
     memory_check.require(cfg, learner, strategy)
     if number > 0:
@@ -167,9 +168,10 @@ def _fit(work: Work, state: TrainState) -> float:
         Stopped: `reported` stopped it.
     """
     cfg, learner = work.cfg, work.manager.learner
-    train = Entry(learner.model).read(work.train)
+    train = work.train if additions.needs_frames(cfg) else Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
     loss = recipe.loss(cfg.loss, cfg.data.classes)
+    taught = teachers.predictions(cfg) if cfg.distillation.teacher else None
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
     load = sources.packed(cfg, train)
@@ -178,19 +180,21 @@ def _fit(work: Work, state: TrainState) -> float:
     )
     update = step.make(
         learner.model,
-        loss,
+        additions.training_loss(cfg, loss),
         learner.optimizer,
         strategy=work.strategy,
         clip_to=step.Clip(**cfg.clip),
         jit_compile=cfg.jit_compile,
+        change=additions.change(cfg, learner),
     )
+    seen = (batch | taught.of(batch) for batch in batches) if taught else batches
     with (
         contextlib.closing(batches),  # type: ignore[type-var]
         interrupts.noted() as interrupt,
         progress.shown("Training", plan.examples, start=state.examples) as advance,
     ):
         callbacks = _callbacks(work, loss, interrupt, advance)
-        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), callbacks)
+        ending = fit(update, seen, state, plan, recipe.schedule(cfg, plan), callbacks)
     _require_finished(ending, interrupt, state, run_id=work.manager.folder.parent.name)
     return ending.examples_per_second
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError
 
-Normalize = Literal["each", "joint", "none", "unwhiten", "unwhiten_each"]
+Normalize = Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_unit"]
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
 DIGEST = "7ae76209fa2d71e74a7b41d4f9a04b48d779b0277e61397f776aa582f3ea00f6"
 """SHA-256 of this file: saved models hold no copy of it."""
@@ -35,18 +35,18 @@ class Normalization:
         scaled: what is scaled to a length: `each` feature, the `joint` vector, or `none`.
         factors: of rgb, (1024,); None leaves it whitened.
         shift: is subtracted from rgb before.
-        by_size: whether the length is the square root of the size of what is scaled, so that its
-            values are about one, whatever the size; else it is one.
+        value: the root mean square of the values of a scaled feature, so that its length is this
+            times the square root of its size; None: the length is one.
     """
 
     scaled: Literal["each", "joint", "none"]
     factors: NDArray[np.float32] | None = None
     shift: float = 0.0
-    by_size: bool = False
+    value: float | None = None
 
     def lengths(self, sizes: Sequence[int]) -> list[float]:
         """Returns the length that each feature of a size is scaled to."""
-        return [size**0.5 if self.by_size else 1.0 for size in sizes]
+        return [1.0 if self.value is None else self.value * size**0.5 for size in sizes]
 
     @property
     def rgb_factors(self) -> NDArray[np.float32] | float:
@@ -62,6 +62,7 @@ def of(normalize: Normalize) -> Normalization:
     * `unwhiten` un-whitens rgb and leaves lengths as they are. Source: R. Lin et al., "NeXtVLAD",
       2018, https://arxiv.org/abs/1811.05014, section 4.1, and its code, which subtracts 4 / 512.
     * `unwhiten_each` un-whitens rgb, then scales every feature to the square root of its size.
+    * `unwhiten_unit` does the same, divided by 32: rgb has length one, as with `each`.
 
     Raises:
         InputError: `normalize` is none of these.
@@ -74,8 +75,9 @@ def of(normalize: Normalize) -> Normalization:
         )
     if normalize == "unwhiten":
         return Normalization("none", np.sqrt(_eigenvalues()) + np.float32(1e-4), shift=4 / 512)
-    if normalize == "unwhiten_each":
-        return Normalization("each", np.sqrt(_eigenvalues() + np.float32(1e-4)), by_size=True)
+    if normalize in ("unwhiten_each", "unwhiten_unit"):
+        value = 1.0 if normalize == "unwhiten_each" else spec.RGB**-0.5
+        return Normalization("each", np.sqrt(_eigenvalues() + np.float32(1e-4)), value=value)
     return Normalization(normalize)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose, targets
-from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps import additions, sources
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.redaction import MASK
 from yt8m_exp.tracking import configuration, datasets
@@ -29,6 +29,8 @@ def resumed(cfg: DictConfig) -> DictConfig:
     resumed = before.copy()
     for key in READING - set(before.data):  # of a run from before they were there
         compose.update(resumed, f"data.{key}", compose.plain(cfg.data)[key])
+    for key in set(additions.KEYS) - set(before):
+        compose.update(resumed, key, compose.plain(cfg)[key])
     for key, value in compose.changes("train", cfg).items():
         compose.update(resumed, key, value)
     _require_no_masks(resumed)
