@@ -61,6 +61,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "distillation.teacher": Text | Annotated[list[Text], Field(min_length=1)] | None,
         "distillation.mix": Share,
         "distillation.temperature": Positive,
+        "distillation.online": bool,
         "distillation.top_k": Count,
         "distillation.shards": Patterns | None,
         "evaluate_every": Count | None,
