@@ -24,7 +24,7 @@ TYPES: dict[str, Any] = {
     "units": Count,
     "layers": Count,
     "clusters": Count,
-    "activation": Literal["sigmoid", "relu6", "relu", "elu"],
+    "activation": Literal["sigmoid", "relu6", "relu", "elu", "gelu"],
     "pooling": Literal["max", "average"],
     "batch_norm": bool,
     "experts": Count,
