@@ -74,16 +74,20 @@ class MixtureOfExperts:
                 f"{self.gate_initializer!r}."
             )
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
         gates = keras.layers.Dense(
             classes * (self.experts + 1),
             use_bias=False,
             kernel_initializer=self.gate_initializer,
             kernel_regularizer=keras.regularizers.L2(self.l2 / 2),
-            name="gates",
+            name=f"{prefix}gates",
         )(x)
-        experts = _dense(self, classes * self.experts, name="experts")(x)
-        return Mixture(self.experts, dtype="float32", name="probabilities")(gates, experts)
+        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(x)
+        mixture = Mixture(self.experts, dtype="float32", name=f"{prefix}probabilities")
+        return mixture(gates, experts)
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
