@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yt8m_exp import spec
 from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
+from yt8m_exp.data import vocabulary
 from yt8m_exp.spec import InputError
 
 CONF = str(groups.CONF)
@@ -28,10 +29,14 @@ CHOICES = ("model", "data")
 
 
 def register_resolvers() -> None:
-    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`."""
+    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`.
+
+    `${classes_of:<vocabulary>}` is how many classes a vocabulary has.
+    """
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
     OmegaConf.register_new_resolver("shipped", spec.shipped, replace=True)
     OmegaConf.register_new_resolver("kept", spec.kept, replace=True)
+    OmegaConf.register_new_resolver("classes_of", vocabulary.size, replace=True)
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:

@@ -19,11 +19,11 @@ def test_pictures_are_resized_as_the_graph_does(size):
     assert resizing.resized(picture).dtype == np.float32
 
 
-def test_the_network_is_the_published_graph(networks, graph):
+def test_the_network_is_the_published_graph(networks, inception_graph):
     pictures = RNG.integers(0, 256, (2, 90, 160, 3), np.uint8)
     found = networks.see(np.stack([resizing.resized(picture) for picture in pictures]))
     for picture, output in zip(pictures, found, strict=True):
-        assert output == pytest.approx(fakes.run(graph, picture), rel=1e-3, abs=1e-4)
+        assert output == pytest.approx(fakes.run(inception_graph, picture), rel=1e-3, abs=1e-4)
 
 
 def test_sound_goes_through_the_variables_of_the_checkpoint(networks):
@@ -56,26 +56,26 @@ def test_what_comes_out_are_bytes(networks):
     assert (audio.dtype, audio.shape) == (np.uint8, (3, 128))
 
 
-def test_missing_files_are_named_with_the_command_that_fetches_them(folder, tmp_path):
+def test_missing_files_are_named_with_the_command_that_fetches_them(extractor_files, tmp_path):
     with pytest.raises(MissingInputError, match="yt8m download partition=extractor") as refused:
         published.require(tmp_path)
     assert "inception-2015-12-05.tgz, yt8m_pca.tgz, vggish_model.ckpt" in str(refused.value)
     for name in ("inception-2015-12-05.tgz", "yt8m_pca.tgz", "vggish_pca_params.npz"):
-        shutil.copy(folder / name, tmp_path)
+        shutil.copy(extractor_files / name, tmp_path)
     with pytest.raises(MissingInputError, match=r"but vggish_model\.ckpt is not in"):
         published.require(tmp_path)
 
 
-def test_unpacked_files_go_first(folder, tmp_path):
+def test_unpacked_files_go_first(extractor_files, tmp_path):
     np.save(tmp_path / "mean.npy", np.ones((2048, 1)))
-    shutil.copy(folder / "yt8m_pca.tgz", tmp_path)
+    shutil.copy(extractor_files / "yt8m_pca.tgz", tmp_path)
     assert published.array(tmp_path, published.MEAN, (2048, 1)).max() == 1
     values = published.array(tmp_path, published.EIGENVALUES, (1024, 1))
     assert values.shape == (2048, 1)
 
 
-def test_damaged_files_are_named(folder, tmp_path):
-    data = (folder / "yt8m_pca.tgz").read_bytes()
+def test_damaged_files_are_named(extractor_files, tmp_path):
+    data = (extractor_files / "yt8m_pca.tgz").read_bytes()
     (tmp_path / "yt8m_pca.tgz").write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"yt8m_pca\.tgz is damaged"):
         published.read(tmp_path, published.EIGENVECTORS)
@@ -83,13 +83,13 @@ def test_damaged_files_are_named(folder, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         published.array(tmp_path, published.MEAN, (2048, 1))
     with pytest.raises(InputError, match="must have the shape"):
-        published.array(folder, published.MEAN, (2048, 2))
+        published.array(extractor_files, published.MEAN, (2048, 2))
     with pytest.raises(InputError, match="is no graph"):
         extractor.constants(b"\xff" * 100)
 
 
-def test_a_weight_that_is_missing_or_of_another_shape_is_named(graph):
-    found = extractor.constants(graph.SerializeToString())
+def test_a_weight_that_is_missing_or_of_another_shape_is_named(inception_graph):
+    found = extractor.constants(inception_graph.SerializeToString())
     name = "mixed_9/tower_1/mixed/conv_1/conv2d_params"
     model = inception.build()
     with pytest.raises(InputError, match=name + ".*it is missing"):

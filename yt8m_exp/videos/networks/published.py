@@ -3,11 +3,12 @@
 Archives are read as they were downloaded; files that somebody has unpacked beside them go first.
 """
 
+import hashlib
 import io
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,13 +85,24 @@ def array(folder: Path, part: Part, shape: tuple[int, ...]) -> np.ndarray:
     return _checked(part.name, shape, lambda: np.load(io.BytesIO(read(folder, part))))
 
 
-def arrays(folder: Path, part: Part, shapes: dict[str, tuple[int, ...]]) -> list[np.ndarray]:
+def arrays(folder: Path, part: Part, shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray]:
     """Returns arrays of a `.npz` file, by name and shape."""
     data = read(folder, part)
     return [
         _checked(f"{name} of {part.name}", shape, lambda n=name: np.load(io.BytesIO(data))[n])  # type: ignore[misc]
         for name, shape in shapes.items()
     ]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Returns the MD5 of each published file in a folder, which must have all."""
+    paths = {path for part in (*PICTURES, *SOUND) if (path := _path(folder, part))}
+    return {path.name: _md5(path) for path in sorted(paths)}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _checked(name: str, shape: tuple[int, ...], load: Callable[[], np.ndarray]) -> np.ndarray:

@@ -31,7 +31,7 @@ class Whitening:
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the components of outputs (T, D), float32 (T, K), not yet clipped."""
-        return (outputs - self.mean) @ self.projection
+        return ((outputs - self.mean) @ self.projection).astype(np.float32)
 
 
 def of_pictures(mean: NDArray, eigenvalues: NDArray, eigenvectors: NDArray) -> Whitening:

@@ -1,5 +1,6 @@
 """The sound of a video as one waveform, in step with its pictures."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,16 +48,14 @@ def _resampled(frames: Iterator[Any]) -> Iterator[Any]:
     # Imported here: PyAV is an extra.
     from av import AudioResampler
 
-    resampler, form = None, None
-    for frame in frames:
-        if form != (frame.format.name, frame.layout.name, frame.sample_rate):
-            if resampler is not None:
-                yield from resampler.resample(None)
-            form = (frame.format.name, frame.layout.name, frame.sample_rate)
-            resampler = AudioResampler(format="fltp", rate=SAMPLE_RATE)
-        yield from resampler.resample(frame)
-    if resampler is not None:
-        yield from resampler.resample(None)
+    for _, alike in itertools.groupby(frames, _form):
+        resampler = AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        for frame in itertools.chain(alike, [None]):
+            yield from resampler.resample(frame)
+
+
+def _form(frame: Any) -> tuple[Any, ...]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _put(whole: NDArray[np.float32], at: int, samples: NDArray[np.float32]) -> None:
