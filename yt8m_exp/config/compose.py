@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -36,7 +37,12 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
     OmegaConf.register_new_resolver("shipped", spec.shipped, replace=True)
     OmegaConf.register_new_resolver("kept", spec.kept, replace=True)
-    OmegaConf.register_new_resolver("classes_of", vocabulary.size, replace=True)
+    OmegaConf.register_new_resolver("classes_of", _classes_of, replace=True)
+
+
+def _classes_of(path: str) -> int:
+    """Returns how many classes a vocabulary has; what is not there is refused when it is read."""
+    return vocabulary.size(path) if Path(path).is_file() else spec.CLASSES
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:

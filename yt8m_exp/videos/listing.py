@@ -63,7 +63,7 @@ def read(videos: str | Path) -> list[Source]:
 
 def _of_table(path: Path) -> Iterator[Source]:
     rows = list(text.table(path))
-    columns = (0, 1, 2)
+    columns: tuple[int, ...] = (0, 1, 2)
     if rows and (place := text.column(rows[0][1], PATH)) is not None:
         first = rows.pop(0)[1]
         columns = (place, *(_place(text.column(first, names)) for names in (LABELS, ID)))

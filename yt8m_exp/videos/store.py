@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ class Store:
         """Tells whether a video's features are there, and the video is the same as then."""
         path = self._path(source.id)
         try:
-            with np.load(path) as found:
+            with path.open("rb") as file, np.load(file) as found:
                 return found["video"].tolist() == _stamp(source.path)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return False
 
     def write(self, source: Source, features: Mapping[str, NDArray[np.uint8]]) -> None:
