@@ -8,7 +8,7 @@ RANKS = [
     {"spec", "terminal"},
     {"stores"},
     {"data", "models"},
-    {"evaluation"},
+    {"evaluation", "videos"},
     {"training"},
     {"plots"},
     {"tracking"},
