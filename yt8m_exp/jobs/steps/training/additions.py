@@ -18,7 +18,13 @@ from yt8m_exp.training.recipes.label_smoothing import smoothing
 from yt8m_exp.training.recipes.mixup import mixup
 from yt8m_exp.training.recipes.noise import noise
 
-KEYS = ("learning_rate_factors", "augmentation", "label_smoothing", "distillation")
+KEYS = (
+    "learning_rate_factors",
+    "augmentation",
+    "label_smoothing",
+    "distillation",
+    "averaging",
+)
 """Keys of a training that were not there from the first."""
 
 
