@@ -11,13 +11,14 @@ from pydantic import Field
 
 from yt8m_exp.config import compose, kinds, parts, targets
 from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import MAX_FRAMES, InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """The name of a registered model, as MLflow accepts it."""
+Shifts = Annotated[list[Annotated[int, Field(ge=-MAX_FRAMES, le=MAX_FRAMES)]], Field(min_length=1)]
 BadRecord = Literal["stop", "skip"]
 
 TRACKING = {
@@ -89,6 +90,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "eval": TRACKING
     | READING
     | {
+        "frame_shifts": Shifts,
         "model_uri": Text | None,
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
@@ -109,6 +111,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "inference": TRACKING
     | READING
     | {
+        "frame_shifts": Shifts,
         "model_uri": Text,
         "shards": Patterns | None,
         "output": Text,

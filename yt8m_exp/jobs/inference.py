@@ -18,9 +18,10 @@ from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments, top_k
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.frame_shifts import shifted
 from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.evaluation.scoring import best, masked
-from yt8m_exp.jobs.steps import naming, sources
+from yt8m_exp.jobs.steps import naming, shifts, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import lines, loading, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
@@ -54,6 +55,7 @@ def run(cfg: DictConfig) -> Summary:
     _require_known(cfg, listed, model.tagger.schema.classes)
     if cfg.segments:
         model.require_frames()
+    shifts.require_fit(cfg, model.tagger.schema)
     manifest = _checked(cfg, model)
     name = naming.of_use("inference", model.title, naming.videos(manifest))
     with opened("inference", cfg, name=name) as tracked, writer as file:
@@ -150,9 +152,11 @@ def _predict_videos(
     listed: NDArray | None,
     sample: Sample,
 ) -> None:
-    batches = _batches(Entry(tagger.model).read(manifest), cfg.batch_size)
+    read = manifest if shifts.moves(cfg) else Entry(tagger.model).read(manifest)
+    batches = _batches(read, cfg.batch_size)
+    predict = shifted(tagger.predictor, cfg.frame_shifts)
     videos = 0
-    for batch, predictions in ahead((batch, tagger.predictor(batch)) for batch in batches):
+    for batch, predictions in ahead((batch, predict(batch)) for batch in batches):
         if listed is not None:
             predictions = masked(predictions, listed)
         found = best(batch, predictions, cfg.top_k)
