@@ -19,6 +19,8 @@ Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """The name of a registered model, as MLflow accepts it."""
 Shifts = Annotated[list[Annotated[int, Field(ge=-MAX_FRAMES, le=MAX_FRAMES)]], Field(min_length=1)]
+Stored = Literal["float32", "float16", "int8"]
+"""How a model's weights are stored."""
 BadRecord = Literal["stop", "skip"]
 
 TRACKING = {
@@ -78,6 +80,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.features": Annotated[dict[Text, Count], Field(min_length=1)],
         "data.max_frames": Count,
         "data.classes": Count,
+        "data.folder": Text,
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
@@ -115,6 +118,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "shards": Patterns | None,
         "output": Text,
+        "slots": Count | None,
         "top_k": Count,
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
@@ -134,6 +138,28 @@ TYPES: dict[str, dict[str, Any]] = {
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
         "vocabulary": Text | None,
+        "register": ModelName | None,
+    },
+    "ensemble": TRACKING
+    | READING
+    | {
+        "members": Patterns,
+        "best": Count,
+        "weights": Literal["equal", "learnt"],
+        "weights_shards": Patterns | None,
+        "mean": Literal["logits", "probabilities"],
+        "neighbours.share": Share,
+        "neighbours.shards": Patterns | None,
+        "neighbours.k": Count,
+        "neighbours.temperature": Positive,
+        "neighbours.prior": NotNegative,
+        "neighbours.audio": NotNegative,
+        "precision": Stored,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "max_bytes": Positive,
+        "figures": bool,
         "register": ModelName | None,
     },
     "sweep": TRACKING
@@ -202,6 +228,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+        "precision": Stored,
     },
     "compare": TRACKING
     | {
@@ -209,6 +236,18 @@ TYPES: dict[str, dict[str, Any]] = {
         "filter": Text | None,
         "most": Annotated[int, Field(ge=2)],
         "output": Text,
+    },
+    "extract": {
+        "videos": Text,
+        "output": Text,
+        "weights": Text,
+        "vocabulary": Text | None,
+        "max_frames": Count,
+        "bad_videos": Literal["skip", "stop"],
+        "workers": Count | None,
+        "validate_share": Share,
+        "shard_videos": Count,
+        "seed": Annotated[int, Field(ge=0)],
     },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {
@@ -223,10 +262,12 @@ TYPES: dict[str, dict[str, Any]] = {
         "server.plans": Text,
         "server.files": Text,
         "server.vocabularies": Text,
+        "server.inception": Text,
+        "server.audioset": Text,
     },
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
-OPTIONAL = {"data.max_frames"}  # there for frames alone
+OPTIONAL = {"data.max_frames", "data.folder"}  # there for frames, and for own videos, alone
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:

@@ -27,7 +27,12 @@ def shifted(
         found.flags.writeable = False  # like TensorFlow's arrays, for which loops are compiled
         return found
 
-    return mean if list(shifts) != [0] else predict
+    return mean if moves_any(shifts) else predict
+
+
+def moves_any(shifts: Sequence[int]) -> bool:
+    """Returns whether shifts are not those of a single prediction as it is."""
+    return list(shifts) != [0]
 
 
 def moved(batch: Batch, shift: int) -> Batch:

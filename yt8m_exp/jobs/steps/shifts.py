@@ -1,29 +1,29 @@
-"""Whether a configuration moves the frames of videos, and whether its model takes any."""
+"""What frame shifts need: frames, and whole videos of them."""
 
 from omegaconf import DictConfig
 
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.evaluation.frame_shifts import moves_any
 from yt8m_exp.spec import InputError
 
 
-def moves(cfg: DictConfig) -> bool:
-    """Returns whether frames are moved."""
-    return list(cfg.frame_shifts) != [0]
+def require_frames(cfg: DictConfig, schema: Schema) -> None:
+    """Raises InputError where there are shifts, but what a model takes has no frames."""
+    if moves_any(cfg.frame_shifts) and schema.level == "video":
+        raise InputError(
+            "frame_shifts move frames, but the model takes features of videos. Leave them out."
+        )
 
 
-def require_fit(cfg: DictConfig, schema: Schema) -> None:
+def require_videos(cfg: DictConfig, schema: Schema) -> None:
     """Refuses shifts of what is not whole videos with frames.
 
-    Args:
-        cfg: the configuration.
-        schema: what the model takes.
-
     Raises:
-        InputError: there are shifts, and the model takes no frames, or segments are asked for.
+        InputError: there are shifts, and segments are scored, which have no frames around them.
     """
-    level = "segment" if cfg.segments else schema.level
-    if moves(cfg) and level != "frame":
+    require_frames(cfg, schema)
+    if moves_any(cfg.frame_shifts) and (cfg.segments or schema.level == "segment"):
         raise InputError(
-            f"frame_shifts move the frames of whole videos, but the level is {level}. "
-            "Leave them out."
+            "frame_shifts move frames of whole videos, but rated segments are read alone. Leave "
+            "them out; `inference segments=true` takes them."
         )
