@@ -22,6 +22,8 @@ RESUMABLE = (
     "ema_half_life=500",
     "augmentation={mixup: 0.2, noise: 0.01}",
     "label_smoothing=0.05",
+    "averaging={method: greedy, checkpoints: 3}",
+    "data.balance=0.3",
 )
 
 

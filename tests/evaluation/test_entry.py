@@ -34,7 +34,7 @@ def built(*overrides, features=FEATURES):
     [
         *itertools.product(("each", "joint", "none"), (FEATURES, {"audio": spec.AUDIO})),
         *itertools.product(
-            ("unwhiten", "unwhiten_each", "unwhiten_unit"), (FEATURES, {"rgb": spec.RGB})
+            ("unwhiten", "unwhiten_each", "unwhiten_unit"), (FEATURES, {"audio": spec.AUDIO})
         ),
     ],
 )
@@ -88,7 +88,7 @@ def both():
     [
         lambda: built("sampling=random"),
         lambda: configured.build_small("dbof", FEATURES, 7),
-        lambda: configured.build("logistic", {"mean_rgb": 4}, 7),
+        lambda: configured.build("logistic", {"mean_rgb": 4}, 7, "normalize=each"),
         both,
     ],
     ids=["sampled", "dbof", "video level", "more than the mean"],

@@ -70,11 +70,17 @@ def test_it_is_saved_and_no_weight(normalize, tmp_path):
     assert np.array_equal(loaded(VIDEOS), model(VIDEOS))
 
 
+@pytest.mark.parametrize("name", ["unwhiten_each", "unwhiten_unit"])
+def test_audio_alone_is_only_scaled(name):
+    named = inputs.named({"mean_audio": 128})
+    x = keras.Model(named, inputs.joined(named, name))({"mean_audio": VIDEOS["mean_audio"]})
+    assert np.array_equal(x, np.asarray(features(name)(VIDEOS))[:, 1024:])
+
+
 @pytest.mark.parametrize("normalize", UNWHITENING)
 @pytest.mark.parametrize(
     ("model", "sizes"),
     [
-        ("logistic", {"mean_audio": 128}),
         ("logistic", {"mean_rgb": 4, "mean_audio": 2}),
         ("logistic", {"words": 1024, "mean_rgb": 1024}),
         ("frame_logistic", {"audio_embedding": 128}),
@@ -82,7 +88,9 @@ def test_it_is_saved_and_no_weight(normalize, tmp_path):
     ],
 )
 def test_features_without_eigenvalues_are_refused(normalize, model, sizes):
-    sentence = f"`normalize={normalize}` un-whitens rgb features of 1024 values, but the features"
+    sentence = (
+        f"`normalize={normalize}` un-whitens rgb of 1024 values beside audio, but the features"
+    )
     with pytest.raises(Exception, match=sentence) as error:
         configured.build(model, sizes, 5, f"normalize={normalize}")
     assert isinstance(error.value.__cause__, InputError)

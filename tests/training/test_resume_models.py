@@ -11,7 +11,8 @@ import pytest
 
 from tests.models import configured
 from yt8m_exp.config import compose
-from yt8m_exp.jobs.steps import additions, recipe, sources
+from yt8m_exp.jobs.steps import recipe, sources
+from yt8m_exp.jobs.steps.training import additions
 
 FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
 CHANCE = (

@@ -108,16 +108,13 @@ class Dequantize(keras.layers.Layer):
 
     def call(self, parts, frames):
         is_frame = mask(parts[0], frames)[:, :, None]
-        steps = [
-            spec.BYTE_SCALE * self.normalization.rgb_factors,
-            *[spec.BYTE_SCALE] * len(parts[1:]),
-        ]
-        numbers = [
-            x * step for x, step in zip(_centered(parts, self.normalization), steps, strict=True)
-        ]
-        squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
         sizes = [part.shape[-1] for part in parts]
-        scales = inverse_length(squares, self.normalization, sizes)
+        found = self.normalization.of_features(sizes)
+        rgb, *others = _centered(parts, found)
+        numbers = [rgb * (spec.BYTE_SCALE * found.rgb_factors)]
+        numbers += [x * spec.BYTE_SCALE for x in others]
+        squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
+        scales = inverse_length(squares, found, sizes)
         scales = [ops.where(is_frame, scale, 0.0) for scale in scales]
         numbers = [x * scale for x, scale in zip(numbers, scales, strict=True)]
         return ops.concatenate(numbers, axis=-1) if len(numbers) > 1 else numbers[0]
@@ -161,23 +158,24 @@ class MeanFrame(keras.layers.Layer):
             ops.cast(is_frame, "float32") / ops.maximum(ops.cast(frames, "float32"), 1)[..., None]
         )
         sizes = [part.shape[-1] for part in parts]
-        parts = _centered(parts, self.normalization)
-        squares = [spec.BYTE_SCALE**2 * square for square in self._squares(parts)]  # (..., T)
-        scales = inverse_length(squares, self.normalization, sizes)
+        found = self.normalization.of_features(sizes)
+        parts = _centered(parts, found)
+        squares = [spec.BYTE_SCALE**2 * square for square in _squares(parts, found)]  # (..., T)
+        scales = inverse_length(squares, found, sizes)
         weights = [spec.BYTE_SCALE * share * scale for scale in scales]
         means = [
             ops.matmul(w[..., None, :], x)[..., 0, :] for w, x in zip(weights, parts, strict=True)
         ]
-        means[0] = means[0] * self.normalization.rgb_factors
+        means[0] = means[0] * found.rgb_factors
         return ops.concatenate(means, axis=-1) if len(means) > 1 else means[0]  # (..., D)
-
-    def _squares(self, parts):
-        """Returns the squared length of each frame's features, that of rgb un-whitened."""
-        factors = self.normalization.factors
-        if factors is None:
-            return [ops.sum(ops.square(x), axis=-1) for x in parts]
-        rgb, *others = map(ops.square, parts)
-        return [ops.matmul(rgb, np.square(factors)), *(ops.sum(x, axis=-1) for x in others)]
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}
+
+
+def _squares(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the squared length of each frame's features, that of rgb un-whitened."""
+    if found.factors is None:
+        return [ops.sum(ops.square(x), axis=-1) for x in parts]
+    rgb, *others = map(ops.square, parts)
+    return [ops.matmul(rgb, np.square(found.factors)), *(ops.sum(x, axis=-1) for x in others)]

@@ -7,7 +7,7 @@ multiplies it back. The 1,024 eigenvalues are those of the dataset's public PCA 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +24,7 @@ Normalize = Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhi
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
 DIGEST = "7ae76209fa2d71e74a7b41d4f9a04b48d779b0277e61397f776aa582f3ea00f6"
 """SHA-256 of this file: saved models hold no copy of it."""
-RGB_NAMES = ("rgb", "mean_rgb")
+RGB_NAMES, AUDIO_NAMES = ("rgb", "mean_rgb"), ("audio", "mean_audio")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class Normalization:
         """What rgb is multiplied by."""
         return 1.0 if self.factors is None else self.factors
 
+    def of_features(self, sizes: Sequence[int]) -> "Normalization":
+        """Returns what is left of it for features of some sizes: without rgb, no un-whitening."""
+        if self.factors is None or sizes[0] == len(self.factors):
+            return self
+        return replace(self, factors=None, shift=0.0)
+
 
 def of(normalize: Normalize) -> Normalization:
     """Returns what a value of `normalize` does.
@@ -78,28 +84,29 @@ def of(normalize: Normalize) -> Normalization:
     if normalize in ("unwhiten_each", "unwhiten_unit"):
         value = 1.0 if normalize == "unwhiten_each" else spec.RGB**-0.5
         return Normalization("each", np.sqrt(_eigenvalues() + np.float32(1e-4)), value=value)
-    return Normalization(normalize)
+    return Normalization(normalize)  # type: ignore[arg-type]  # the others are done
 
 
 def require_fit(normalize: Normalize, features: Mapping[str, int]) -> Normalization:
-    """Returns what `normalize` does; refuses to un-whiten features that have no eigenvalues.
+    """Returns what `normalize` does to some features.
 
     Args:
         normalize: see `of`.
         features: sizes by name, in the order in which they are joined.
 
     Raises:
-        InputError: `normalize` un-whitens, but rgb is not first, or has another size.
+        InputError: `normalize` un-whitens, but features are not those of YouTube-8M.
     """
     found = of(normalize)
-    name, size = next(iter(features.items()))
-    if found.factors is not None and (name not in RGB_NAMES or size != spec.RGB):
+    rgb, *others = features
+    known = features[rgb] == spec.RGB if rgb in RGB_NAMES else rgb in AUDIO_NAMES
+    if found.factors is not None and not (known and set(others) <= set(AUDIO_NAMES)):
         raise InputError(
-            f"`normalize={normalize}` un-whitens rgb features of {spec.RGB} values, but the "
+            f"`normalize={normalize}` un-whitens rgb of {spec.RGB} values beside audio, but the "
             f"features are {', '.join(f'{name} ({size})' for name, size in features.items())}. "
             "Set model.normalize=each."
         )
-    return found
+    return found.of_features([*features.values()])
 
 
 def inverse_length(

@@ -6,13 +6,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose, targets
-from yt8m_exp.jobs.steps import additions, sources
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.training import additions
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.redaction import MASK
 from yt8m_exp.tracking import configuration, datasets
 
-READING = {"cache", "check_bytes", "packed"}
-ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
+READING = {"cache", "check_bytes", "packed", "balance"}
+ORDER = (
+    "seed",
+    "data.shuffle_bytes",
+    "data.balance",
+)  # the keys that determine the order of the videos
 
 
 def resumed(cfg: DictConfig) -> DictConfig:
@@ -29,8 +34,6 @@ def resumed(cfg: DictConfig) -> DictConfig:
     resumed = before.copy()
     for key in READING - set(before.data):  # of a run from before they were there
         compose.update(resumed, f"data.{key}", compose.plain(cfg.data)[key])
-    for key in set(additions.KEYS) - set(before):
-        compose.update(resumed, key, compose.plain(cfg)[key])
     for key, value in compose.changes("train", cfg).items():
         compose.update(resumed, key, value)
     _require_no_masks(resumed)
@@ -56,6 +59,10 @@ def configuration_of(run_id: str) -> DictConfig:
     """Returns the configuration of a training, of today or from before files moved."""
     cfg = compose.from_plain(configuration.read_config(run_id))
     cfg.model._target_ = targets.today(cfg.model._target_)
+    if missing := set(additions.KEYS) - set(cfg):
+        defaults = compose.plain(compose.compose("train"))
+        for key in missing:
+            compose.update(cfg, str(key), defaults[key])
     return cfg
 
 

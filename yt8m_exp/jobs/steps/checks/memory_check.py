@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
-from yt8m_exp.jobs.steps import additions, recipe
+from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.jobs.steps.training import additions
 from yt8m_exp.spec import InputError
 from yt8m_exp.training import cluster, step
 from yt8m_exp.training.learner import Learner
