@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.verbs import sample_records
-from yt8m_exp.jobs.steps import members
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.spec import InputError
 
 QUICK = "tracking.system_metrics=false"
