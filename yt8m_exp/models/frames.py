@@ -4,9 +4,10 @@ Frames stay bytes, padded to the longest video of the batch, until they are samp
 four times the memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 from yt8m_exp import spec
@@ -59,6 +60,32 @@ def joined(
 def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
     """Returns whether each row of x (B, T, ...) is a frame, not padding, as booleans (B, T)."""
     return ops.arange(ops.shape(x)[1]) < frames[:, None]
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Mask(keras.layers.Layer):
+    """Returns `mask` of features (B, T, D) and frames (B,), for layers that take it."""
+
+    def call(self, x, frames):
+        return mask(x, frames)
+
+    def compute_output_spec(self, x, frames):
+        return keras.KerasTensor(x.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Split(keras.layers.Layer):
+    """Splits joined features (B, T, D) by the sizes of the features."""
+
+    def __init__(self, sizes: Sequence[int], **layer) -> None:
+        super().__init__(**layer)
+        self.sizes = list(sizes)
+
+    def call(self, x):
+        return ops.split(x, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"sizes": self.sizes}
 
 
 def centered(x: keras.KerasTensor) -> keras.KerasTensor:
