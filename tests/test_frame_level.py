@@ -176,7 +176,10 @@ def test_a_run_is_watched_at_the_checkpoints_it_kept(store, straight):
     ("word", "sentence"),
     [
         ("data=video", "the data it began with (frame), but the command line asks for video"),
-        ("model=dbof", "the model it began with (yt8m_exp.models.frame_logistic.build), but the"),
+        (
+            "model=dbof",
+            "the model it began with (yt8m_exp.models.frame_level.frame_logistic.build), but the",
+        ),
         ("data.validate=sample/frame/train", "the data it began with (data.validate of digest"),
     ],
 )

@@ -116,7 +116,7 @@ def test_the_last_line_says_what_a_script_needs_next(trained):
 def test_a_run_holds_its_configuration_and_its_origin(store, run):
     params = run.data.params
     assert params["cfg.epochs"] == "3"
-    assert params["cfg.model._target_"] == "yt8m_exp.models.logistic.build"
+    assert params["cfg.model._target_"] == "yt8m_exp.models.video_level.logistic.build"
     assert params["cfg.data.classes"] == "3862"
     assert "learning_rate: 0.02\n" in store.text(run.info.run_id, "config.yaml")
     assert run.info.status == "FINISHED"

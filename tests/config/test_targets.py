@@ -139,3 +139,14 @@ def test_every_target_that_is_shipped_is_allowed():
     for path in conf.glob("*/*.yaml"):
         group = {"head": "model", "sampling": "model"}.get(path.parent.name, path.parent.name)
         targets.require(group, yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(("level", "model"), [("video_level", "moe"), ("frame_level", "gru")])
+def test_a_model_is_found_where_it_lies_today(level, model):
+    there = f"yt8m_exp.models.{level}.{model}.build"
+    assert targets.today(f"yt8m_exp.models.{model}.build") == targets.today(there) == there
+
+
+def test_what_has_not_moved_stays():
+    for target in ("yt8m_exp.models.heads.Logistic", "yt8m_exp.models.gone.build", "mine.build"):
+        assert targets.today(target) == target

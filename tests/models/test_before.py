@@ -21,7 +21,7 @@ VIDEOS = np.load(BEFORE / "videos.npz")
 
 @pytest.fixture(params=FILES)
 def loaded(request):
-    for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+    for module in pkgutil.walk_packages(models.__path__, f"{models.__name__}."):
         importlib.import_module(module.name)  # as what serves a model does
     path = BEFORE / f"{request.param}.keras"
     return keras.saving.load_model(path, compile=False, safe_mode=True)

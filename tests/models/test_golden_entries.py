@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tests.checkpoints import golden_weights, write_checkpoint
 from tests.models.starter_code import Golden, as_bytes, behind
-from yt8m_exp.models import lstm, sampling
+from yt8m_exp.models import sampling
+from yt8m_exp.models.frame_level import lstm
 from yt8m_exp.models.frames import Dequantize
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy

@@ -47,6 +47,15 @@ def build(group: str, entry: Any, **arguments: Any) -> Any:
     return instantiate(entry, **arguments)
 
 
+def today(target: str) -> str:
+    """Returns where a target lies today: models once lay in one folder."""
+    module, _, name = target.rpartition(".")
+    package, _, model = module.rpartition(".")
+    moved = (f"{package}.{level}.{model}" for level in ("video_level", "frame_level"))
+    found = (there for there in moved if package == OURS["model"] and _defines(there, name))
+    return f"{next(found, module)}.{name}"
+
+
 def require(group: str, entry: Any) -> None:
     """Refuses an entry of a group with a `_target_`, at any depth, that it must not name.
 

@@ -24,12 +24,13 @@ from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.sample import Sample
 from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, sources
 from yt8m_exp.jobs.steps.opened import opened
+from yt8m_exp.jobs.steps.resume import configuration_of
 from yt8m_exp.serving import loading, packaging
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import configuration, datasets, downloads, results, store
+from yt8m_exp.tracking import datasets, downloads, results, store
 from yt8m_exp.tracking.pages import browser, cards
 from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import loss_values
@@ -114,7 +115,7 @@ def _comparable(cfg: DictConfig) -> bool:
 
 def _watch(cfg: DictConfig) -> Prepared:
     """Prepares to score each checkpoint that a training run uploads, until the run has ended."""
-    theirs = compose.from_plain(configuration.read_config(cfg.watch))
+    theirs = configuration_of(cfg.watch)
     manifest = _checked(cfg, sources.schema(theirs))
     name = naming.of_use("eval", f"watches {cfg.watch[:8]}", naming.videos(manifest))
     return Prepared(name, partial(_watched, cfg, theirs, manifest))

@@ -59,7 +59,7 @@ class Tagger(PythonModel):
     version: str
 
     def load_context(self, context):
-        for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+        for module in pkgutil.walk_packages(models.__path__, f"{models.__name__}."):
             importlib.import_module(module.name)  # Keras must know the layers that a file holds
         files = context.artifacts
         with quiet.without_chatter():

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, targets
 from yt8m_exp.jobs.steps import sources
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.redaction import MASK
@@ -23,7 +23,7 @@ def resumed(cfg: DictConfig) -> DictConfig:
             model, group or order of the videos, or the data have changed.
         MissingInputError: a pattern matches no shard.
     """
-    before = compose.from_plain(configuration.read_config(cfg.resume))
+    before = configuration_of(cfg.resume)
     require_known_keys(cfg.resume, before.model)
     _require_same_choices(cfg, before)
     resumed = before.copy()
@@ -48,6 +48,13 @@ def resumed(cfg: DictConfig) -> DictConfig:
     for context, manifest in zip(sources.CONTEXTS, sources.scanned(resumed), strict=True):
         datasets.require_same(cfg.resume, manifest, context=context)  # before the run is opened
     return resumed
+
+
+def configuration_of(run_id: str) -> DictConfig:
+    """Returns the configuration of a training, of today or from before files moved."""
+    cfg = compose.from_plain(configuration.read_config(run_id))
+    cfg.model._target_ = targets.today(cfg.model._target_)
+    return cfg
 
 
 def _require_no_masks(cfg: DictConfig) -> None:

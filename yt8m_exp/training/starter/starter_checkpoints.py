@@ -16,9 +16,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.models import dbof, frame_logistic, logistic, lstm, moe
+from yt8m_exp.models.frame_level import dbof, frame_logistic, lstm
 from yt8m_exp.models.heads import Head, Logistic, MixtureOfExperts
 from yt8m_exp.models.sampling import AllFrames, FrameSampler
+from yt8m_exp.models.video_level import logistic, moe
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.training.starter import starter_features
 

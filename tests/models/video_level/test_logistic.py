@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.models import configured
 from yt8m_exp.training.losses import cross_entropy
 
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "models" / "logistic.head.npz")
+GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "models" / "logistic.head.npz")
 KERNEL, BIAS = (GOLDEN[f"var:tower/fully_connected/{name}"] for name in ("weights", "biases"))
 
 

@@ -4,7 +4,7 @@ from hydra.errors import InstantiationException
 
 from tests.models import configured
 from tests.models.starter_code import CLASSES, FEATURES, GOLDEN, Golden, behind
-from yt8m_exp.models import dbof
+from yt8m_exp.models.frame_level import dbof
 
 NORMS = {
     "bag/input_norm": "input_bn",

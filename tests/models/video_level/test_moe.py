@@ -8,7 +8,7 @@ from tests.models import configured
 from yt8m_exp.models.heads import MixtureOfExperts
 from yt8m_exp.training.losses import cross_entropy
 
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "models" / "moe2.head.npz")
+GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "models" / "moe2.head.npz")
 NAMES = ("gates/weights", "experts/weights", "experts/biases")
 CLASSES = 7
 

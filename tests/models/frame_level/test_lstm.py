@@ -4,7 +4,7 @@ from hydra.errors import InstantiationException
 
 from tests.models import configured
 from tests.models.starter_code import CLASSES, FEATURES, Golden, behind
-from yt8m_exp.models import lstm
+from yt8m_exp.models.frame_level import lstm
 
 CELL = "rnn/multi_rnn_cell/cell_{}/basic_lstm_cell"
 HEAD = ["gates/weights", "experts/weights", "experts/biases"]

@@ -1,0 +1,1 @@
+"""Models of frame-level features, one a file."""

@@ -1,0 +1,1 @@
+"""Models of video-level features, one a file."""
