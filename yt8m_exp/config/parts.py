@@ -14,6 +14,7 @@ Bytes = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
@@ -30,6 +31,29 @@ TYPES: dict[str, Any] = {
     "l2": NotNegative,
     "initial_bias": float,
     "gate_initializer": Literal["zeros", "glorot_uniform"],
+    "gate_rank": Count | None,
+    "gated_by": Literal["none", "probabilities", "features"],
+    "remove_diagonal": bool,
+    "l2_of_biases": bool,
+    "reduction": Count,
+    "audio_share": Share,
+    "centers": Literal["subtract", "gate", "none"],
+    "pooled_norm": Literal["l2", "batch"],
+    "hidden_relu": bool,
+    "coupled": bool,
+    "coupling": Positive,
+    "intra_norm": Literal["both", "first"],
+    "softmax": bool,
+    "max_pooling": bool,
+    "audio_max_pooling": bool,
+    "groups": Count,
+    "expansion": Count,
+    "count_padding": bool,
+    "branches": Count,
+    "branch_weight": NotNegative,
+    "temperature": Positive,
+    "distillation_weight": NotNegative,
+    "mean_of_padding": bool,
     "method": Literal["random", "run", "stride"],
     "samples": Count,
     "max_frames": Count,

@@ -5,7 +5,6 @@ arguments.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import keras
 from keras import ops
@@ -14,7 +13,6 @@ from yt8m_exp.models.batch_norm import BatchNorm
 from yt8m_exp.spec import InputError
 
 Gate = Callable[..., keras.layers.Layer]
-ProbabilityGateInput = Literal["none", "probabilities", "features"]
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")

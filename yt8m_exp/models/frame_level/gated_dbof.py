@@ -7,7 +7,7 @@ from keras import ops
 
 from yt8m_exp.models import frames, late_fusion
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.models.frame.soft_dbof import SoftBag, largest
+from yt8m_exp.models.frame_level.soft_dbof import SoftBag, largest
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
