@@ -83,7 +83,9 @@ class Case:
             total = tf.add_n([label_loss, *self.model.losses])
         kinds = {"grad": label_loss, "grad_total": total}
         zero = tf.UnconnectedGradients.ZERO
-        found = {k: tape.gradient(v, variables, unconnected_gradients=zero) for k, v in kinds.items()}
+        found = {
+            k: tape.gradient(v, variables, unconnected_gradients=zero) for k, v in kinds.items()
+        }
         return losses[0], found, predictions
 
     def loss(self, predictions: tf.Tensor) -> tf.Tensor:

@@ -91,17 +91,24 @@ class MixtureOfExperts:
                 f"`gated_by` must be none, probabilities or features, but got {self.gated_by!r}."
             )
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
         reduced = x
         if self.gate_rank:
-            reduced = self._gates(self.gate_rank, "glorot_uniform", "gates_reduced")(x)
-        gates = self._gates(classes * (self.experts + 1), self.gate_initializer, "gates")(reduced)
-        experts = _dense(self, classes * self.experts, name="experts")(x)
-        mixed = Mixture(self.experts, dtype="float32", name="probabilities")(gates, experts)
+            reduced = self._gates(self.gate_rank, "glorot_uniform", f"{prefix}gates_reduced")(x)
+        units = classes * (self.experts + 1)
+        gates = self._gates(units, self.gate_initializer, f"{prefix}gates")(reduced)
+        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(x)
+        mixture = Mixture(self.experts, dtype="float32", name=f"{prefix}probabilities")
+        mixed = mixture(gates, experts)
         if self.gated_by == "none":
             return mixed
         gate = ProbabilityGate(
-            remove_diagonal=self.remove_diagonal, dtype="float32", name="gated_probabilities"
+            remove_diagonal=self.remove_diagonal,
+            dtype="float32",
+            name=f"{prefix}gated_probabilities",
         )
         return gate(mixed, mixed if self.gated_by == "probabilities" else x)
 

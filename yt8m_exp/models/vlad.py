@@ -52,9 +52,7 @@ class SoftAssignment(keras.layers.Layer):
         self.norm = BatchNorm(name="norm")
 
     def build(self, shape):
-        self.kernel = self.add_weight(
-            (shape[-1], self.clusters), normal(shape[-1]), name="kernel"
-        )
+        self.kernel = self.add_weight((shape[-1], self.clusters), normal(shape[-1]), name="kernel")
         self.norm.build((self.clusters,))
 
     def call(self, x, is_frame, training=False):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from yt8m_exp.data.videos import LABEL_PADDING
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.scoring import KNOWN, Loss
+from yt8m_exp.models import auxiliary
 from yt8m_exp.training import replicas
 from yt8m_exp.training.optimizers import clip
 
@@ -82,11 +83,10 @@ def compiled(
     Returns:
         A function of features and of what is known of the videos, both by name and dealt to the
         replicas, and of a learning rate. It updates the weights and returns the mean loss of the
-        labels, without regularisation, as a tensor.
+        labels, without auxiliary predictions and penalties, as a tensor.
     """
     count = strategy.num_replicas_in_sync
-    entry = Entry(model)
-    gradients = _gradients(model, entry, loss)
+    gradients = _gradients(model, loss)
     apply = _application(model, optimizer, clip_to, count)
 
     def update(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -108,15 +108,23 @@ def compiled(
     return everywhere
 
 
-def _gradients(model: keras.Model, entry: Entry, loss: Loss) -> Callable:
-    """Returns what computes the loss of the labels, and the gradients of that and of penalties."""
+def _gradients(model: keras.Model, loss: Loss) -> Callable:
+    """Returns what computes the loss of the labels, and the gradients of all that is minimised.
+
+    That is also the loss of auxiliary predictions, and penalties: regularisers, and what a layer
+    adds in training by Keras' `add_loss`.
+    """
     weights = [variable.value for variable in model.trainable_variables]
+    trained, loss_weights = auxiliary.supervised(model)
+    entry = Entry(trained)
 
     def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
         with tf.GradientTape() as tape:
-            label_loss = loss(predictions=entry.predict(features, training=True), **known)
-            total = label_loss + tf.add_n(model.losses) if model.losses else label_loss
-        return label_loss, tape.gradient(total, weights)
+            outputs = keras.tree.flatten(entry.predict(features, training=True))
+            losses = [loss(predictions=output, **known) for output in outputs]
+            shares = [w * value for w, value in zip(loss_weights, losses, strict=True)]
+            total = tf.add_n([*shares, *model.losses])
+        return losses[0], tape.gradient(total, weights)
 
     return gradients
 

@@ -127,7 +127,9 @@ class FisherVector(keras.layers.Layer):
         first = (first - total * center) / deviation
         first = l2(first, axis=1)
         second = l2(second, axis=1) if self.intra_norm == "both" else second
-        orders = [l2(ops.reshape(order, (-1, x.shape[-1] * self.clusters))) for order in (first, second)]
+        orders = [
+            l2(ops.reshape(order, (-1, x.shape[-1] * self.clusters))) for order in (first, second)
+        ]
         return ops.cast(ops.concatenate(orders, axis=-1), self.compute_dtype)
 
     def get_config(self):

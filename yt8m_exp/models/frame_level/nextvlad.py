@@ -86,9 +86,7 @@ def hidden(x: keras.KerasTensor, units: int, dropout: float) -> keras.KerasTenso
     if units < 1:
         raise InputError(f"`units >= 1` must hold, but got units={units}.")
     x = keras.layers.Dropout(dropout, name="dropout")(x) if dropout else x
-    x = keras.layers.Dense(
-        units, use_bias=False, kernel_initializer="he_normal", name="hidden"
-    )(x)
+    x = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", name="hidden")(x)
     return BatchNorm(unbiased=False, name="hidden_norm")(x)
 
 
