@@ -1,98 +1,44 @@
-"""The winners' own numbers, and how their variables become those of our models.
+"""How variables and flags of the winners' pooling models become ours.
 
-`tests/golden/zoo/` holds what the code of winning teams made of tiny inputs: variables, predictions,
-gradients, averages. A case names its model class and flags; from these follow a configuration of
+A case of `tests/golden/zoo/` names its model class and flags. From these follow a configuration of
 ours and, for each of our variables, the name of theirs.
 """
 
-import json
 from collections.abc import Mapping
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tests.models import configured
-from tests.models.starter_code import behind
-from yt8m_exp.models import auxiliary
-from yt8m_exp.training.losses import cross_entropy
+from tests.models.zoo import Case, Fed, Values
 
-ZOO = Path(__file__).parents[1] / "golden" / "zoo"
-EPSILON = {"linrongc/youtube-8m": 1e-8}
-"""What a team adds inside the logarithms of the loss; 1e-5 where it is not named."""
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-class Case:
-    """A file of the zoo, and the model of ours that has its variables."""
+def fed(case: Case, *overrides: str) -> Fed:
+    """Returns our model of a case, with its weights; more overrides win."""
+    model_class = case.config["model_class"]
+    name, words = ours(model_class, case.flags)
+    video_level = case.config["level"] == "video"
+    features = case.features
+    if not video_level:
+        features = {name: case.config[name] for name in ("rgb", "audio")}
+    model = configured.build(name, features, case.classes, *words, *overrides)
 
-    def __init__(self, path: Path) -> None:
-        self.numbers = np.load(path)
-        self.config: dict[str, Any] = json.loads(str(self.numbers["config"]))
-        self.name, self.overrides = ours(self.config["model_class"], self.config["flags"])
-
-    def __getitem__(self, key: str) -> np.ndarray:
-        return self.numbers[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.numbers
-
-    @cached_property
-    def model(self) -> keras.Model:
-        model = configured.build(self.name, self.features, self.config["classes"], *self.overrides)
-        for variable in model.weights:
-            variable.assign(self.value("var", variable))
-        return model
-
-    @property
-    def features(self) -> dict[str, int]:
-        if self.config["level"] == "video":
-            return {"x": self.config["width"]}
-        return {name: self.config[name] for name in ("rgb", "audio")}
-
-    def value(self, kind: str, variable: keras.Variable) -> np.ndarray:
-        """Returns the array of a kind (`var`, `grad`, `after` ...) that belongs to a variable."""
-        name = theirs(variable.path, self.config["model_class"])
-        value = self[f"{kind}:{'/'.join(filter(None, (self.config['variable_scope'], name)))}"]
-        if name.endswith("/gate_weights"):  # (1, K, D)
-            value = np.swapaxes(value, 1, 2)
-        return value.reshape(variable.shape)
-
-    def predict(self, feed: str = "", *, training: bool = False) -> list[tf.Tensor]:
-        """Returns the model's predictions of a feed, then the auxiliary ones."""
-        trained = auxiliary.supervised(self.model).model
-        if self.config["level"] == "video":
-            return keras.tree.flatten(trained({"x": self[f"{feed}input"]}, training=training))
-        x, count = self[f"{feed}input"], self[f"{feed}num_frames"]
-        if not feed and self.config["sampling"] == "random":
-            x = self["sampled_frames"]
-            count = np.full(len(x), x.shape[1], np.int32)
-        return keras.tree.flatten(behind(trained, "features")(x, count, training))
-
-    def gradients(self) -> tuple[float, dict[str, list[tf.Tensor]], list[tf.Tensor]]:
-        """Returns the loss of the labels, gradients of losses and total, and predictions."""
-        variables = [variable.value for variable in self.model.trainable_variables]
-        weights = auxiliary.supervised(self.model).weights
-        with tf.GradientTape(persistent=True) as tape:
-            predictions = self.predict(training=True)
-            losses = [self.loss(p) for p in predictions]
-            label_loss = tf.add_n([w * loss for w, loss in zip(weights, losses, strict=True)])
-            total = tf.add_n([label_loss, *self.model.losses])
-        kinds = {"grad": label_loss, "grad_total": total}
-        zero = tf.UnconnectedGradients.ZERO
-        found = {
-            k: tape.gradient(v, variables, unconnected_gradients=zero) for k, v in kinds.items()
+    def values(given: Values) -> Values:
+        return {
+            variable.path: _value(given, theirs(variable.path, model_class), variable.shape)
+            for variable in model.weights
         }
-        return losses[0], found, predictions
 
-    def loss(self, predictions: tf.Tensor) -> tf.Tensor:
-        present = self["labels"] > 0
-        labels = np.where(present, np.arange(present.shape[1], dtype=np.int32), -1)
-        epsilon = EPSILON.get(self.config["repository"], 1e-5)
-        return cross_entropy(labels, predictions, epsilon=epsilon)
+    return Fed(case, model, values, start=None if video_level else "features")
+
+
+def _value(given: Values, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    value = np.asarray(given[name])
+    if name.endswith("/gate_weights"):  # (1, K, D)
+        value = np.swapaxes(value, 1, 2)
+    return value.reshape(shape)
 
 
 def ours(model_class: str, flags: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -158,7 +104,7 @@ def _willow(model_class: str, flags: Mapping[str, Any]) -> tuple[str, list[str]]
 def _nextvlad(model_class: str, flags: Mapping[str, Any]) -> tuple[str, list[str]]:
     logistic = flags.get("video_level_classifier_model") == "LogisticModel"
     l2 = flags.get("l2_penalty", 1e-8)
-    head = ["head=nextvlad/logistic", f"head.l2={l2}"] if logistic else _moe(flags)
+    head = [f"head.l2={l2}"] if logistic else _moe(flags)
     overrides = [
         "normalize=none",
         f"clusters={flags.get('nextvlad_cluster_size', 64)}",

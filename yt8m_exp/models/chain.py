@@ -72,39 +72,45 @@ class ChainOfExperts:
             raise InputError(f"`keeps` must be all or last, but got {self.keeps!r}.")
         self.mixture()
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
         found, features = [], [x]
         for stage in range(self.stages):
-            found.append(self.predicted(stage, features, classes))
+            name = f"{prefix}stage_{stage}"
+            found.append(self.predicted(name, features, classes))
             kept = features if self.keeps == "all" else [x]
-            features = [*kept, self.summary(stage, found[-1])]
-        return self.supervised(self.mixture()(joined(features, "chained"), classes), found)
+            features = [*kept, self.summary(name, found[-1])]
+        chained = joined(features, f"{prefix}chained")
+        predictions = self.mixture()(chained, classes, prefix=prefix)
+        return self.supervised(predictions, found, prefix=prefix)
 
     def mixture(self) -> MixtureOfExperts:
         """Returns the mixture of each stage."""
         return MixtureOfExperts(self.experts, self.l2, self.initial_bias, self.gate_initializer)
 
     def predicted(
-        self, stage: int, features: list[keras.KerasTensor], classes: int
+        self, stage: str, features: list[keras.KerasTensor], classes: int
     ) -> keras.KerasTensor:
-        """Returns what a stage predicts (B, C) from features."""
-        x = joined(features, f"stage_{stage}_features")
+        """Returns what a stage of a name predicts (B, C) from features."""
+        x = joined(features, f"{stage}_features")
         if self.noise:
-            x = keras.layers.GaussianNoise(self.noise, name=f"stage_{stage}_noise")(x)
+            x = keras.layers.GaussianNoise(self.noise, name=f"{stage}_noise")(x)
         if self.dropout:
-            x = keras.layers.Dropout(self.dropout, name=f"stage_{stage}_dropout")(x)
-        return self.mixture()(x, classes, prefix=f"stage_{stage}_")
+            x = keras.layers.Dropout(self.dropout, name=f"{stage}_dropout")(x)
+        return self.mixture()(x, classes, prefix=f"{stage}_")
 
-    def summary(self, stage: int, x: keras.KerasTensor) -> keras.KerasTensor:
+    def summary(self, stage: str, x: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the units (B, R) of a stage, of length one, from its predictions."""
-        return summary(x, self.units, self.activation, self.l2, name=f"stage_{stage}_summary")
+        return summary(x, self.units, self.activation, self.l2, name=f"{stage}_summary")
 
     def supervised(
-        self, predictions: keras.KerasTensor, stages: list[keras.KerasTensor]
+        self, predictions: keras.KerasTensor, stages: list[keras.KerasTensor], *, prefix: str = ""
     ) -> keras.KerasTensor:
         """Returns the predictions, and has training supervise those of the stages, too."""
         weight = self.auxiliary_weight
-        layer = Auxiliary(weight, 1 - weight, dtype="float32", name="supervised")
+        layer = Auxiliary(weight, 1 - weight, dtype="float32", name=f"{prefix}supervised")
         return layer(predictions, stages)
 
 

@@ -1,7 +1,8 @@
 """Heads: classifiers on top of a vector, which return probabilities of each class, independently.
 
 A model calls its head as `head(x, classes)` with a vector (B, D) and C; it gets probabilities
-(B, C). All regularisers are the starter code's: `l2 * 0.5 * sum(w ** 2)`, of kernels.
+(B, C). A model with several heads gives each a `prefix` for the names of its layers. All
+regularisers are the starter code's: `l2 * 0.5 * sum(w ** 2)`, of kernels.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from keras import ops
 from yt8m_exp.models.gates import ProbabilityGate
 from yt8m_exp.spec import InputError
 
-Head = Callable[[keras.KerasTensor, int], keras.KerasTensor]
+Head = Callable[..., keras.KerasTensor]
 GateInitializer = Literal["zeros", "glorot_uniform"]
 GatedBy = Literal["none", "probabilities", "features"]
 
@@ -40,9 +41,14 @@ class Logistic:
     def __post_init__(self) -> None:
         _require_l2(self.l2)
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
-        logits = _dense(self, classes, name="classifier", biases=self.l2_of_biases)(x)
-        return keras.layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits)
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        classifier = _dense(self, classes, name=f"{prefix}classifier", biases=self.l2_of_biases)
+        return keras.layers.Activation("sigmoid", dtype="float32", name=f"{prefix}probabilities")(
+            classifier(x)
+        )
 
 
 @dataclass(frozen=True)

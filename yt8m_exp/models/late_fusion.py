@@ -39,6 +39,8 @@ def apart(
     x: keras.KerasTensor,
     is_frame: keras.KerasTensor,
     pool: Pool,
+    *,
+    prefix: str = "",
 ) -> keras.KerasTensor:
     """Pools each feature by itself; returns the results side by side (B, P).
 
@@ -48,11 +50,12 @@ def apart(
         is_frame: which are frames, not padding, booleans (B, T).
         pool: returns the layer that pools the feature of a name; it takes its part of x, and
             `is_frame`.
+        prefix: begins the names of layers.
     """
     sizes = {name: tensor.shape[-1] for name, tensor in named.items() if name != "frames"}
-    split = frames.Split(list(sizes.values()), name="split")(x)
+    split = frames.Split(list(sizes.values()), name=f"{prefix}split")(x)
     found = [pool(name)(part, is_frame) for name, part in zip(sizes, split, strict=True)]
-    return found[0] if len(found) == 1 else keras.layers.Concatenate(name="pooled")(found)
+    return found[0] if len(found) == 1 else keras.layers.Concatenate(name=f"{prefix}pooled")(found)
 
 
 def share(name: str, whole: int, audio_share: float) -> int:

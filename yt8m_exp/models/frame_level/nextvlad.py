@@ -1,6 +1,8 @@
 """NeXtVLAD: NetVLAD over groups of a frame's values, with attention."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import keras
 from keras import ops
@@ -55,39 +57,73 @@ def build(
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
     """
-
-    def pool(name: str) -> NeXtVLAD:
-        return NeXtVLAD(
-            late_fusion.share(name, clusters, audio_share),
-            groups=late_fusion.share(name, groups, audio_share),
-            expansion=expansion,
-            count_padding=count_padding,
-            name=f"{name}_vlad",
-        )
-
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
-    x = late_fusion.apart(named, x, frames.Mask(name="mask")(x, count), pool)
-    x = gate(name="gate")(hidden(x, units, dropout))
+    branch = Branch(
+        clusters=clusters,
+        groups=groups,
+        expansion=expansion,
+        audio_share=audio_share,
+        count_padding=count_padding,
+        units=units,
+        dropout=dropout,
+        gate=gate,
+    )
+    x = branch(named, x, frames.Mask(name="mask")(x, count))
     return keras.Model(named, head(x, classes), name="nextvlad")
 
 
-def hidden(x: keras.KerasTensor, units: int, dropout: float) -> keras.KerasTensor:
-    """Returns the hidden layer (B, H), normalised and without activation, on what was pooled.
+@dataclass(frozen=True)
+class Branch:
+    """What describes a video: NeXtVLAD of each feature, a normalised hidden layer, a gate.
 
-    Args:
-        x: what was pooled (B, P).
-        units: H.
-        dropout: share of x that is dropped in training.
+    The arguments are those of `build`.
 
     Raises:
         InputError: there are no units.
     """
-    if units < 1:
-        raise InputError(f"`units >= 1` must hold, but got units={units}.")
-    x = keras.layers.Dropout(dropout, name="dropout")(x) if dropout else x
-    x = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", name="hidden")(x)
-    return BatchNorm(unbiased=False, name="hidden_norm")(x)
+
+    clusters: int
+    groups: int
+    expansion: int
+    audio_share: float
+    count_padding: bool
+    units: int
+    dropout: float
+    gate: Gate
+
+    def __post_init__(self) -> None:
+        if self.units < 1:
+            raise InputError(f"`units >= 1` must hold, but got units={self.units}.")
+
+    def __call__(
+        self,
+        named: Mapping[str, keras.KerasTensor],
+        x: keras.KerasTensor,
+        is_frame: keras.KerasTensor,
+        *,
+        prefix: str = "",
+    ) -> keras.KerasTensor:
+        """Returns a vector (B, H) of each video; see `late_fusion.apart`."""
+        pool = partial(self.pool, prefix=prefix)
+        x = late_fusion.apart(named, x, is_frame, pool, prefix=prefix)
+        if self.dropout:
+            x = keras.layers.Dropout(self.dropout, name=f"{prefix}dropout")(x)
+        hidden = keras.layers.Dense(
+            self.units, use_bias=False, kernel_initializer="he_normal", name=f"{prefix}hidden"
+        )
+        x = BatchNorm(unbiased=False, name=f"{prefix}hidden_norm")(hidden(x))
+        return self.gate(name=f"{prefix}gate")(x)
+
+    def pool(self, name: str, *, prefix: str) -> keras.layers.Layer:
+        """Returns the layer that pools the feature of a name."""
+        return NeXtVLAD(
+            late_fusion.share(name, self.clusters, self.audio_share),
+            groups=late_fusion.share(name, self.groups, self.audio_share),
+            expansion=self.expansion,
+            count_padding=self.count_padding,
+            name=f"{prefix}{name}_vlad",
+        )
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
