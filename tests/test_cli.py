@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tests.verbs import PROJECT, SMALL
+from yt8m_exp.config import groups
 
 pytestmark = pytest.mark.slow
 SHOWS_MODULES = """
@@ -19,7 +20,7 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
     ("words", "sentence"),
     [
         (("epoch=3",), "`train` has no key `epoch`. Did you mean epochs?"),
-        (("model=moee",), "`model` must be one of dbof, frame_logistic, gru"),
+        (("model=moee",), f"`model` must be one of {', '.join(groups.choices('model'))}, but got"),
         (("model=moee",), "but got 'moee'. Did you mean moe?"),
         (("epochs=0",), "`epochs > 0` must hold, but got epochs=0."),
         (("epochs=many",), "`epochs` must be a number, but got epochs='many'."),
@@ -28,7 +29,10 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("clip.by=row",), "`clip.by` must be 'variable' or 'global'"),
         (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
         (("data.on_bad_record=hide",), "`data.on_bad_record` must be 'stop' or 'skip'"),
-        (("model.normalize=some",), "`model.normalize` must be 'each', 'joint' or 'none'"),
+        (
+            ("model.normalize=some",),
+            "`model.normalize` must be 'each', 'joint', 'none', 'unwhiten'",
+        ),
         (("model=moe", "model.head.experts=0"), "`model.head.experts >= 1` must hold"),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),

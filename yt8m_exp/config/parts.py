@@ -19,18 +19,19 @@ Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal["each", "joint", "none"],
+    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
     "dropout": BelowOne,
     "units": Count,
     "layers": Count,
     "clusters": Count,
-    "activation": Literal["sigmoid", "relu6", "relu"],
+    "activation": Literal["sigmoid", "relu6", "relu", "elu"],
     "pooling": Literal["max", "average"],
     "batch_norm": bool,
     "experts": Count,
     "l2": NotNegative,
     "initial_bias": float,
     "gate_initializer": Literal["zeros", "glorot_uniform"],
+<<<<<<< HEAD
     "gate_rank": Count | None,
     "gated_by": Literal["none", "probabilities", "features"],
     "remove_diagonal": bool,
@@ -54,6 +55,12 @@ TYPES: dict[str, Any] = {
     "temperature": Positive,
     "distillation_weight": NotNegative,
     "mean_of_padding": bool,
+=======
+    "stages": Count,
+    "keeps": Literal["all", "last"],
+    "auxiliary_weight": Annotated[float, Field(ge=0, le=1)],
+    "noise": NotNegative,
+>>>>>>> main
     "method": Literal["random", "run", "stride"],
     "samples": Count,
     "max_frames": Count,

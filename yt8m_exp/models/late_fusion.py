@@ -53,7 +53,9 @@ def apart(
         prefix: begins the names of layers.
     """
     sizes = {name: tensor.shape[-1] for name, tensor in named.items() if name != "frames"}
-    split = frames.Split(list(sizes.values()), name=f"{prefix}split")(x)
+    split = [x]
+    if len(sizes) > 1:
+        split = frames.Split(list(sizes.values()), name=f"{prefix}split")(x)
     found = [pool(name)(part, is_frame) for name, part in zip(sizes, split, strict=True)]
     return found[0] if len(found) == 1 else keras.layers.Concatenate(name=f"{prefix}pooled")(found)
 
