@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp.models.auxiliary import supervised
+from yt8m_exp.models.frame_level import lstm
 from yt8m_exp.training.losses import cross_entropy
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "zoo"
@@ -131,3 +132,35 @@ class Fed:
             np.testing.assert_allclose(
                 gradient, value, atol=atol, rtol=0, err_msg=f"{kind}:{variable.path}"
             )
+
+
+def moe_head(
+    values: Values, gates: str = "gates", experts: str = "experts"
+) -> dict[str, np.ndarray]:
+    """Values of our mixture of experts by path."""
+    return {
+        "gates/kernel": values[f"{gates}/weights"],
+        "experts/kernel": values[f"{experts}/weights"],
+        "experts/bias": values[f"{experts}/biases"],
+    }
+
+
+def lstm_layer(values: Values, cell: str, layer: str) -> dict[str, np.ndarray]:
+    """Values of our layer of an LSTM by path, from those of a cell of TensorFlow 1."""
+    cell = f"{cell}/basic_lstm_cell"
+    parts = lstm.from_basic_cell(values[f"{cell}/kernel"], values[f"{cell}/bias"])
+    names = ("kernel", "recurrent_kernel", "bias")
+    return {f"{layer}/lstm_cell/{n}": part for n, part in zip(names, parts, strict=True)}
+
+
+def gru_layer(values: Values, cell: str, layer: str) -> dict[str, np.ndarray]:
+    """Values of our layer of a GRU by path: gates r, u and the candidate become z, r, h."""
+
+    def ordered(part):
+        r, u = np.split(values[f"{cell}/gru_cell/gates/{part}"], 2, axis=-1)
+        return np.concatenate([u, r, values[f"{cell}/gru_cell/candidate/{part}"]], axis=-1)
+
+    kernel = ordered("kernel")
+    units = kernel.shape[1] // 3
+    found = dict(zip(("kernel", "recurrent_kernel"), np.split(kernel, [len(kernel) - units])))
+    return {f"{layer}/gru_cell/{n}": part for n, part in {**found, "bias": ordered("bias")}.items()}

@@ -1,8 +1,9 @@
 """Heads: classifiers on top of a vector, which return probabilities of each class, independently.
 
 A model calls its head as `head(x, classes)` with a vector (B, D) and C; it gets probabilities
-(B, C). A model with several heads gives each a `prefix` for the names of its layers. All
-regularisers are the starter code's: `l2 * 0.5 * sum(w ** 2)`, of kernels.
+(B, C). From several vectors of a video (B, A, D), one head makes (B, A, C). A model with several
+heads gives each a `prefix` for the names of its layers. All regularisers are the starter code's:
+`l2 * 0.5 * sum(w ** 2)`, of kernels.
 """
 
 from collections.abc import Callable
@@ -144,9 +145,9 @@ class Mixture(keras.layers.Layer):
         self.experts = experts
 
     def call(self, gates, experts):
-        classes = experts.shape[-1] // self.experts
-        gates = ops.reshape(ops.cast(gates, "float32"), (-1, classes, self.experts + 1))
-        experts = ops.reshape(ops.cast(experts, "float32"), (-1, classes, self.experts))
+        rows, classes = ops.shape(experts)[:-1], experts.shape[-1] // self.experts
+        gates = ops.reshape(ops.cast(gates, "float32"), (*rows, classes, self.experts + 1))
+        experts = ops.reshape(ops.cast(experts, "float32"), (*rows, classes, self.experts))
         shares = ops.softmax(gates, axis=-1)[..., : self.experts]  # (B, C, E)
         return ops.sum(shares * ops.sigmoid(experts), axis=-1)  # (B, C)
 
