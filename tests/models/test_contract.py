@@ -80,15 +80,18 @@ def build(name, *overrides, features=None):
 
 
 def take_moments(model):
-    """Makes the moving averages those of frames: with others, norms would drown videos."""
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNorm)]
-    for norm in norms:
-        norm.decay = 0.0
-    if norms:
+    """Makes the moving averages those of some frames: with others, norms would drown videos."""
+    layers = list(model._flatten_layers())
+    norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
+    if not norms:
+        return
+    still = [(norm, "decay", 0.0) for norm in norms]
+    still += [(x, "rate", 0.0) for x in layers if isinstance(x, keras.layers.Dropout)]
+    with pytest.MonkeyPatch.context() as patch:
+        for change in still:
+            patch.setattr(*change)
         features = {key: x.shape[-1] for key, x in model.input.items() if key != "frames"}
         model(frames_of(features), training=True)
-    for norm in norms:
-        norm.decay = BatchNorm().decay
 
 
 def predict(model, videos):

@@ -1,7 +1,13 @@
-import pytest
+import json
+import math
 
-from tests.models import winners
-from tests.models.zoo import Case
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.models import configured, winners
+from tests.models.zoo import GOLDEN, Case
+from yt8m_exp import spec
 
 FEEDS = {
     "infer_predictions": "",
@@ -20,6 +26,11 @@ CASES = [
     "nextvlad_8g",
     "soft_dbof",
 ]
+RECIPES = {
+    found["recipe"]: found
+    for found in json.loads((GOLDEN / "parameters.json").read_text())["recipes"]
+    if found["model_class"] in winners.CLASSES
+}
 
 
 @pytest.fixture(params=CASES)
@@ -27,12 +38,24 @@ def case(request):
     return Case(request.param)
 
 
-def test_predictions_are_those_of_the_winners(case):
-    feeds = {key: feed for key, feed in FEEDS.items() if key in case.numbers}
-    winners.fed(case).require_predictions(feeds)
-
-
-def test_a_training_step_is_that_of_the_winners(case):
+def test_predictions_and_a_training_step_are_those_of_the_winners(case):
     fed = winners.fed(case)
+    fed.require_predictions({key: feed for key, feed in FEEDS.items() if key in case.numbers})
     fed.require_training()
     fed.require_averages()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_published_recipe_has_its_number_of_parameters(recipe):
+    found = RECIPES[recipe]
+    name, words = winners.ours(found["model_class"], found["flags"])
+    features = {"rgb": spec.RGB, "audio": spec.AUDIO}
+    with tf.Graph().as_default():  # in which no weight takes memory
+        model = configured.build(name, features, spec.CLASSES, *words)
+        trained, others = (
+            sum(math.prod(variable.shape) for variable in variables)
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        )
+    keras.backend.clear_session()
+    assert trained == found["parameters_3862"]
+    assert others == found["not_trained_3862"]

@@ -41,6 +41,17 @@ def _value(given: Values, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return value.reshape(shape)
 
 
+WILLOW = {
+    "NetVLADModelLF": ("netvlad", "netvlad", []),
+    "NetFVModelLF": ("fv", "netfv", ["intra_norm=first"]),
+    "SoftDbofModelLF": ("dbof", "soft_dbof", []),
+    "DbofModelLF": ("dbof", "soft_dbof", ["softmax=false", "max_pooling=true"]),
+    "GatedDbofModelLF": ("dbof", "gated_dbof", []),
+}
+"""How the flags of a class begin, our model, and its overrides."""
+CLASSES = {*WILLOW, "MoeModel", "NeXtVLADModel", "MixNeXtVladModel"}
+
+
 def ours(model_class: str, flags: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Returns the name of our model and its overrides, from a model class of a winner and flags."""
     if model_class == "MoeModel":
@@ -67,13 +78,7 @@ def _moe(flags: Mapping[str, Any]) -> list[str]:
 
 
 def _willow(model_class: str, flags: Mapping[str, Any]) -> tuple[str, list[str]]:
-    kind, name, more = {
-        "NetVLADModelLF": ("netvlad", "netvlad", []),
-        "NetFVModelLF": ("fv", "netfv", ["intra_norm=first"]),
-        "SoftDbofModelLF": ("dbof", "soft_dbof", []),
-        "DbofModelLF": ("dbof", "soft_dbof", ["softmax=false", "max_pooling=true"]),
-        "GatedDbofModelLF": ("dbof", "gated_dbof", []),
-    }[model_class]
+    kind, name, more = WILLOW[model_class]
     clusters = {"dbof": 16384}.get(kind, 64)
     units = {"netvlad": 1024}.get(kind, 2048)
     overrides = [

@@ -6,12 +6,13 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
-from yt8m_exp.models import frames, late_fusion
+from yt8m_exp.models import frames
+from yt8m_exp.models.frame_level.clusters import late_fusion
+from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, normal
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.sampling import Sampling
-from yt8m_exp.models.vlad import SoftAssignment, l2, normal
 from yt8m_exp.spec import InputError
 
 IntraNorm = Literal["both", "first"]

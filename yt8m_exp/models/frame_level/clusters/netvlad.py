@@ -1,68 +1,75 @@
-"""Soft assignment of frames to clusters, and what is summed up for each cluster.
+"""NetVLAD: residuals of frames to learnt centres, summed up for each cluster."""
 
-Source: R. Arandjelovic et al., "NetVLAD", 2015, https://arxiv.org/abs/1511.07247; A. Miech et al.,
-"Learnable pooling with context gating for video classification", 2017,
-https://arxiv.org/abs/1706.06905, with code at https://github.com/antoine77340/Youtube-8M-WILLOW.
-"""
-
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import keras
 from keras import ops
 
+from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm
+from yt8m_exp.models.frame_level.clusters import late_fusion
+from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, normal
+from yt8m_exp.models.gates import Gate
+from yt8m_exp.models.heads import Head
+from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
 Centers = Literal["subtract", "gate", "none"]
 PooledNorm = Literal["l2", "batch"]
 
 
-def l2(x: keras.KerasTensor, axis: int = -1) -> keras.KerasTensor:
-    """Returns x as float32, scaled to length one along an axis; zeros stay zeros."""
-    x = ops.cast(x, "float32")
-    squares = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    return x * ops.rsqrt(ops.maximum(squares, 1e-12))
+def build(
+    features: Mapping[str, int],
+    classes: int,
+    *,
+    sampling: Sampling,
+    gate: Gate,
+    head: Head,
+    normalize: Normalize,
+    clusters: int,
+    audio_share: float,
+    centers: Centers,
+    pooled_norm: PooledNorm,
+    units: int,
+    hidden_relu: bool,
+    dropout: float,
+) -> keras.Model:
+    """Builds the model.
 
-
-def require_clusters(clusters: int) -> int:
-    """Returns the number of clusters, or raises InputError if there are none."""
-    if clusters < 1:
-        raise InputError(f"`clusters >= 1` must hold, but got clusters={clusters}.")
-    return clusters
-
-
-@keras.saving.register_keras_serializable("yt8m_exp")
-class SoftAssignment(keras.layers.Layer):
-    """Returns the share (B, T, K) of each cluster in each frame: `softmax_k(norm(x W))`.
-
-    It takes frames x (B, T, D) and their mask (B, T). Padding has no share in any cluster.
+    Source: A. Miech et al., "Learnable pooling with context gating for video classification", 2017,
+    https://arxiv.org/abs/1706.06905; NetVLADModelLF of
+    https://github.com/antoine77340/Youtube-8M-WILLOW.
 
     Args:
+        features: the size of each input by name.
+        classes: C, the number of probabilities.
+        sampling: samples the frames; see the module `sampling`.
+        gate: gates the hidden layer; see the module `gates`.
+        head: classifies the gated layer; see the module `heads`.
+        normalize: see `frames.Dequantize`.
         clusters: K.
-        softmax: whether the shares of a frame add up to one; if false, they are `norm(x W)`.
+        audio_share: audio has this share of K clusters.
+        centers: see `VLAD`.
+        pooled_norm: see `VLAD`.
+        units: units of the hidden layer.
+        hidden_relu: see `late_fusion.hidden`.
+        dropout: share of the pooled values that is dropped in training.
 
-    Raises:
-        InputError: there are no clusters.
+    Returns:
+        A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
+        probabilities, float32 (B, C).
     """
 
-    def __init__(self, clusters: int, *, softmax: bool = True, **layer) -> None:
-        super().__init__(**layer)
-        self.clusters = require_clusters(clusters)
-        self.softmax = softmax
-        self.norm = BatchNorm(name="norm")
+    def pool(name: str) -> VLAD:
+        own = late_fusion.share(name, clusters, audio_share)
+        return VLAD(own, centers=centers, pooled_norm=pooled_norm, name=f"{name}_vlad")
 
-    def build(self, shape):
-        self.kernel = self.add_weight((shape[-1], self.clusters), normal(shape[-1]), name="kernel")
-        self.norm.build((self.clusters,))
-
-    def call(self, x, is_frame, training=False):
-        shares = self.norm.normalized(ops.matmul(x, self.kernel), is_frame, training)
-        if self.softmax:
-            shares = ops.softmax(shares, axis=-1)
-        return ops.cast(ops.where(is_frame[:, :, None], shares, 0.0), self.compute_dtype)
-
-    def get_config(self):
-        return super().get_config() | {"clusters": self.clusters, "softmax": self.softmax}
+    named = frames.named(features)
+    x = late_fusion.pooled(named, sampling, normalize, pool)
+    x = late_fusion.hidden(x, units=units, clusters=clusters, relu=hidden_relu, dropout=dropout)
+    return keras.Model(named, head(gate(name="gate")(x), classes), name="netvlad")
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
@@ -125,8 +132,3 @@ class VLAD(keras.layers.Layer):
             "centers": self.centers,
             "pooled_norm": self.pooled_norm,
         }
-
-
-def normal(inputs: int, mean: float = 0.0) -> keras.initializers.Initializer:
-    """Returns the initializer of the source's weights: normal, deviation `inputs ** -0.5`."""
-    return keras.initializers.RandomNormal(mean, inputs**-0.5)

@@ -8,7 +8,7 @@ from keras import ops
 from yt8m_exp.models import frames
 from yt8m_exp.models.auxiliary import Auxiliary
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.models.frame_level.nextvlad import Branch
+from yt8m_exp.models.frame_level.clusters.nextvlad import Branch
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize

@@ -1,15 +1,16 @@
-"""NetVLAD: residuals of frames to learnt centres, summed up for each cluster."""
+"""NetRVLAD: NetVLAD without residuals; frames themselves are summed up for each cluster."""
 
 from collections.abc import Mapping
 
 import keras
 
-from yt8m_exp.models import frames, late_fusion
+from yt8m_exp.models import frames
+from yt8m_exp.models.frame_level.clusters import late_fusion
+from yt8m_exp.models.frame_level.clusters.netvlad import VLAD, PooledNorm
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.sampling import Sampling
-from yt8m_exp.models.vlad import VLAD, Centers, PooledNorm
 
 
 def build(
@@ -22,7 +23,6 @@ def build(
     normalize: Normalize,
     clusters: int,
     audio_share: float,
-    centers: Centers,
     pooled_norm: PooledNorm,
     units: int,
     hidden_relu: bool,
@@ -31,7 +31,7 @@ def build(
     """Builds the model.
 
     Source: A. Miech et al., "Learnable pooling with context gating for video classification", 2017,
-    https://arxiv.org/abs/1706.06905; NetVLADModelLF of
+    https://arxiv.org/abs/1706.06905; the flag lightvlad of NetVLADModelLF of
     https://github.com/antoine77340/Youtube-8M-WILLOW.
 
     Args:
@@ -43,7 +43,6 @@ def build(
         normalize: see `frames.Dequantize`.
         clusters: K.
         audio_share: audio has this share of K clusters.
-        centers: see `VLAD`.
         pooled_norm: see `VLAD`.
         units: units of the hidden layer.
         hidden_relu: see `late_fusion.hidden`.
@@ -56,9 +55,9 @@ def build(
 
     def pool(name: str) -> VLAD:
         own = late_fusion.share(name, clusters, audio_share)
-        return VLAD(own, centers=centers, pooled_norm=pooled_norm, name=f"{name}_vlad")
+        return VLAD(own, centers="none", pooled_norm=pooled_norm, name=f"{name}_vlad")
 
     named = frames.named(features)
     x = late_fusion.pooled(named, sampling, normalize, pool)
     x = late_fusion.hidden(x, units=units, clusters=clusters, relu=hidden_relu, dropout=dropout)
-    return keras.Model(named, head(gate(name="gate")(x), classes), name="netvlad")
+    return keras.Model(named, head(gate(name="gate")(x), classes), name="netrvlad")

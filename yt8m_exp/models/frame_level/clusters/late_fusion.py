@@ -9,9 +9,9 @@ import keras
 
 from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm
+from yt8m_exp.models.frame_level.clusters.assignment import normal
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.sampling import Sampling
-from yt8m_exp.models.vlad import normal
 from yt8m_exp.spec import InputError
 
 Pool = Callable[[str], keras.layers.Layer]
