@@ -21,6 +21,7 @@ TYPES: dict[str, Any] = {
     # models, heads, samplers
     "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
     "dropout": BelowOne,
+    "input_dropout": BelowOne,
     "units": Count,
     "layers": Count,
     "clusters": Count,
