@@ -61,7 +61,7 @@ def begin(name: str, folder: Path, *, seed: int):
     from yt8m_exp.training import step
     from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
-    words = [f"model={name}", "data=frame", "~data.features.rgb"]
+    words = [f"model={name}", "data=frame", "~data.features.rgb", "model.normalize=each"]
     words += [*CHANCE, f"seed={seed}"]
     cfg = compose.compose("train", words)
     configured.shrink(cfg.model)

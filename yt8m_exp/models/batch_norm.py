@@ -46,7 +46,8 @@ def _sums(x, weights):
 class BatchNorm(keras.layers.Layer):
     """Normalises each of D values to mean zero and variance one over a batch, then rescales it.
 
-    It takes x (..., D) and, where not all rows count, their weights (...), which are 0 or 1.
+    It takes x (..., D) and, where not all rows count, their weights (...), which are 0 or 1. If it
+    is frozen (`trainable` is false), it normalises by its averages in training, too.
 
     Args:
         decay: decay of the moving averages, which are used in inference.
@@ -82,7 +83,7 @@ class BatchNorm(keras.layers.Layer):
     def normalized(self, x, weights=None, training=False) -> keras.KerasTensor:
         """Returns x (..., D) normalised, as float32; `weights` (...) says which rows count."""
         batch = None
-        if training:
+        if training and self.trainable:
             rows = ops.reshape(x, (-1, x.shape[-1]))
             weights = ops.ones_like(rows[:, 0]) if weights is None else ops.reshape(weights, (-1,))
             batch = moments(rows, weights)
