@@ -66,6 +66,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.features": Annotated[dict[Text, Count], Field(min_length=1)],
         "data.max_frames": Count,
         "data.classes": Count,
+        "data.folder": Text,
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
@@ -219,6 +220,18 @@ TYPES: dict[str, dict[str, Any]] = {
         "most": Annotated[int, Field(ge=2)],
         "output": Text,
     },
+    "extract": {
+        "videos": Text,
+        "output": Text,
+        "weights": Text,
+        "vocabulary": Text | None,
+        "max_frames": Count,
+        "bad_videos": Literal["skip", "stop"],
+        "workers": Count | None,
+        "validate_share": Share,
+        "shard_videos": Count,
+        "seed": Annotated[int, Field(ge=0)],
+    },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {
         "partition": Text,
@@ -232,10 +245,12 @@ TYPES: dict[str, dict[str, Any]] = {
         "server.plans": Text,
         "server.files": Text,
         "server.vocabularies": Text,
+        "server.inception": Text,
+        "server.audioset": Text,
     },
 }
 TEXT = (str, Text, Text | None, ModelName, ModelName | None)
-OPTIONAL = {"data.max_frames"}  # there for frames alone
+OPTIONAL = {"data.max_frames", "data.folder"}  # there for frames, and for own videos, alone
 
 
 def check(verb: str, values: Mapping[str, Any]) -> None:

@@ -144,7 +144,13 @@ def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None
     """Starts from the weights of a model, or of the best model of a run."""
     is_run = not any(mark in source for mark in ":/")
     found = loading.load(f"runs:/{source}/best" if is_run else source)
-    manager.learner.take_weights(found.tagger.model)
+    model = manager.learner.model
+    if new := manager.learner.take_weights(found.tagger.model):
+        logger.info(
+            "%s begins with the body of %s. Its head is new, as there are %s classes, not %s: %s",
+            model.name, found.uri, f"{model.output.shape[-1]:,}",
+            f"{found.tagger.model.output.shape[-1]:,}", ", ".join(new),
+        )  # fmt: skip
     for key, value in found.tags().items():
         tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
 
