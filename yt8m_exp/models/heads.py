@@ -76,9 +76,21 @@ class MixtureOfExperts:
             )
 
     def __call__(
-        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+        self,
+        x: keras.KerasTensor,
+        classes: int,
+        *,
+        experts_see: keras.KerasTensor | None = None,
+        prefix: str = "",
     ) -> keras.KerasTensor:
-        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        """Returns probabilities (B, C).
+
+        Args:
+            x: a vector (B, D).
+            classes: C.
+            experts_see: another vector (B, H), in place of x.
+            prefix: of the layers' names.
+        """
         gates = keras.layers.Dense(
             classes * (self.experts + 1),
             use_bias=False,
@@ -86,7 +98,8 @@ class MixtureOfExperts:
             kernel_regularizer=keras.regularizers.L2(self.l2 / 2),
             name=f"{prefix}gates",
         )(x)
-        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(x)
+        seen = x if experts_see is None else experts_see
+        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(seen)
         mixture = Mixture(self.experts, dtype="float32", name=f"{prefix}probabilities")
         return mixture(gates, experts)
 
