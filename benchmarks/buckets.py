@@ -27,7 +27,7 @@ from google.cloud import storage
 from google.cloud.storage import transfer_manager
 
 from tests import buckets
-from yt8m_exp import spec
+from yt8m_exp import cli, spec
 from yt8m_exp.data import pipeline, shards
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.shards import Reading
@@ -42,6 +42,7 @@ SHARDS, BATCH, ROUNDS, READERS, KILLS = 200, 1024, 3, 4, 50
 
 def main() -> None:
     """Prints the tables."""
+    cli.prepare()  # as verbs do: the allocator decides whether memory grows
     originals = shards.find(sys.argv[1:] or ["sample/video/train"])
     with buckets.serving() as url, tempfile.TemporaryDirectory() as name:
         os.environ |= {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "benchmark"}

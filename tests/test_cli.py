@@ -29,7 +29,10 @@ runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
         (("clip.by=row",), "`clip.by` must be 'variable' or 'global'"),
         (("data.train=nowhere/*.tfrecord",), "No shard matches 'nowhere/*.tfrecord'"),
         (("data.on_bad_record=hide",), "`data.on_bad_record` must be 'stop' or 'skip'"),
-        (("model.normalize=some",), "`model.normalize` must be 'each', 'joint' or 'none'"),
+        (
+            ("model.normalize=some",),
+            "`model.normalize` must be 'each', 'joint', 'none', 'unwhiten'",
+        ),
         (("model=moe", "model.head.experts=0"), "`model.head.experts >= 1` must hold"),
         (("+model.experts=2",), "unexpected keyword argument 'experts'"),
         (("resume=nothing",), "has no run 'nothing'"),

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import keras
@@ -28,9 +29,14 @@ def built(*overrides, features=FEATURES):
     return configured.build("frame_logistic", features, spec.CLASSES, *overrides)
 
 
-@pytest.mark.parametrize("normalize", ["each", "joint", "none"])
-@pytest.mark.parametrize("features", [FEATURES, {"audio": spec.AUDIO}])
-def test_means_taken_while_reading_are_those_of_the_model(features, normalize):
+@pytest.mark.parametrize(
+    ("normalize", "features"),
+    [
+        *itertools.product(("each", "joint", "none"), (FEATURES, {"audio": spec.AUDIO})),
+        *itertools.product(("unwhiten", "unwhiten_each"), (FEATURES, {"rgb": spec.RGB})),
+    ],
+)
+def test_means_taken_while_reading_are_those_of_the_model(normalize, features):
     manifest = scanned(features)
     model = built(f"normalize={normalize}", "sampling.max_frames=200", features=features)
     mean = keras.Model(model.input, model.get_layer("mean").output)

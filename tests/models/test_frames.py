@@ -1,15 +1,19 @@
+import itertools
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from yt8m_exp import spec
 from yt8m_exp.data.videos import Frames
 from yt8m_exp.models import frames, sampling
 from yt8m_exp.models.frames import Dequantize, MeanFrame
+from yt8m_exp.models.normalization import EIGENVALUES as EIGENVALUES_FILE
 from yt8m_exp.models.sampling import AllFrames, FrameSampler
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "readers" / "functions.head.npz")
+EIGENVALUES = np.load(EIGENVALUES_FILE)
 RNG = np.random.default_rng(0)
 FRAMES = np.array([7, 3, 1, 0, 5], np.int32)
 
@@ -76,14 +80,38 @@ def test_padding_is_zero_and_frames_have_length_one(normalize):
         np.testing.assert_allclose(np.linalg.norm(x[..., 6:], axis=-1), here, atol=1e-6)
 
 
-@pytest.mark.parametrize("normalize", ["each", "joint", "none"])
-@pytest.mark.parametrize("sizes", [(6, 2), (1024,), (1024, 128)])
+@pytest.mark.parametrize(
+    ("normalize", "sizes"),
+    [
+        *itertools.product(("each", "joint", "none"), [(6, 2), (1024,), (1024, 128)]),
+        *itertools.product(("unwhiten", "unwhiten_each"), [(1024,), (1024, 128)]),
+    ],
+)
 def test_the_mean_frame_is_the_mean_of_the_frames(normalize, sizes):
     parts = videos(sizes)
     x = np.asarray(Dequantize(normalize)(parts, FRAMES), np.float64)
     mean = x.sum(axis=1) / np.maximum(FRAMES, 1)[:, None]
     found = MeanFrame(normalize)(parts, FRAMES)
-    np.testing.assert_allclose(found, mean, atol=1e-6)
+    np.testing.assert_allclose(
+        found, mean, rtol=1e-5, atol=1e-5 if "unwhiten" in normalize else 1e-6
+    )
+
+
+@pytest.mark.parametrize("normalize", ["unwhiten", "unwhiten_each"])
+def test_frames_are_unwhitened_and_padding_stays_zero(normalize):
+    rgb, audio = videos((1024, 128))
+    x = np.asarray(Dequantize(normalize)([rgb, audio], FRAMES))
+    here = (np.arange(7) < FRAMES[:, None])[:, :, None]
+    numbers = rgb * spec.BYTE_SCALE + spec.BYTE_OFFSET
+    if normalize == "unwhiten":  # as NeXtVLAD's reader
+        expected = (numbers - 4 / 512) * (np.sqrt(EIGENVALUES) + 1e-4)
+        sound = audio * spec.BYTE_SCALE + spec.BYTE_OFFSET
+    else:
+        expected = numbers * np.sqrt(EIGENVALUES + 1e-4)
+        expected *= 32 / np.linalg.norm(expected, axis=-1, keepdims=True)
+        sound = np.asarray(Dequantize("each")([audio], FRAMES)) * np.sqrt(128)
+    np.testing.assert_allclose(x[..., :1024], expected * here, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(x[..., 1024:], sound * here, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["random", "run", "stride"])

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import resource
 import signal
 
 import optuna
@@ -8,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import NullPool, create_engine
 
+from yt8m_exp.spec import OutsideError
 from yt8m_exp.tracking import owners
 from yt8m_exp.tuning import leases as of_drivers
 from yt8m_exp.tuning import study_summary
@@ -257,3 +259,20 @@ def test_a_database_of_another_program_is_refused(postgres):
         connection.commit()
     with pytest.raises(ValueError, match=r"for Optuna alone, but .* alembic_version, runs"):
         open_storage(postgres)
+
+
+def test_a_journal_on_a_full_disk_is_named_and_goes_on_when_there_is_room(storage, tmp_path):
+    study = optuna.create_study(storage=storage.optuna)
+    journal = tmp_path / "studies.journal"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size + 9, limits[1]))
+    try:
+        with pytest.raises(OutsideError, match=f"The journal {journal} cannot be written to: "):
+            study.ask()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    again = open_storage(str(journal)).optuna
+    study = optuna.load_study(study_name=study.study_name, storage=again)
+    assert study.ask().number == 0

@@ -18,7 +18,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal["each", "joint", "none"],
+    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
     "dropout": BelowOne,
     "units": Count,
     "layers": Count,

@@ -7,7 +7,9 @@ padded and copied again. Each byte is read once here, and never becomes an array
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from yt8m_exp import spec
 from yt8m_exp.data.videos import Frames, Videos
 
 MEAN = "mean"
@@ -19,12 +21,19 @@ class Means:
     """What is averaged.
 
     Args:
-        normalize: what a frame is scaled to before; see `models.inputs.joined`.
+        scaled: what of a frame is scaled to a length before: `each` feature, the `joint` vector,
+            or `none`.
         max_frames: the frames behind so many are left out.
+        shift: is subtracted from rgb before that,
+        factors: and this is what rgb is multiplied by then, (1024,); None: nothing.
+        by_size: whether the length is the square root of a feature's size; else it is one.
     """
 
-    normalize: str
+    scaled: str
     max_frames: int
+    shift: float = 0.0
+    factors: NDArray[np.float32] | None = None
+    by_size: bool = False
 
     def of(self, videos: Videos) -> Videos:
         """Returns videos with one feature, `MEAN`, float32 (N, D): rgb first; zero of no frames."""
@@ -34,15 +43,23 @@ class Means:
         assert videos.frames is not None
         ordered = [videos.features[name] for name in sorted(videos.features, reverse=True)]
         frames = [feature for feature in ordered if isinstance(feature, Frames)]
-        means = np.zeros((len(videos.ids), sum(part.size for part in frames)), np.float32)
+        counts = np.minimum(videos.frames, self.max_frames)
+        sizes = np.array([part.size for part in frames])
+        means = np.zeros((len(videos.ids), sizes.sum()), np.float32)
         compiled.add_frames(
             means,
             frames[0].buffer,  # which is that of all: the shards' own
             np.stack([part.starts for part in frames]),
             np.stack([part.strides for part in frames]),
-            np.array([part.size for part in frames]),
-            np.minimum(videos.frames, self.max_frames),
-            self.normalize != "none",
-            self.normalize == "joint",
+            sizes,
+            counts,
+            self.scaled != "none",
+            self.scaled == "joint",
+            np.float32(spec.BYTE_CENTER + self.shift / spec.BYTE_SCALE),
+            np.zeros(0, np.float32) if self.factors is None else np.square(self.factors),
         )
+        if self.factors is not None:
+            means[:, : len(self.factors)] *= self.factors
+        if self.by_size:
+            means *= np.sqrt(np.repeat(sizes, sizes), dtype=np.float32)
         return videos._replace(features={MEAN: means}, frames=None)

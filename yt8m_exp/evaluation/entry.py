@@ -9,6 +9,7 @@ import tensorflow as tf
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.means import MEAN, Means
 from yt8m_exp.models.frames import MeanFrame
+from yt8m_exp.models.normalization import Normalization
 from yt8m_exp.models.sampling import AllFrames
 
 
@@ -48,4 +49,8 @@ def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
         behind = keras.Model(averaging[0].output, model.output)
     except ValueError:  # the output depends on other inputs, too
         return None, None
-    return Means(averaging[0].normalize, sampling[0].max_frames), behind
+    return _means(averaging[0].normalization, sampling[0].max_frames), behind
+
+
+def _means(found: Normalization, max_frames: int) -> Means:
+    return Means(found.scaled, max_frames, found.shift, found.factors, found.by_size)

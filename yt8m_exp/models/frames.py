@@ -7,11 +7,12 @@ four times the memory.
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 from keras import ops
 
 from yt8m_exp import spec
-from yt8m_exp.models import devices
-from yt8m_exp.models.inputs import Normalize, inverse_length, require_normalize
+from yt8m_exp.models import devices, normalization
+from yt8m_exp.models.normalization import Normalization, Normalize, inverse_length
 from yt8m_exp.models.sampling import Sampling
 
 
@@ -51,9 +52,19 @@ def joined(
 
     Returns:
         Features, float32 (B, T, D), zero in the padding, and frames, int32 (B,).
+
+    Raises:
+        InputError: `normalize` is not known, or does not fit the features.
     """
+    require_fit(inputs, normalize)
     parts, frames = sampled(inputs, sampling)
     return Dequantize(normalize, dtype="float32", name="features")(parts, frames), frames
+
+
+def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> None:
+    """Raises InputError where `normalize` does not fit inputs of `named`."""
+    sizes = {name: part.shape[-1] for name, part in inputs.items() if name != "frames"}
+    normalization.require_fit(normalize, sizes)
 
 
 def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
@@ -61,11 +72,17 @@ def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
     return ops.arange(ops.shape(x)[1]) < frames[:, None]
 
 
-def centered(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns bytes minus `spec.BYTE_CENTER` as float32."""
+def centered(x: keras.KerasTensor, center: float = spec.BYTE_CENTER) -> keras.KerasTensor:
+    """Returns bytes minus a center as float32."""
     if keras.backend.standardize_dtype(x.dtype) == "uint8":
         x = ops.cast(x, "int32")  # two casts are faster than one in TensorFlow on CPUs
-    return ops.cast(x, "float32") - spec.BYTE_CENTER
+    return ops.cast(x, "float32") - center
+
+
+def _centered(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the bytes of features minus their centers, rgb first if it is un-whitened."""
+    center = spec.BYTE_CENTER + found.shift / spec.BYTE_SCALE
+    return [centered(parts[0], center), *map(centered, parts[1:])]
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
@@ -73,18 +90,28 @@ class Dequantize(keras.layers.Layer):
     """Converts bytes to numbers, joins features, normalises each frame; padding becomes zero.
 
     Args:
-        normalize: see `inputs.joined`; each frame is normalised as a video is there.
+        normalize: see `normalization.of`; each frame is normalised by itself. What un-whitens
+            rgb expects it first.
     """
 
     def __init__(self, normalize: Normalize, **layer) -> None:
         super().__init__(**layer)
-        self.normalize = require_normalize(normalize)
+        self.normalize = normalize
+        self.normalization = normalization.of(normalize)
 
     def call(self, parts, frames):
         is_frame = mask(parts[0], frames)[:, :, None]
-        numbers = [centered(part) * spec.BYTE_SCALE for part in parts]
+        steps = [
+            spec.BYTE_SCALE * self.normalization.rgb_factors,
+            *[spec.BYTE_SCALE] * len(parts[1:]),
+        ]
+        numbers = [
+            x * step for x, step in zip(_centered(parts, self.normalization), steps, strict=True)
+        ]
         squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
-        scales = [ops.where(is_frame, s, 0.0) for s in inverse_length(squares, self.normalize)]
+        sizes = [part.shape[-1] for part in parts]
+        scales = inverse_length(squares, self.normalization, sizes)
+        scales = [ops.where(is_frame, scale, 0.0) for scale in scales]
         numbers = [x * scale for x, scale in zip(numbers, scales, strict=True)]
         return ops.concatenate(numbers, axis=-1) if len(numbers) > 1 else numbers[0]
 
@@ -97,8 +124,8 @@ class MeanFrame(keras.layers.Layer):
     """Returns the mean over frames of what `Dequantize` returns, without its large tensor.
 
     The length of a frame follows from sums over its bytes, and the mean of normalised frames is a
-    weighted mean of bytes. On CPUs, videos are averaged one by one, each without its padding: the
-    numbers of one video stay in the cache. The mean of no frames is zero.
+    weighted mean of bytes, un-whitened afterwards. On CPUs, videos are averaged one by one, each
+    without its padding: the numbers of one video stay in the cache. The mean of no frames is zero.
 
     Args:
         normalize: see `Dequantize`.
@@ -106,7 +133,8 @@ class MeanFrame(keras.layers.Layer):
 
     def __init__(self, normalize: Normalize, **layer) -> None:
         super().__init__(**layer)
-        self.normalize = require_normalize(normalize)
+        self.normalize = normalize
+        self.normalization = normalization.of(normalize)
 
     def call(self, parts, frames):
         if keras.backend.backend() == "tensorflow" and not devices.has_gpu():
@@ -125,14 +153,24 @@ class MeanFrame(keras.layers.Layer):
         share = (
             ops.cast(is_frame, "float32") / ops.maximum(ops.cast(frames, "float32"), 1)[..., None]
         )
-        parts = [centered(part) for part in parts]
-        squares = [spec.BYTE_SCALE**2 * ops.sum(ops.square(x), axis=-1) for x in parts]  # (..., T)
-        scales = inverse_length(squares, self.normalize)
+        sizes = [part.shape[-1] for part in parts]
+        parts = _centered(parts, self.normalization)
+        squares = [spec.BYTE_SCALE**2 * square for square in self._squares(parts)]  # (..., T)
+        scales = inverse_length(squares, self.normalization, sizes)
         weights = [spec.BYTE_SCALE * share * scale for scale in scales]
         means = [
             ops.matmul(w[..., None, :], x)[..., 0, :] for w, x in zip(weights, parts, strict=True)
         ]
+        means[0] = means[0] * self.normalization.rgb_factors
         return ops.concatenate(means, axis=-1) if len(means) > 1 else means[0]  # (..., D)
+
+    def _squares(self, parts):
+        """Returns the squared length of each frame's features, that of rgb un-whitened."""
+        factors = self.normalization.factors
+        if factors is None:
+            return [ops.sum(ops.square(x), axis=-1) for x in parts]
+        rgb, *others = map(ops.square, parts)
+        return [ops.matmul(rgb, np.square(factors)), *(ops.sum(x, axis=-1) for x in others)]
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}

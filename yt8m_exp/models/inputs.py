@@ -1,34 +1,54 @@
 """Named video-level inputs, and how they are normalised and joined."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from yt8m_exp.spec import InputError
-
-Normalize = Literal["each", "joint", "none"]
+from yt8m_exp.models import normalization
+from yt8m_exp.models.normalization import Normalize
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class L2Normalize(keras.layers.Layer):
-    """Scales the last axis to length one.
+    """Scales the last axis to a length.
 
     Args:
         epsilon: the smallest squared length to divide by; a zero vector stays zero.
+        length: the length.
     """
 
-    def __init__(self, epsilon: float = 1e-12, **layer) -> None:
+    def __init__(self, epsilon: float = 1e-12, length: float = 1.0, **layer) -> None:
         super().__init__(**layer)
         self.epsilon = epsilon
+        self.length = length
 
     def call(self, x):
         squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
-        return x * ops.rsqrt(ops.maximum(squares, self.epsilon))
+        return x * (self.length * ops.rsqrt(ops.maximum(squares, self.epsilon)))
 
     def get_config(self):
-        return super().get_config() | {"epsilon": self.epsilon}
+        return super().get_config() | {"epsilon": self.epsilon, "length": self.length}
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Unwhiten(keras.layers.Layer):
+    """Un-whitens rgb (B, 1024).
+
+    Args:
+        normalize: the value of `normalize` that says how; see `normalization.of`.
+    """
+
+    def __init__(self, normalize: Normalize, **layer) -> None:
+        super().__init__(**layer)
+        self.normalize = normalize
+        self.normalization = normalization.of(normalize)
+
+    def call(self, x):
+        return (x - self.normalization.shift) * self.normalization.rgb_factors
+
+    def get_config(self):
+        return super().get_config() | {"normalize": self.normalize}
 
 
 def named(features: Mapping[str, int]) -> dict[str, keras.KerasTensor]:
@@ -46,40 +66,26 @@ def joined(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> ker
 
     Args:
         inputs: the features, joined in this order.
-        normalize: `each` gives every feature length one, `joint` the whole vector (the starter
-            code's way, in which rgb outweighs audio), `none` leaves the values as they are.
+        normalize: how they are normalised; see `normalization.of`.
 
     Raises:
-        InputError: `normalize` is none of these.
+        InputError: `normalize` is not known, or does not fit the features.
     """
-    parts = list(inputs.values())
-    if require_normalize(normalize) == "each":
-        parts = [
-            L2Normalize(name=f"normalized_{part.name}", dtype="float32")(part) for part in parts
-        ]
-    x = parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
-    return L2Normalize(name="normalized", dtype="float32")(x) if normalize == "joint" else x
+    sizes = {name: part.shape[-1] for name, part in inputs.items()}
+    found = normalization.require_fit(normalize, sizes)
+    parts = dict(inputs)
+    if found.factors is not None:
+        rgb = next(iter(parts))
+        parts[rgb] = Unwhiten(normalize, name=f"unwhitened_{rgb}", dtype="float32")(parts[rgb])
+    if found.scaled == "each":
+        lengths = zip(parts.items(), found.lengths([*sizes.values()]), strict=True)
+        parts = {
+            name: _scaled(part, f"normalized_{name}", length) for (name, part), length in lengths
+        }
+    joined = [*parts.values()]
+    x = joined[0] if len(joined) == 1 else keras.layers.Concatenate(name="features")(joined)
+    return _scaled(x, "normalized") if found.scaled == "joint" else x
 
 
-def require_normalize(normalize: Normalize) -> Normalize:
-    """Returns `normalize`, or raises InputError if it is not a value of `Normalize`."""
-    if normalize not in get_args(Normalize):
-        raise InputError(f"`normalize` must be each, joint or none, but got {normalize!r}.")
-    return normalize
-
-
-def inverse_length(
-    squares: Sequence[keras.KerasTensor], normalize: Normalize, epsilon: float = 1e-12
-) -> list[keras.KerasTensor]:
-    """Returns the factor that normalises each feature.
-
-    Args:
-        squares: the squared length of each feature, of any one shape.
-        normalize: see `joined`.
-        epsilon: see `L2Normalize`.
-    """
-    if normalize == "none":
-        return [ops.ones_like(square) for square in squares]
-    if normalize == "joint":
-        squares = [sum(squares)] * len(squares)
-    return [ops.rsqrt(ops.maximum(square, epsilon)) for square in squares]
+def _scaled(x: keras.KerasTensor, name: str, length: float = 1.0) -> keras.KerasTensor:
+    return L2Normalize(length=length, name=name, dtype="float32")(x)

@@ -60,6 +60,10 @@ class Cache:
             os.utime(file.fileno())
             yield file
 
+    def has(self, found: Object) -> bool:
+        """Tells whether an object is here now."""
+        return self._entry(found).exists()
+
     def fetch(self, found: Object, stopped: threading.Event | None = None) -> None:
         """Downloads an object unless it is here, or another process does.
 
@@ -97,13 +101,15 @@ class Cache:
         """Opens the file of an object, locked against its removal."""
         entry = self._entry(found)
         while True:
-            self.fetch(found)
-            with suppress(FileNotFoundError):
+            try:
                 file = entry.open("rb")
-                fcntl.flock(file, fcntl.LOCK_SH)
-                if os.fstat(file.fileno()).st_nlink:  # not removed in between
-                    return file
-                file.close()
+            except FileNotFoundError:
+                self.fetch(found)
+                continue
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.fstat(file.fileno()).st_nlink:  # not removed in between
+                return file
+            file.close()
 
     def _begun(self, entry: Path, found: Object) -> BinaryIO | None:
         """Opens and locks the part of an object, with room made for it; None if that must wait."""

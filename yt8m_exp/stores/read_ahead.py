@@ -36,7 +36,8 @@ def read_ahead(
     try:
         for item in items:
             distant = [one for one in objects(item) if not is_local(one.uri)]
-            futures = [pool.submit(cache.fetch, one, stopped) for one in distant]
+            missing = [one for one in distant if not cache.has(one)]
+            futures = [pool.submit(cache.fetch, one, stopped) for one in missing]
             size = sum(one.bytes for one in distant)
             waiting.append((item, futures, size))
             held += size

@@ -145,6 +145,15 @@ class _Journal(JournalFileBackend):
             reason = f"is no JSON ({error})"
             raise BadLine(self._path, self.line + 1, reason) from error
 
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        try:
+            super().append_logs(logs)
+        except OSError as error:
+            raise OutsideError(
+                f"The journal {self._path} cannot be written to: {error.strerror}. Make room; the "
+                "same command then continues the study."
+            ) from error
+
 
 def _require_own(engine: Engine) -> None:
     # Optuna and MLflow both write their schema's version into the table alembic_version

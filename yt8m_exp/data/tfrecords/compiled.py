@@ -41,7 +41,7 @@ _fast = numba.njit(nogil=True, fastmath=True, cache=True)
 
 @_fast
 def add_frames(  # type: ignore[no-untyped-def]
-    means, buffer, starts, strides, sizes, counts, scaled, joint
+    means, buffer, starts, strides, sizes, counts, scaled, joint, center, weights
 ):
     """Puts the mean of each video's frames into `means`, float32 (N, D), which holds zeros.
 
@@ -54,13 +54,20 @@ def add_frames(  # type: ignore[no-untyped-def]
         counts: frames of each video, (N,).
         scaled: whether each frame is scaled to length one before, feature by feature,
         joint: or all its features together.
+        center: the byte of zero of the first feature, float32.
+        weights: what the squares of its values count, float32; empty: one.
     """
-    squares = np.empty(len(sizes), np.float32)
+    squares, centers = np.empty(len(sizes), np.float32), np.full(len(sizes), _CENTER)
+    centers[0] = center
     for video in range(len(counts)):
         for frame in range(counts[video]):
             for part in range(len(sizes)):
                 at = starts[part, video] + frame * strides[part, video]
-                squares[part] = _square(buffer[at : at + sizes[part]])
+                row = buffer[at : at + sizes[part]]
+                if part == 0 and len(weights):
+                    squares[part] = _weighted_square(row, centers[part], weights)
+                else:
+                    squares[part] = _square(row, centers[part])
             if joint:
                 squares[:] = squares.sum()
             column = 0
@@ -69,24 +76,34 @@ def add_frames(  # type: ignore[no-untyped-def]
                 scale = _SCALE
                 if scaled:
                     scale /= np.sqrt(max(squares[part], _EPSILON))
-                _add_row(means[video, column:], buffer[at : at + sizes[part]], scale)
+                row = buffer[at : at + sizes[part]]
+                _add_row(means[video, column:], row, centers[part], scale)
                 column += sizes[part]
         means[video] /= max(counts[video], 1)
 
 
 @_fast
-def _square(row):  # type: ignore[no-untyped-def]
+def _square(row, center):  # type: ignore[no-untyped-def]
     total = np.float32(0)
     for d in range(len(row)):
-        x = np.float32(row[d]) - _CENTER
+        x = np.float32(row[d]) - center
         total += x * x
     return total * _SCALE * _SCALE
 
 
 @_fast
-def _add_row(mean, row, scale):  # type: ignore[no-untyped-def]
+def _weighted_square(row, center, weights):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
     for d in range(len(row)):
-        mean[d] += scale * (np.float32(row[d]) - _CENTER)
+        x = np.float32(row[d]) - center
+        total += weights[d] * x * x
+    return total * _SCALE * _SCALE
+
+
+@_fast
+def _add_row(mean, row, center, scale):  # type: ignore[no-untyped-def]
+    for d in range(len(row)):
+        mean[d] += scale * (np.float32(row[d]) - center)
 
 
 def calls(level: str) -> list[Call]:
@@ -95,7 +112,8 @@ def calls(level: str) -> list[Call]:
         return walking.calls()
     one, row, table = np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros((1, 1), np.int64)
     checked = np.frombuffer(bytes(1), np.uint8)  # a shard that is checked cannot be written to
-    frames = (row, table, table, one, np.zeros(1, np.int32), True, True)
+    how = (True, True, _CENTER, np.zeros(0, np.float32))
+    frames = (row, table, table, one, np.zeros(1, np.int32), *how)
     return [
         *walking.calls(),
         (even, (checked, one, one, one, one)),

@@ -36,6 +36,7 @@ def build(
         probabilities, float32 (B, C).
     """
     named = frames.named(features)
+    frames.require_fit(named, normalize)
     parts, count = frames.sampled(named, sampling)
     x = frames.MeanFrame(normalize, dtype="float32", name="mean")(parts, count)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
