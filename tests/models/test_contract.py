@@ -68,6 +68,8 @@ def build(name, *overrides, features=None):
         if "recurrent_kernel" in variable.path:
             continue  # at random, states would be chaos: the least rounding changes them
         value = rng.normal(size=variable.shape)
+        if "hidden_" in variable.path or "attention" in variable.path:
+            value /= len(value) ** 0.5  # layer upon layer, numbers would grow without bounds
         variable.assign(np.abs(value) if "variance" in variable.path else value)
     return model
 

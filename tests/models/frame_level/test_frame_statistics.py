@@ -5,7 +5,7 @@ from hydra.errors import InstantiationException
 
 from tests.models import configured
 from yt8m_exp import spec
-from yt8m_exp.models.statistics import Statistics
+from yt8m_exp.models.frames import Dequantize
 
 FEATURES = {"rgb": 4, "audio": 3}
 FRAMES = np.array([6, 2, 1, 0], np.int32)
@@ -51,6 +51,18 @@ def test_each_statistic_of_each_feature_or_all_together_have_length_one(videos):
     np.testing.assert_allclose(np.linalg.norm(joint, axis=1), [1, 1, 1, 0], rtol=1e-5)
 
 
+def test_un_whitened_statistics_are_those_of_un_whitened_frames():
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (1, 6, spec.RGB), np.uint8)
+    words = ("normalize=unwhiten", "top=0", "count=false")
+    model = configured.build("frame_statistics", {"rgb": spec.RGB}, 5, *words)
+    inside = keras.Model(model.input, model.get_layer("statistics").output)
+    frames = np.array([6], np.int32)
+    x = np.asarray(Dequantize("unwhiten")([rgb], frames))[0]
+    expected = np.concatenate([x.mean(axis=0), x.std(axis=0)])
+    np.testing.assert_allclose(inside({"rgb": rgb, "frames": frames})[0], expected, atol=1e-5)
+
+
 def test_they_are_as_many_as_are_chosen(videos):
     chosen = {
         ("std=false", "top=0", "count=false"): 7,
@@ -59,12 +71,6 @@ def test_they_are_as_many_as_are_chosen(videos):
     }
     for words, size in chosen.items():
         assert statistics(videos, *words).shape == (4, size)
-
-
-def test_a_batch_at_once_is_as_one_video_after_the_other(videos):
-    layer = Statistics("each", True, 4, True)
-    parts = [videos[name] for name in FEATURES]
-    np.testing.assert_allclose(layer._of(parts, FRAMES), layer(parts, FRAMES), atol=1e-6)
 
 
 def test_a_negative_number_of_largest_values_is_refused():

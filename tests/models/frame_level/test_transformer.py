@@ -15,9 +15,8 @@ def ours(values, heads):
     while f"encoder/layer_{number}/output/dense/bias" in values:
         theirs, mine = f"encoder/layer_{number}", f"layer_{number}"
         for part in ("query", "key", "value"):
-            kernel, bias = (
-                values[f"{theirs}/attention/self/{part}/{n}"] for n in ("kernel", "bias")
-            )
+            name = f"{theirs}/attention/self/{part}"
+            kernel, bias = values[f"{name}/kernel"], values[f"{name}/bias"]
             found[f"{mine}_attention/{part}/kernel"] = kernel.reshape(len(kernel), heads, -1)
             found[f"{mine}_attention/{part}/bias"] = bias.reshape(heads, -1)
         output = f"{theirs}/attention/output"
@@ -87,9 +86,7 @@ def predict(model, x):
 def test_the_order_of_frames_matters_only_with_positions(pooling):
     x = np.random.default_rng(0).integers(0, 256, (3, 5, 6), np.uint8)
     for positions, matters in (("none", False), ("learned", True), ("sinusoidal", True)):
-        model = small(
-            f"pooling={pooling}", f"positions={positions}", "head.gate_initializer=glorot_uniform"
-        )
+        model = small(f"pooling={pooling}", f"positions={positions}")
         rng = np.random.default_rng(1)
         model.set_weights([w + rng.normal(size=w.shape) for w in model.get_weights()])
         moved = np.abs(predict(model, x) - predict(model, x[:, ::-1])).max()

@@ -41,6 +41,7 @@ def build(
         probabilities, float32 (B, C).
     """
     named = frames.named(features)
+    frames.require_fit(named, normalize)
     parts, kept = frames.sampled(named, sampling)
     statistics = Statistics(normalize, std, top, count, dtype="float32", name="statistics")
     x = statistics(parts, kept)
