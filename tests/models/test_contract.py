@@ -64,12 +64,13 @@ def build(name, *overrides, features=None):
     keras.utils.set_random_seed(0)
     model = make(name, *overrides, features=features)
     rng = np.random.default_rng(0)
+    grows = configured.config(name).normalize == "none"
     for variable in model.weights:
         if "recurrent_kernel" in variable.path:
             continue  # at random, states would be chaos: the least rounding changes them
         value = rng.normal(size=variable.shape)
-        if "hidden_" in variable.path or "attention" in variable.path:
-            value /= len(value) ** 0.5  # layer upon layer, numbers would grow without bounds
+        if grows or "hidden_" in variable.path or "attention" in variable.path:
+            value /= len(value) ** 0.5  # keeps the size of numbers, on which rounding depends
         variable.assign(np.abs(value) if "variance" in variable.path else value)
     return model
 

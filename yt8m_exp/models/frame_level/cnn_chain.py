@@ -30,6 +30,7 @@ def build(
     normalize: Normalize,
     units: int,
     padded: bool,
+    dropout: float,
 ) -> keras.Model:
     """Builds the model.
 
@@ -45,6 +46,7 @@ def build(
         units: filters of the frame, as many of two frames, twice as many of three; and units of
             the layer on the mean.
         padded: see the module `pooling`, about the largest answers.
+        dropout: share of the largest answers that is dropped in training.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
@@ -62,6 +64,7 @@ def build(
 
     def seen(stage: int) -> list[keras.KerasTensor]:
         answers = _answers(x, count, units, padded=padded, prefix=f"stage_{stage}_")
+        answers = keras.layers.Dropout(dropout)(answers) if dropout else answers
         return [mean, answers, summary] if stage else [answers]
 
     if isinstance(head, ChainOfExperts):

@@ -56,7 +56,7 @@ def build(
         pooling: `average`, `max` or `last` frame; `attention`, a mean weighted by a learned query;
             `token`, a learned row that stands before the frames and attends to them.
         padded: whether padding is attended to and pooled, as the original does.
-        dropout: share of attention and of the outputs of each layer that is dropped in training.
+        dropout: share of the outputs of each layer that is dropped in training.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
@@ -110,7 +110,6 @@ class Layer:
         attention = keras.layers.MultiHeadAttention(
             self.heads,
             max(x.shape[-1] // self.heads, 1),
-            dropout=self.dropout,
             kernel_initializer=_normal(),
             name=f"{prefix}attention",
         )
