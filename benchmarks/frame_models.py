@@ -7,6 +7,7 @@ products of the same sizes, in the same run and in turns: forward, for the kerne
 where a gradient goes further back, for the inputs'. Products over time are made frame after frame.
 """
 
+import math
 import resource
 import sys
 from collections.abc import Callable
@@ -90,7 +91,7 @@ def _products(cfg, model: keras.Model) -> list[Product]:
     found = []
     for layer in model.layers:
         for variable in layer.trainable_variables:
-            if not variable.name.endswith("kernel") or len(variable.shape) != 2:
+            if not variable.name.endswith("kernel"):
                 continue
             if variable.name == "recurrent_kernel":
                 found.append(Product(videos, *variable.shape, steps=frames))
@@ -98,8 +99,19 @@ def _products(cfg, model: keras.Model) -> list[Product]:
             first = keras.tree.flatten(layer.input)[0]
             rows = videos * frames if len(first.shape) == 3 else videos
             before = keras.Model(model.input, layer.input).trainable_variables
-            found.append(Product(rows, *variable.shape, goes_back=bool(before)))
+            sizes = _as_matrix(variable.shape, first.shape[-1])
+            found.append(Product(rows, *sizes, goes_back=bool(before)))
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            width = layer.num_heads * layer.key_dim
+            found += [Product(rows, width, frames), Product(rows, frames, width)]
     return found
+
+
+def _as_matrix(shape: tuple[int, ...], inputs: int) -> tuple[int, int]:
+    """The inputs and outputs of a kernel: heads of attention and taps of filters are of either."""
+    if shape[0] == inputs:
+        return inputs, math.prod(shape[1:])
+    return math.prod(shape[:-1]), shape[-1]
 
 
 def _bare(products: list[Product]) -> Callable[[], object]:

@@ -72,7 +72,7 @@ def build(name, *overrides, features=None):
         if "recurrent_kernel" in variable.path:
             continue  # at random, states would be chaos: the least rounding changes them
         value = rng.normal(size=variable.shape)
-        if len(variable.shape) == 2:  # as large as layers start: large ones choose one cluster
+        if len(variable.shape) > 1:  # keeps the size of numbers, on which rounding depends
             value /= len(value) ** 0.5
         variable.assign(np.abs(value) if "variance" in variable.path else value)
     take_moments(model)

@@ -134,10 +134,11 @@ class Fed:
             )
 
 
-def moe_head(
-    values: Values, gates: str = "gates", experts: str = "experts"
-) -> dict[str, np.ndarray]:
-    """Values of our mixture of experts by path."""
+Ours = dict[str, np.ndarray]
+"""Values of our variables by path."""
+
+
+def moe_head(values: Values, gates: str = "gates", experts: str = "experts") -> Ours:
     return {
         "gates/kernel": values[f"{gates}/weights"],
         "experts/kernel": values[f"{experts}/weights"],
@@ -145,22 +146,25 @@ def moe_head(
     }
 
 
-def lstm_layer(values: Values, cell: str, layer: str) -> dict[str, np.ndarray]:
-    """Values of our layer of an LSTM by path, from those of a cell of TensorFlow 1."""
+def lstm_layer(values: Values, cell: str, layer: str) -> Ours:
+    """Values of our layer of an LSTM, from those of a cell of TensorFlow 1."""
     cell = f"{cell}/basic_lstm_cell"
     parts = lstm.from_basic_cell(values[f"{cell}/kernel"], values[f"{cell}/bias"])
     names = ("kernel", "recurrent_kernel", "bias")
     return {f"{layer}/lstm_cell/{n}": part for n, part in zip(names, parts, strict=True)}
 
 
-def gru_layer(values: Values, cell: str, layer: str) -> dict[str, np.ndarray]:
-    """Values of our layer of a GRU by path: gates r, u and the candidate become z, r, h."""
+def gru_layer(values: Values, cell: str, layer: str) -> Ours:
+    """Values of our layer of a GRU: gates r, u and the candidate become z, r, h."""
 
     def ordered(part):
         r, u = np.split(values[f"{cell}/gru_cell/gates/{part}"], 2, axis=-1)
         return np.concatenate([u, r, values[f"{cell}/gru_cell/candidate/{part}"]], axis=-1)
 
-    kernel = ordered("kernel")
-    units = kernel.shape[1] // 3
-    found = dict(zip(("kernel", "recurrent_kernel"), np.split(kernel, [len(kernel) - units])))
-    return {f"{layer}/gru_cell/{n}": part for n, part in {**found, "bias": ordered("bias")}.items()}
+    kernels, units = ordered("kernel"), len(ordered("bias")) // 3
+    kernel, recurrent_kernel = np.split(kernels, [len(kernels) - units])
+    return {
+        f"{layer}/gru_cell/kernel": kernel,
+        f"{layer}/gru_cell/recurrent_kernel": recurrent_kernel,
+        f"{layer}/gru_cell/bias": ordered("bias"),
+    }

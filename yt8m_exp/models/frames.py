@@ -118,6 +118,12 @@ def _centered(parts: list[keras.KerasTensor], found: Normalization) -> list[kera
     return [centered(parts[0], center), *map(centered, parts[1:])]
 
 
+def dequantized(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the numbers that bytes of features stand for, rgb un-whitened if asked for."""
+    steps = [spec.BYTE_SCALE * found.rgb_factors, *[spec.BYTE_SCALE] * len(parts[1:])]
+    return [x * step for x, step in zip(_centered(parts, found), steps, strict=True)]
+
+
 @keras.saving.register_keras_serializable("yt8m_exp")
 class Dequantize(keras.layers.Layer):
     """Converts bytes to numbers, joins features, normalises each frame; padding becomes zero.
@@ -134,13 +140,7 @@ class Dequantize(keras.layers.Layer):
 
     def call(self, parts, frames):
         is_frame = mask(parts[0], frames)[:, :, None]
-        steps = [
-            spec.BYTE_SCALE * self.normalization.rgb_factors,
-            *[spec.BYTE_SCALE] * len(parts[1:]),
-        ]
-        numbers = [
-            x * step for x, step in zip(_centered(parts, self.normalization), steps, strict=True)
-        ]
+        numbers = dequantized(parts, self.normalization)
         squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
         sizes = [part.shape[-1] for part in parts]
         scales = inverse_length(squares, self.normalization, sizes)

@@ -99,15 +99,28 @@ class MixtureOfExperts:
             )
 
     def __call__(
-        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+        self,
+        x: keras.KerasTensor,
+        classes: int,
+        *,
+        experts_see: keras.KerasTensor | None = None,
+        prefix: str = "",
     ) -> keras.KerasTensor:
-        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        """Returns probabilities (B, C).
+
+        Args:
+            x: a vector (B, D).
+            classes: C.
+            experts_see: another vector (B, H), in place of x.
+            prefix: of the layers' names.
+        """
         reduced = x
         if self.gate_rank:
             reduced = self._gates(self.gate_rank, "glorot_uniform", f"{prefix}gates_reduced")(x)
         units = classes * (self.experts + 1)
         gates = self._gates(units, self.gate_initializer, f"{prefix}gates")(reduced)
-        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(x)
+        seen = x if experts_see is None else experts_see
+        experts = _dense(self, classes * self.experts, name=f"{prefix}experts")(seen)
         mixture = Mixture(self.experts, dtype="float32", name=f"{prefix}probabilities")
         mixed = mixture(gates, experts)
         if self.gated_by == "none":

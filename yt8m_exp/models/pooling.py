@@ -89,13 +89,14 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, scores, x, frames):
         scores = ops.transpose(ops.cast(scores, "float32"), (0, 2, 1))  # (B, A, T)
-        if self.padded:
-            weights = ops.softmax(scores, axis=-1)
-        else:
+        if not self.padded:
             is_frame = mask(x, frames)[:, None, :]
-            weights = ops.softmax(ops.where(is_frame, scores, -1e30), axis=-1)
+            scores = ops.where(is_frame, scores, -1e30)
+        weights = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
+        if not self.padded:
             weights = ops.where(is_frame, weights, 0.0)
-        return ops.matmul(ops.cast(weights, x.dtype), x)
+        total = ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-30)  # 0 without frames
+        return ops.matmul(ops.cast(weights / total, x.dtype), x)
 
     def get_config(self):
         return super().get_config() | {"padded": self.padded}

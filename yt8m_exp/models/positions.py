@@ -54,4 +54,5 @@ class SinusoidalPositions(keras.layers.Layer):
 
 def places(sampling: Sampling) -> int:
     """Returns how many frames of a video a sampler keeps at most."""
-    return getattr(sampling, "samples", None) or sampling.max_frames
+    kept = (getattr(sampling, name, None) for name in ("samples", "max_frames"))
+    return next(count for count in kept if count is not None)

@@ -36,7 +36,7 @@ def words(case, kind):
     if not both_ways:
         found["states"] = STATES.get(case.config["model_class"], "all")
         found["heads"] = flags.get("lstm_attentions", 1)
-        found["positions"] = flags.get("positional_embedding_size", 0)
+        found["position_units"] = flags.get("positional_embedding_size", 0)
     if both_ways:
         found["gated"] = str(flags.get("gating", False)).lower()
     if flags.get("video_level_classifier_model") == "LogisticModel":
@@ -97,7 +97,7 @@ def test_losses_and_gradients_are_the_winners(fed):
         ("gru", "states=memory", "`states=memory` needs the cells of an LSTM"),
         ("lstm", "states=first", "`states` must be last, all, memory or attention"),
         ("bigru", "units=7", "`units` must be even"),
-        ("lstm", "heads=0", "`heads >= 1` and `positions >= 0` must hold"),
+        ("lstm", "heads=0", "`heads >= 1` and `position_units >= 0` must hold"),
     ],
 )
 def test_an_option_out_of_its_range_is_refused(kind, word, sentence):
@@ -123,7 +123,7 @@ def test_reading_backwards_is_reading_the_reversed_video():
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_attention_with_positions_sees_the_order_of_states(kind):
-    words = ("states=attention", "positions=3", "heads=2", "sampling.max_frames=4")
+    words = ("states=attention", "position_units=3", "heads=2", "sampling.max_frames=4")
     model = configured.build_small(kind, {"x": 4}, 3, *words)
     assert model.get_layer("attention").kernel.shape == (4 + 3 + 4 + 16, 2)
     assert model.get_layer("positions").table.shape == (4, 3)

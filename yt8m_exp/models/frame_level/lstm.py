@@ -6,6 +6,7 @@ LstmAttentionMaxPoolingModel of https://github.com/wangheda/youtube-8m (`memory`
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import keras
 import numpy as np
@@ -29,9 +30,9 @@ def build(
     units: int,
     layers: int,
     backwards: bool,
-    states: str,
+    states: stacks.States | Literal["attention"],
     heads: int,
-    positions: int,
+    position_units: int,
     dropout: float,
 ) -> keras.Model:
     """Builds the model.
@@ -49,7 +50,7 @@ def build(
         states: those that are classified, see `stacks.Stack.last`; or `attention`, see
             `stacks.Attention`.
         heads: of attention.
-        positions: see `stacks.Attention`.
+        position_units: see `stacks.Attention`.
         dropout: share of the states that is dropped in training.
 
     Returns:
@@ -61,7 +62,7 @@ def build(
     x = stacks.Reversed(name="reversed")(x, count) if backwards else x
     stack = stacks.Stack(LSTM, units, layers)
     if states == "attention":
-        attention = stacks.Attention(heads, positions, places(sampling))
+        attention = stacks.Attention(heads, position_units, places(sampling))
         x = attention(x, stack.sequence(x), count)
     else:
         x = stack.last(x, count, states)

@@ -94,7 +94,7 @@ class Attention:
 
     Args:
         heads: A.
-        positions: size of a learned embedding of each frame's place, by which frames are weighed,
+        position_units: of a learned embedding of each frame's place, by which frames are weighed,
             too, and by the mean of the features; 0: neither.
         max_frames: places that have an embedding.
 
@@ -103,14 +103,14 @@ class Attention:
     """
 
     heads: int
-    positions: int
+    position_units: int
     max_frames: int
 
     def __post_init__(self) -> None:
-        if self.heads < 1 or self.positions < 0:
+        if self.heads < 1 or self.position_units < 0:
             raise InputError(
-                "`heads >= 1` and `positions >= 0` must hold, but got "
-                f"heads={self.heads}, positions={self.positions}."
+                "`heads >= 1` and `position_units >= 0` must hold, but got "
+                f"heads={self.heads}, position_units={self.position_units}."
             )
 
     def __call__(
@@ -118,9 +118,9 @@ class Attention:
     ) -> keras.KerasTensor:
         """Returns a vector (B, A, H) of each head, from features (B, T, D) and states (B, T, H)."""
         seen = [x, states]
-        if self.positions:
+        if self.position_units:
             mean = ToFrames(name="mean_of_frames")(MeanPooling(name="mean")(x, frames), x)
-            table = LearnedPositions(self.positions, self.max_frames, name="positions")
+            table = LearnedPositions(self.position_units, self.max_frames, name="positions")
             seen = [x, table(x), mean, states]
         weigh = keras.layers.Dense(
             self.heads, kernel_regularizer=keras.regularizers.L2(L2 / 2), name="attention"
