@@ -7,6 +7,8 @@ import tensorflow as tf
 from hydra.errors import InstantiationException
 
 from tests.models import configured
+from yt8m_exp import spec
+from yt8m_exp.models import normalization
 from yt8m_exp.models.auxiliary import supervised
 from yt8m_exp.models.frame_level.clusters import late_fusion
 from yt8m_exp.models.frame_level.clusters.mix_nextvlad import Mean, Mix, log_odds
@@ -88,6 +90,20 @@ def test_padding_counts_in_the_statistics_of_nextvlad_on_request_alone():
         long = np.array(layer(longer, outside, training=True))
         assert np.allclose(short, long, atol=1e-4) is not count_padding
         np.testing.assert_allclose(layer(X, IS_FRAME), layer(longer, outside), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["nextvlad", "mix_nextvlad"])
+def test_padding_that_counts_is_unwhitened_as_in_the_original(name):
+    words = ("normalize=unwhiten", "count_padding=true")
+    model = configured.build_small(name, {"rgb": spec.RGB, "audio": 2}, 3, *words)
+    x = RNG.normal(size=(3, 4, spec.RGB + 2)).astype("f")
+    padded = np.array(model.get_layer("padding")(x, IS_FRAME))
+    assert np.array_equal(padded[IS_FRAME], x[IS_FRAME])
+    eigenvalues = np.load(normalization.EIGENVALUES)
+    np.testing.assert_allclose(
+        padded[2, 0, : spec.RGB], -4 / 512 * (np.sqrt(eigenvalues) + 1e-4), rtol=1e-5
+    )
+    assert (padded[~IS_FRAME][:, spec.RGB :] == 0).all()
 
 
 def test_branches_are_mixed_by_their_log_odds_and_learn_from_the_mixture():

@@ -12,7 +12,7 @@ from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, 
 from yt8m_exp.models.frame_level.clusters.soft_dbof import SoftBag, largest
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
-from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.models.sampling import Sampling
 
 
@@ -41,7 +41,7 @@ def build(
         sampling: samples the frames; see the module `sampling`.
         gate: gates the hidden layer; see the module `gates`.
         head: classifies the gated layer; see the module `heads`.
-        normalize: see `frames.Dequantize`.
+        normalize: see `normalization.of`.
         clusters: K.
         audio_share: audio has this share of K clusters.
         audio_max_pooling: see `max_pooling` of `SoftBag`.

@@ -10,7 +10,7 @@ import keras
 from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm
 from yt8m_exp.models.frame_level.clusters.assignment import normal
-from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -25,7 +25,7 @@ def pooled(
     Args:
         named: see `frames.named`.
         sampling: see the module `sampling`.
-        normalize: see `frames.Dequantize`.
+        normalize: see `normalization.of`.
         pool: returns the layer that pools the feature of a name.
     """
     x, count = frames.joined(named, sampling, normalize)

@@ -8,10 +8,10 @@ from keras import ops
 from yt8m_exp.models import frames
 from yt8m_exp.models.auxiliary import Auxiliary
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.models.frame_level.clusters.nextvlad import Branch
+from yt8m_exp.models.frame_level.clusters.nextvlad import Branch, with_padding
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
-from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -51,7 +51,7 @@ def build(
         sampling: samples the frames; see the module `sampling`.
         gate: gates the hidden layer of each branch; see the module `gates`.
         head: classifies what each branch has gated; see the module `heads`.
-        normalize: see `frames.Dequantize`.
+        normalize: see `normalization.of`.
         branches: N, each with weights of its own.
         temperature: see `Mix`.
         distillation_weight: see `Mix`.
@@ -87,6 +87,7 @@ def build(
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     is_frame = frames.Mask(name="mask")(x, count)
+    x = with_padding(x, is_frame, normalize) if count_padding else x
     prefixes = [f"branch_{number}_" for number in range(branches)]
     found = [
         head(branch(named, x, is_frame, prefix=prefix), classes, prefix=prefix)

@@ -11,7 +11,7 @@ from yt8m_exp.models.frame_level.clusters import late_fusion
 from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, normal
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
-from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -47,7 +47,7 @@ def build(
         sampling: samples the frames; see the module `sampling`.
         gate: gates the hidden layer; see the module `gates`.
         head: classifies the gated layer; see the module `heads`.
-        normalize: see `frames.Dequantize`.
+        normalize: see `normalization.of`.
         clusters: K.
         audio_share: audio has this share of K clusters.
         coupled: see `FisherVector`.

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 
 import keras
+import numpy as np
 from keras import ops
 
-from yt8m_exp.models import frames
+from yt8m_exp import spec
+from yt8m_exp.models import frames, normalization
 from yt8m_exp.models.batch_norm import BatchNorm
 from yt8m_exp.models.frame_level.clusters import late_fusion
 from yt8m_exp.models.frame_level.clusters.assignment import l2, require_clusters
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
-from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -45,7 +47,7 @@ def build(
         sampling: samples the frames; see the module `sampling`.
         gate: gates the hidden layer; see the module `gates`.
         head: classifies the gated layer; see the module `heads`.
-        normalize: see `frames.Dequantize`.
+        normalize: see `normalization.of`.
         clusters: K.
         groups: G, see `NeXtVLAD`.
         expansion: lambda in the source, see `NeXtVLAD`.
@@ -70,7 +72,9 @@ def build(
         dropout=dropout,
         gate=gate,
     )
-    x = branch(named, x, frames.Mask(name="mask")(x, count))
+    is_frame = frames.Mask(name="mask")(x, count)
+    x = with_padding(x, is_frame, normalize) if count_padding else x
+    x = branch(named, x, is_frame)
     return keras.Model(named, head(x, classes), name="nextvlad")
 
 
@@ -127,6 +131,37 @@ class Branch:
         )
 
 
+def with_padding(
+    x: keras.KerasTensor, is_frame: keras.KerasTensor, normalize: Normalize
+) -> keras.KerasTensor:
+    """Returns frames (B, T, D) whose padding is as in the source's code: un-whitened zeros."""
+    if normalization.of(normalize).factors is None:
+        return x
+    return UnwhitenedPadding(normalize, dtype="float32", name="padding")(x, is_frame)
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class UnwhitenedPadding(keras.layers.Layer):
+    """Gives the padding of frames (B, T, D), by their mask (B, T), the value of un-whitened zeros.
+
+    Args:
+        normalize: what un-whitens rgb, which is first; see `normalization.of`.
+    """
+
+    def __init__(self, normalize: Normalize, **layer) -> None:
+        super().__init__(**layer)
+        self.normalize = normalize
+
+    def call(self, x, is_frame):
+        found = normalization.of(self.normalize)
+        padding = np.zeros(x.shape[-1], np.float32)
+        padding[: spec.RGB] = -found.shift * found.rgb_factors
+        return ops.where(is_frame[:, :, None], x, padding)
+
+    def get_config(self):
+        return super().get_config() | {"normalize": self.normalize}
+
+
 @keras.saving.register_keras_serializable("yt8m_exp")
 class NeXtVLAD(keras.layers.Layer):
     """Sums up groups of values for each cluster: (B, T, D) and a mask (B, T) to (B, F * K).
@@ -141,7 +176,7 @@ class NeXtVLAD(keras.layers.Layer):
         groups: G.
         expansion: lambda.
         count_padding: whether padding counts in the statistics of a batch in training, as in the
-            source's code; it never counts otherwise.
+            source's code (`with_padding` says with which value); it never counts otherwise.
 
     Raises:
         InputError: an argument is out of its range; or, when it is built, values cannot be cut.
