@@ -19,7 +19,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
+    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_unit"],
     "dropout": BelowOne,
     "input_dropout": BelowOne,
     "units": Count,

@@ -28,6 +28,9 @@ def train(cfg: DictConfig) -> None:
     elif cfg.start_from:
         is_run = not any(mark in cfg.start_from for mark in ":/")
         uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
+    teacher = cfg.distillation.teacher
+    for uri in [teacher] if isinstance(teacher, str) else teacher or []:
+        uris.require(uri)
 
 
 def eval(cfg: DictConfig) -> None:

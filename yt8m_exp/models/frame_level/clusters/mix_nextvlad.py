@@ -87,7 +87,7 @@ def build(
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     is_frame = frames.Mask(name="mask")(x, count)
-    x = with_padding(x, is_frame, normalize) if count_padding else x
+    x = with_padding(named, x, is_frame, normalize) if count_padding else x
     prefixes = [f"branch_{number}_" for number in range(branches)]
     found = [
         head(branch(named, x, is_frame, prefix=prefix), classes, prefix=prefix)

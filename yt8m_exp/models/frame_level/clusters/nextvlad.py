@@ -73,7 +73,7 @@ def build(
         gate=gate,
     )
     is_frame = frames.Mask(name="mask")(x, count)
-    x = with_padding(x, is_frame, normalize) if count_padding else x
+    x = with_padding(named, x, is_frame, normalize) if count_padding else x
     x = branch(named, x, is_frame)
     return keras.Model(named, head(x, classes), name="nextvlad")
 
@@ -132,10 +132,13 @@ class Branch:
 
 
 def with_padding(
-    x: keras.KerasTensor, is_frame: keras.KerasTensor, normalize: Normalize
+    named: Mapping[str, keras.KerasTensor],
+    x: keras.KerasTensor,
+    is_frame: keras.KerasTensor,
+    normalize: Normalize,
 ) -> keras.KerasTensor:
     """Returns frames (B, T, D) whose padding is as in the source's code: un-whitened zeros."""
-    if normalization.of(normalize).factors is None:
+    if frames.require_fit(named, normalize).factors is None:
         return x
     return UnwhitenedPadding(normalize, dtype="float32", name="padding")(x, is_frame)
 
