@@ -28,7 +28,7 @@ SHELLS = {
         ("yt8m ", [*verbs(), "completion"]),
         ("yt8m tra", ["train"]),
         ("yt8m completion ", ["bash", "zsh", "fish"]),
-        ("yt8m train model=mo", ["model=moe"]),
+        ("yt8m train model=res", ["model=resnet_mlp"]),
         ("yt8m train model.head=lo", ["model.head=logistic"]),
         ("yt8m train model=moe model.head.ex", ["model.head.experts="]),
         ("yt8m train model.head.ex", []),
@@ -64,8 +64,8 @@ def test_a_shell_completes_verbs_keys_and_choices(shell, tmp_path):
         terminal.until("\nREADY")
         terminal.type("yt8m tra\t")
         terminal.until("READY yt8m train")
-        terminal.type("model=mo\t")
-        terminal.until("model=moe")
+        terminal.type("model=res\t")
+        terminal.until("model=resnet_mlp")
         terminal.type(" data.tra\t")
         terminal.until("data.train=")
         terminal.type("sample/vid\t")
