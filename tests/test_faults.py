@@ -77,6 +77,20 @@ def test_a_server_that_goes_away_ends_a_prediction_soon(
     assert behind.done("inference", *given)["videos"] == 251
 
 
+def test_a_login_that_expires_ends_a_prediction_with_a_sentence(
+    store, trained, behind, tracking_proxy
+):
+    tracking_proxy.once_asked("POST .*log-inputs", failing(401))
+    output = behind.folder / "predictions.csv"
+    model = store.model(trained["model_uri"])
+    ended = behind.run("inference", f"model_uri={model}", f"shards={SCORED}", f"output={output}")
+    assert ended.status == 1
+    address = tracking_proxy.url.rstrip("/")
+    assert f"The tracking server at {address} does not accept the login. Set MLFLOW_" in ended.err
+    assert ended.sentence.endswith("Then start the same command again.")
+    assert not output.exists()
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 20 MB."""

@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from yt8m_exp.config import compose, groups, help, overrides
-from yt8m_exp.spec import InputError, UnansweredError, UserError, caused_by
+from yt8m_exp.spec import InputError, RefusedError, UnansweredError, UserError, caused_by
 from yt8m_exp.terminal import quiet
 from yt8m_exp.terminal.redaction import redact_output
 from yt8m_exp.terminal.summary import Summary
@@ -203,6 +203,7 @@ def _explained(raised: Exception) -> int:
     if unanswered := caused_by(raised, UnansweredError):
         print(f"Error: {unanswered}", file=sys.stderr)
         return os.EX_TEMPFAIL
+    error = caused_by(raised, RefusedError) or error
     if isinstance(error, UserError) or unknown_argument or _is_outside(error):
         print(f"Error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) or unknown_argument else 1

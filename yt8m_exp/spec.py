@@ -75,6 +75,10 @@ class UnansweredError(OutsideError, ConnectionError):
     """A server gives no answer for longer than this process waits for it: exit status 75."""
 
 
+class RefusedError(OutsideError, PermissionError):
+    """A server does not accept the login of this process."""
+
+
 class NotFiniteError(UserError, FloatingPointError):
     """A loss or a weight is not finite."""
 

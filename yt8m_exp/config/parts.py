@@ -20,6 +20,7 @@ TYPES: dict[str, Any] = {
     # models, heads, samplers
     "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
     "dropout": BelowOne,
+    "input_dropout": BelowOne,
     "units": Count,
     "layers": Count,
     "clusters": Count,
@@ -30,6 +31,7 @@ TYPES: dict[str, Any] = {
     "l2": NotNegative,
     "initial_bias": float,
     "gate_initializer": Literal["zeros", "glorot_uniform"],
+    "branches": Count,
     "stages": Count,
     "keeps": Literal["all", "last"],
     "auxiliary_weight": Annotated[float, Field(ge=0, le=1)],

@@ -18,6 +18,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """The name of a registered model, as MLflow accepts it."""
+Stored = Literal["float32", "float16", "int8"]
+"""How a model's weights are stored."""
 BadRecord = Literal["stop", "skip"]
 
 TRACKING = {
@@ -98,6 +100,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "shards": Patterns | None,
         "output": Text,
+        "slots": Count | None,
         "top_k": Count,
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
@@ -117,6 +120,28 @@ TYPES: dict[str, dict[str, Any]] = {
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
         "vocabulary": Text | None,
+        "register": ModelName | None,
+    },
+    "ensemble": TRACKING
+    | READING
+    | {
+        "members": Patterns,
+        "best": Count,
+        "weights": Literal["equal", "learnt"],
+        "weights_shards": Patterns | None,
+        "mean": Literal["logits", "probabilities"],
+        "neighbours.share": Share,
+        "neighbours.shards": Patterns | None,
+        "neighbours.k": Count,
+        "neighbours.temperature": Positive,
+        "neighbours.prior": NotNegative,
+        "neighbours.audio": NotNegative,
+        "precision": Stored,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "max_bytes": Positive,
+        "figures": bool,
         "register": ModelName | None,
     },
     "sweep": TRACKING
@@ -185,6 +210,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+        "precision": Stored,
     },
     "compare": TRACKING
     | {

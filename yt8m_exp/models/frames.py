@@ -61,6 +61,13 @@ def joined(
     return Dequantize(normalize, dtype="float32", name="features")(parts, frames), frames
 
 
+def max_frames(model: keras.Model) -> int:
+    """Returns how many frames of a video a model uses at most, and the models inside it."""
+    inside = [max_frames(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
+    return max([*inside, *kept], default=spec.MAX_FRAMES)
+
+
 def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> None:
     """Raises InputError where `normalize` does not fit inputs of `named`."""
     sizes = {name: part.shape[-1] for name, part in inputs.items() if name != "frames"}

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 
-from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.spec import OutsideError, caused_by
 from yt8m_exp.tracking import patience
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def record(client: MlflowClient, run_id: str, error: BaseException) -> None:
     except Exception as failure:  # the caller raises `error`
         logger.warning(
             "Run %s ended %s, but this is not recorded: %s",
-            *(run_id, status, caused_by(failure, UnansweredError) or failure),
+            *(run_id, status, caused_by(failure, OutsideError) or failure),
         )
 
 

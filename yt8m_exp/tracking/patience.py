@@ -24,7 +24,7 @@ from mlflow.utils import request_utils
 from requests.utils import rewind_body
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.spec import RefusedError, UnansweredError, caused_by
 
 logger = logging.getLogger(__name__)
 Thing = TypeVar("Thing")
@@ -175,6 +175,7 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
             else:
                 if response.status_code not in TRANSIENT:
                     _limits.failing = None
+                    _require_login(response)
                     return response
                 _note_failure(began, options["timeout"])
                 if _thread.once:
@@ -184,6 +185,21 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
             _pause(request.url, reason, asked, size, attempts, first)
             if hasattr(request.body, "seek"):
                 rewind_body(request)
+
+
+def _require_login(response: requests.Response) -> None:
+    """Raises RefusedError where a server does not accept the login, or does so no longer."""
+    if response.status_code == requests.codes.unauthorized:
+        raise RefusedError(
+            f"The tracking server at {_place(response.url)} does not accept the login. Set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        )
+
+
+def _place(url: str) -> str:
+    """Returns a server's address, without a login or a path, which may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or ''}"
 
 
 def _size(message: Any, unknown: float = math.inf) -> float:
@@ -218,11 +234,11 @@ def _pause(
     shortest, longest = PAUSE_SECONDS
     seconds = max(asked, min(shortest * 2 ** (attempts - 1), longest))
     if left(size) <= seconds:
-        place, waited = urlsplit(url), time.monotonic() - first
+        waited = time.monotonic() - first
         asks = f", to be asked again after {asked:g} s" if asked else ""
         raise UnansweredError(
-            f"No tracking server answers at {place.scheme}://{place.hostname}:{place.port or ''} "
-            f"as it should: {reason}{asks} (waited {waited:.0f} s)."
+            f"No tracking server answers at {_place(url)} as it should: {reason}{asks} "
+            f"(waited {waited:.0f} s)."
         )
     if attempts == TOLD_ATTEMPT:  # a moment's failure is not worth a line
         logger.info("Waiting for the tracking server: %s", reason)

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from yt8m_exp import spec
-from yt8m_exp.spec import InputError, OutsideError, UnansweredError, caused_by
+from yt8m_exp.spec import InputError, OutsideError, RefusedError, UnansweredError, caused_by
 from yt8m_exp.tracking import patience
 from yt8m_exp.tracking.connection import login
 from yt8m_exp.tracking.connection.client import Client
@@ -31,12 +32,6 @@ ANSWER_SECONDS = 10.0
 LOCAL_SERVER = "http://127.0.0.1:5000"
 """Where `mlflow ui` serves by default."""
 SEARCH = "/api/2.0/mlflow/experiments/search"
-REFUSALS = {
-    401: "does not accept the login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-    "MLFLOW_TRACKING_TOKEN.",
-    403: "does not let this user in. Ask its administrator, or log in as another user: "
-    "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD.",
-}
 PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow show an experiment's pages for training, not those for language models."""
 
@@ -100,7 +95,7 @@ def _require_place(database: Path) -> None:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises UnansweredError where no server answers soon, OutsideError where it refuses."""
+    """Raises UnansweredError where no server answers soon, another OutsideError if it refuses."""
     if uri.startswith("postgresql"):
         create_engine(uri, connect_args={"connect_timeout": int(ANSWER_SECONDS)}).connect().close()
     if not uri.startswith(("http://", "https://")):
@@ -111,6 +106,8 @@ def _require_answer(uri: str) -> None:
         with patience.of(patience.START_SECONDS):
             answer = http_request(credentials, SEARCH, "GET", params={"max_results": 1})
     except MlflowException as error:
+        if refused := caused_by(error, RefusedError):
+            raise refused from None
         unanswered = caused_by(error, UnansweredError)
         if not unanswered:
             raise
@@ -118,8 +115,11 @@ def _require_answer(uri: str) -> None:
             f"{unanswered} Start it, or unset MLFLOW_TRACKING_URI to track in the project's own "
             "database."
         ) from None
-    if answer.status_code in REFUSALS:
-        raise OutsideError(f"The tracking server at {uri} {REFUSALS[answer.status_code]}")
+    if answer.status_code == HTTPStatus.FORBIDDEN:
+        raise OutsideError(
+            f"The tracking server at {uri} does not let this user in. Ask its administrator, or "
+            "log in as another user: MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD."
+        )
     if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
         raise OutsideError(
             f"A server answers at {uri} (status {answer.status_code}), but it is no tracking "

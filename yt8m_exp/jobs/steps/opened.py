@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.spec import OutsideError, UnansweredError, caused_by
+from yt8m_exp.spec import OutsideError, RefusedError, UnansweredError, caused_by
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.runs import Run, open_run
 
@@ -37,6 +37,7 @@ def opened(
 
     Raises:
         UnansweredError: the tracking server gives no answer; the message says how to go on.
+        RefusedError: the server no longer accepts the login.
         OutsideError: the disk of the tracking database is full.
     """
     remedy = "Then start the same command again."
@@ -59,6 +60,8 @@ def opened(
     except Exception as error:
         if unanswered := caused_by(error, UnansweredError):
             raise UnansweredError(f"{unanswered} Wait until it does. {remedy}") from error
+        if refused := caused_by(error, RefusedError):
+            raise RefusedError(f"{refused} {remedy}") from error
         if DISK_FULL in str(error):
             raise OutsideError(
                 f"The disk of {store.tracking_uri()} is full. Make room. {remedy}"

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from yt8m_exp.spec import UnansweredError, caused_by
+from yt8m_exp.spec import OutsideError, caused_by
 from yt8m_exp.tracking import patience
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Uploader:
         except FileNotFoundError:
             return True  # a newer file has replaced it
         except Exception as error:
-            reason = caused_by(error, UnansweredError) or error
+            reason = caused_by(error, OutsideError) or error
             logger.warning("%s was not uploaded yet: %s", path.name, reason)
             return False
         return True
