@@ -23,9 +23,14 @@ from benchmarks import turns
 from yt8m_exp import spec
 from yt8m_exp.config import compose, groups
 from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.models.frame_level.clusters.netfv import FisherVector
+from yt8m_exp.models.frame_level.clusters.netvlad import VLAD
+from yt8m_exp.models.frame_level.clusters.nextvlad import NeXtVLAD
 from yt8m_exp.training import step
 
 ROUNDS = 3
+OF_VIDEOS = ("squeeze_kernel", "excite_kernel")
+"""Kernels of layers that take frames, which multiply what was pooled."""
 LABELS = 3
 
 
@@ -97,14 +102,24 @@ def _products(cfg, model: keras.Model) -> list[Product]:
                 found.append(Product(videos, *variable.shape, steps=frames))
                 continue
             first = keras.tree.flatten(layer.input)[0]
-            rows = videos * frames if len(first.shape) == 3 else videos
+            each_frame = len(first.shape) == 3 and variable.name not in OF_VIDEOS
+            rows = videos * frames if each_frame else videos
             before = keras.Model(model.input, layer.input).trainable_variables
             sizes = _as_matrix(variable.shape, first.shape[-1])
             found.append(Product(rows, *sizes, goes_back=bool(before)))
+        found += _sums(layer, videos * frames)
         if isinstance(layer, keras.layers.MultiHeadAttention):
             width = layer.num_heads * layer.key_dim
             found += [Product(rows, width, frames), Product(rows, frames, width)]
     return found
+
+
+def _sums(layer: keras.layers.Layer, rows: int) -> list[Product]:
+    """The products that sum up frames for each cluster."""
+    if isinstance(layer, NeXtVLAD):
+        return [Product(rows * layer.groups, *layer.center.shape)]
+    orders = {VLAD: 1, FisherVector: 2}.get(type(layer), 0)
+    return [Product(rows, *layer.assignment.kernel.shape)] * orders
 
 
 def _as_matrix(shape: tuple[int, ...], inputs: int) -> tuple[int, int]:

@@ -14,24 +14,46 @@ Bytes = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each"],
+    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_unit"],
     "dropout": BelowOne,
     "input_dropout": BelowOne,
     "units": Count,
     "layers": Count,
     "clusters": Count,
-    "activation": Literal["sigmoid", "relu6", "relu", "elu"],
+    "activation": Literal["sigmoid", "relu6", "relu", "elu", "gelu"],
     "pooling": Literal["max", "average", "last", "token", "attention"],
     "batch_norm": bool,
     "experts": Count,
     "l2": NotNegative,
     "initial_bias": float,
     "gate_initializer": Literal["zeros", "glorot_uniform"],
+    "gate_rank": Count | None,
+    "gated_by": Literal["none", "probabilities", "features"],
+    "remove_diagonal": bool,
+    "l2_of_biases": bool,
+    "reduction": Count,
+    "audio_share": Share,
+    "centers": Literal["subtract", "gate", "none"],
+    "pooled_norm": Literal["l2", "batch"],
+    "hidden_relu": bool,
+    "coupled": bool,
+    "coupling": Positive,
+    "intra_norm": Literal["both", "first"],
+    "softmax": bool,
+    "max_pooling": bool,
+    "audio_max_pooling": bool,
+    "groups": Count,
+    "expansion": Count,
+    "count_padding": bool,
     "branches": Count,
+    "temperature": Positive,
+    "distillation_weight": NotNegative,
+    "mean_of_padding": bool,
     "stages": Count,
     "keeps": Literal["all", "last"],
     "auxiliary_weight": Annotated[float, Field(ge=0, le=1)],

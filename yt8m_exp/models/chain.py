@@ -73,29 +73,38 @@ class ChainOfExperts:
             raise InputError(f"`keeps` must be all or last, but got {self.keeps!r}.")
         self.mixture()
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
-        return self.chained(lambda stage: [x], classes)
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        return self.chained(lambda stage: [x], classes, prefix=prefix)
 
     def chained(
-        self, features: Callable[[int], list[keras.KerasTensor]], classes: int
+        self,
+        features: Callable[[int], list[keras.KerasTensor]],
+        classes: int,
+        *,
+        prefix: str = "",
     ) -> keras.KerasTensor:
         """Returns probabilities (B, C), where a stage may have features of its own.
 
         Args:
             features: returns those of a stage, x above; stage L is the last mixture.
             classes: C.
+            prefix: of the layers' names.
         """
         found: list[keras.KerasTensor] = []
         kept: list[keras.KerasTensor] = []
         for stage in range(self.stages):
-            x = joined([*features(stage), *kept], f"stage_{stage}_features")
-            found.append(self._predicted(stage, x, classes))
-            latest = self.summary(found[-1], f"stage_{stage}_summary")
+            name = f"{prefix}stage_{stage}"
+            x = joined([*features(stage), *kept], f"{name}_features")
+            found.append(self._predicted(name, x, classes))
+            latest = self.summary(found[-1], f"{name}_summary")
             kept = [*kept, latest] if self.keeps == "all" else [latest]
-        x = joined([*features(self.stages), *kept], "chained")
+        x = joined([*features(self.stages), *kept], f"{prefix}chained")
         weight = self.auxiliary_weight
-        supervised = Auxiliary(weight, 1 - weight, dtype="float32", name="supervised")
-        return supervised(self.mixture()(x, classes), found)
+        supervised = Auxiliary(weight, 1 - weight, dtype="float32", name=f"{prefix}supervised")
+        return supervised(self.mixture()(x, classes, prefix=prefix), found)
 
     def mixture(self) -> MixtureOfExperts:
         """Returns the mixture of each stage."""
@@ -111,12 +120,12 @@ class ChainOfExperts:
         )
         return L2Normalize(dtype="float32", name=f"{name}_normalized")(layer(x))
 
-    def _predicted(self, stage: int, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    def _predicted(self, name: str, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
         if self.noise:
-            x = keras.layers.GaussianNoise(self.noise, name=f"stage_{stage}_noise")(x)
+            x = keras.layers.GaussianNoise(self.noise, name=f"{name}_noise")(x)
         if self.dropout:
-            x = keras.layers.Dropout(self.dropout, name=f"stage_{stage}_dropout")(x)
-        return self.mixture()(x, classes, prefix=f"stage_{stage}_")
+            x = keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+        return self.mixture()(x, classes, prefix=f"{name}_")
 
 
 def joined(features: list[keras.KerasTensor], name: str) -> keras.KerasTensor:

@@ -46,18 +46,22 @@ class DeepExperts:
             )
         self._mixture()
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
         hidden = x
         for number, size in enumerate(self.shape, 1):
             hidden = keras.layers.Dense(
                 size * self.units,
                 activation="relu",
                 kernel_regularizer=keras.regularizers.L2(self.l2 / 2),
-                name=f"hidden_{number}",
+                name=f"{prefix}hidden_{number}",
             )(hidden)
             if self.dropout:
-                hidden = keras.layers.Dropout(self.dropout, name=f"dropout_{number}")(hidden)
-        return self._mixture()(x, classes, experts_see=hidden)
+                name = f"{prefix}dropout_{number}"
+                hidden = keras.layers.Dropout(self.dropout, name=name)(hidden)
+        return self._mixture()(x, classes, experts_see=hidden, prefix=prefix)
 
     def _mixture(self) -> MixtureOfExperts:
         return MixtureOfExperts(self.experts, self.l2, self.initial_bias, self.gate_initializer)

@@ -17,6 +17,9 @@ from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.serving import whole_file
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.uris import is_local
+from yt8m_exp.videos import labelling, listing
+from yt8m_exp.videos.networks import published
+from yt8m_exp.videos.reading import files
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
 """What `eval` can score."""
@@ -108,6 +111,14 @@ def export(cfg: DictConfig) -> None:
         _require_folder(Path(cfg.output).absolute().parent, key="output")
     else:
         whole_file.require_writable(cfg.output.rstrip("/"))
+
+
+def extract(cfg: DictConfig) -> None:
+    """Checks the library, the videos, the published files, and the output."""
+    files.require_library()
+    labelling.read(listing.read(cfg.videos), cfg.vocabulary)
+    published.require(Path(cfg.weights))
+    _require_folder(Path(cfg.output), key="output")
 
 
 def import_checkpoint(cfg: DictConfig) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.jobs.steps import members
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import OutsideError
@@ -28,6 +28,9 @@ def train(cfg: DictConfig) -> None:
     elif cfg.start_from:
         is_run = not any(mark in cfg.start_from for mark in ":/")
         uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
+    teacher = cfg.distillation.teacher
+    for uri in [teacher] if isinstance(teacher, str) else teacher or []:
+        uris.require(uri)
 
 
 def eval(cfg: DictConfig) -> None:
