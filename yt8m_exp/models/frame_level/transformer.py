@@ -22,6 +22,9 @@ from yt8m_exp.spec import InputError
 Pooling = Literal["average", "max", "last", "token", "attention"]
 Positions = Literal["none", "learned", "sinusoidal"]
 EPSILON = 1e-12  # of the normalisation of layers, as in BERT
+MIN_HEAD = 2
+"""Values of a head at least. Of heads of one value, Keras 3.15 on TensorFlow adds the bias along
+frames if there are as many frames as heads."""
 
 
 def build(
@@ -50,7 +53,7 @@ def build(
         normalize: see `frames.Dequantize`.
         units: D, the width of a frame in all layers; frames of another width are projected to it.
         layers: the number of layers.
-        heads: of attention in each layer, each of units / heads, rounded down.
+        heads: of attention in each layer, each of units / heads values, rounded down.
         feed_forward: units of the layer after attention.
         positions: embedding of a frame's place, which is added: `learned`, `sinusoidal` or `none`.
         pooling: `average`, `max` or `last` frame; `attention`, a mean weighted by a learned query;
@@ -109,7 +112,7 @@ class Layer:
         """
         attention = keras.layers.MultiHeadAttention(
             self.heads,
-            max(x.shape[-1] // self.heads, 1),
+            max(x.shape[-1] // self.heads, MIN_HEAD),
             kernel_initializer=_normal(),
             name=f"{prefix}attention",
         )
