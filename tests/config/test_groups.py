@@ -95,7 +95,9 @@ def test_another_head_changes_that_group_as_a_whole():
 def test_a_misspelt_choice_ends_with_2_and_a_sentence(store):
     outcome = store.run("train", "model.head=mo")
     assert outcome.status == 2
-    expected = f"Error: `model.head` must be one of {HEADS}, but got 'mo'. Did you mean moe?"
+    expected = (
+        f"Error: `model.head` must be one of {HEADS}, but got 'mo'. Did you mean moe or monn?"
+    )
     assert outcome.sentence == expected
 
 
