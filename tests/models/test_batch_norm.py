@@ -24,4 +24,4 @@ def test_a_frozen_norm_keeps_to_its_averages():
     inferred = np.array(norm(X))
     norm.trainable = False
     assert np.array_equal(norm(X, training=True), inferred)
-    assert (np.array(norm.moving_mean) == 0).all()
+    assert (norm.moving_mean.numpy() == 0).all()

@@ -34,7 +34,7 @@ def l2(x, axis=-1):
 
 
 def shares(layer):
-    kernel = np.array(layer.assignment.kernel)
+    kernel = layer.assignment.kernel.numpy()
     return softmax(X @ kernel / np.sqrt(1 + 1e-3)) * IS_FRAME[:, :, None]
 
 
@@ -47,7 +47,7 @@ def test_residuals_are_summed_up_for_each_cluster():
     for centers in ("subtract", "none"):
         layer = VLAD(5, centers=centers)
         layer(X, IS_FRAME)
-        center = np.array(layer.center) if centers == "subtract" else 0
+        center = layer.center.numpy() if centers == "subtract" else 0
         sums = residuals(shares(layer), center).sum(axis=1)
         expected = l2(l2(sums, axis=1).reshape(3, -1))
         np.testing.assert_allclose(layer(X, IS_FRAME), expected, atol=1e-6)
@@ -59,9 +59,9 @@ def test_residuals_are_summed_up_for_each_cluster():
 def test_a_fisher_vector_is_that_of_its_formula(coupling, intra_norm):
     layer = FisherVector(5, coupling=coupling, intra_norm=intra_norm)
     layer(X, IS_FRAME)
-    a, deviation = shares(layer), np.array(layer.deviation) ** 2 + 1e-6
-    kernel = np.array(layer.assignment.kernel)
-    center = np.array(layer.center) if coupling is None else coupling * kernel
+    a, deviation = shares(layer), layer.deviation.numpy() ** 2 + 1e-6
+    kernel = layer.assignment.kernel.numpy()
+    center = layer.center.numpy() if coupling is None else coupling * kernel
     first = residuals(a, center).sum(axis=1) / deviation
     squares = a[:, :, None, :] * (((X[:, :, :, None] - center) / deviation) ** 2 - 1)
     second = squares.sum(axis=1)
