@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.verbs import sample_records
-from yt8m_exp.jobs.steps import members
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.spec import InputError
 
 QUICK = "tracking.system_metrics=false"
@@ -131,3 +131,13 @@ def test_what_cannot_be_made_is_refused_in_a_sentence(store, trained, words, sen
     outcome = store.run("ensemble", f"members={trained['model_uri']}", *words, QUICK)
     assert outcome.status == 2
     assert sentence in outcome.sentence
+
+
+def test_it_teaches_a_student_in_one_command(store, made):
+    taught = ("distillation.teacher=models:/both/1", "distillation.online=true")
+    words = ("data=frame", "batch_size=14", "epochs=1", "augmentation.mixup=1", "figures=false")
+    student = store.done("train", *taught, *words, "distillation.mix=1", QUICK)
+    assert student["bytes"] < made["bytes"]
+    outcome = store.run("train", *taught, "epochs=1", QUICK)
+    assert outcome.status == 2
+    assert "a teacher must take features of the data, but models:/both/1 takes" in outcome.sentence

@@ -62,6 +62,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "distillation.teacher": Text | Annotated[list[Text], Field(min_length=1)] | None,
         "distillation.mix": Share,
         "distillation.temperature": Positive,
+        "distillation.online": bool,
         "distillation.top_k": Count,
         "distillation.shards": Patterns | None,
         "averaging.method": Literal["uniform", "greedy"] | None,

@@ -15,8 +15,9 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
-from yt8m_exp.jobs.steps import members, mixture, naming, sources
-from yt8m_exp.jobs.steps.mixture import Mixed
+from yt8m_exp.jobs.steps import naming, sources
+from yt8m_exp.jobs.steps.ensembles import members, mixture
+from yt8m_exp.jobs.steps.ensembles.mixture import Mixed
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.models.ensembles import compact
 from yt8m_exp.registry import measure, versions

@@ -4,7 +4,7 @@ Frames stay bytes, padded to the longest video of the batch, until they are samp
 four times the memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -68,15 +68,41 @@ def max_frames(model: keras.Model) -> int:
     return max([*inside, *kept], default=spec.MAX_FRAMES)
 
 
-def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> None:
-    """Raises InputError where `normalize` does not fit inputs of `named`."""
+def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> Normalization:
+    """Returns what `normalize` does; raises InputError where it does not fit inputs of `named`."""
     sizes = {name: part.shape[-1] for name, part in inputs.items() if name != "frames"}
-    normalization.require_fit(normalize, sizes)
+    return normalization.require_fit(normalize, sizes)
 
 
 def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
     """Returns whether each row of x (B, T, ...) is a frame, not padding, as booleans (B, T)."""
     return ops.arange(ops.shape(x)[1]) < frames[:, None]
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Mask(keras.layers.Layer):
+    """Returns `mask` of features (B, T, D) and frames (B,), for layers that take it."""
+
+    def call(self, x, frames):
+        return mask(x, frames)
+
+    def compute_output_spec(self, x, frames):
+        return keras.KerasTensor(x.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Split(keras.layers.Layer):
+    """Splits joined features (B, T, D) by the sizes of the features."""
+
+    def __init__(self, sizes: Sequence[int], **layer) -> None:
+        super().__init__(**layer)
+        self.sizes = list(sizes)
+
+    def call(self, x):
+        return ops.split(x, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"sizes": self.sizes}
 
 
 def centered(x: keras.KerasTensor, center: float = spec.BYTE_CENTER) -> keras.KerasTensor:
@@ -90,6 +116,13 @@ def _centered(parts: list[keras.KerasTensor], found: Normalization) -> list[kera
     """Returns the bytes of features minus their centers, rgb first if it is un-whitened."""
     center = spec.BYTE_CENTER + found.shift / spec.BYTE_SCALE
     return [centered(parts[0], center), *map(centered, parts[1:])]
+
+
+def dequantized(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the numbers that bytes of features stand for, rgb un-whitened if asked for."""
+    found = found.of_features([part.shape[-1] for part in parts])
+    steps = [spec.BYTE_SCALE * found.rgb_factors, *[spec.BYTE_SCALE] * len(parts[1:])]
+    return [x * step for x, step in zip(_centered(parts, found), steps, strict=True)]
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
@@ -110,9 +143,7 @@ class Dequantize(keras.layers.Layer):
         is_frame = mask(parts[0], frames)[:, :, None]
         sizes = [part.shape[-1] for part in parts]
         found = self.normalization.of_features(sizes)
-        rgb, *others = _centered(parts, found)
-        numbers = [rgb * (spec.BYTE_SCALE * found.rgb_factors)]
-        numbers += [x * spec.BYTE_SCALE for x in others]
+        numbers = dequantized(parts, found)
         squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
         scales = inverse_length(squares, found, sizes)
         scales = [ops.where(is_frame, scale, 0.0) for scale in scales]

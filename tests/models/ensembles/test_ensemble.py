@@ -14,12 +14,14 @@ CLASSES = 7
 
 @pytest.fixture(scope="module")
 def by_video():
-    return configured.build_small("moe", {"mean_rgb": 8, "mean_audio": 4}, CLASSES)
+    return configured.build_small(
+        "moe", {"mean_rgb": 8, "mean_audio": 4}, CLASSES, "normalize=each"
+    )
 
 
 @pytest.fixture(scope="module")
 def by_frame():
-    return configured.build_small("gru", {"rgb": 8, "audio": 4}, CLASSES)
+    return configured.build_small("gru", {"rgb": 8, "audio": 4}, CLASSES, "normalize=each")
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +95,14 @@ def test_certain_members_leave_no_infinity():
 
 
 def test_members_that_disagree_are_refused(by_video):
-    other = configured.build_small("moe", {"mean_rgb": 8, "mean_audio": 4}, CLASSES + 1)
+    other = configured.build_small(
+        "moe", {"mean_rgb": 8, "mean_audio": 4}, CLASSES + 1, "normalize=each"
+    )
     with pytest.raises(InputError, match=r"the same classes, but got \[7, 8\]"):
         ensemble.build([by_video, other], [0.5, 0.5], mean="logits")
-    other = configured.build_small("moe", {"mean_rgb": 9, "mean_audio": 4}, CLASSES)
+    other = configured.build_small(
+        "moe", {"mean_rgb": 9, "mean_audio": 4}, CLASSES, "normalize=each"
+    )
     with pytest.raises(InputError, match="mean_rgb has 8 and 9"):
         ensemble.build([by_video, other], [0.5, 0.5], mean="logits")
     with pytest.raises(InputError, match="with a sum of 1"):

@@ -12,7 +12,8 @@ VIDEOS = {"rgb": RNG.normal(size=(4, 3)), "audio": RNG.normal(size=(4, 2))}
 
 
 def build(*overrides):
-    return configured.build("mlp", FEATURES, 5, "normalize=none", "units=4", *overrides)
+    fixed = ("normalize=none", "units=4", "activation=relu")
+    return configured.build("mlp", FEATURES, 5, *fixed, *overrides)
 
 
 def test_the_probabilities_are_those_of_the_formula():

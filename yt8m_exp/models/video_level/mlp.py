@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import keras
 
@@ -12,6 +13,8 @@ from yt8m_exp.models.heads import Head
 from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.spec import InputError
 
+Activation = Literal["relu", "gelu"]
+
 
 def build(
     features: Mapping[str, int],
@@ -21,11 +24,12 @@ def build(
     normalize: Normalize,
     units: int,
     layers: int,
+    activation: Activation,
     input_dropout: float,
     dropout: float,
     branches: int,
 ) -> keras.Model:
-    """Builds the model: layers of `drop(relu(norm(W h)))`, and a head.
+    """Builds the model: layers of `drop(activation(norm(W h)))`, and a head.
 
     Branches are such networks side by side, each with a loss of its own in training, and the mean
     of their logits is the model's: an ensemble that is trained in one run.
@@ -41,6 +45,8 @@ def build(
         normalize: see `inputs.joined`.
         units: units of each layer.
         layers: the number of layers before the head.
+        activation: of each layer; `gelu` is that of D. Hendrycks and K. Gimpel, 2016,
+            https://arxiv.org/abs/1606.08415.
         input_dropout: share of the inputs that is dropped in training.
         dropout: share of each layer's units that is dropped in training.
         branches: the number of networks.
@@ -56,7 +62,8 @@ def build(
             "`units >= 1`, `layers >= 1` and `branches >= 1` must hold, but got "
             f"units={units}, layers={layers}, branches={branches}."
         )
-    network = _Network(features, classes, head, normalize, units, layers, input_dropout, dropout)
+    shape = (units, layers, activation, input_dropout, dropout)
+    network = _Network(features, classes, head, normalize, *shape)
     if branches == 1:
         return network.build()
     members = [network.build() for _ in range(branches)]
@@ -76,6 +83,7 @@ class _Network:
     normalize: Normalize
     units: int
     layers: int
+    activation: Activation
     input_dropout: float
     dropout: float
 
@@ -87,7 +95,7 @@ class _Network:
         for number in range(1, self.layers + 1):
             x = keras.layers.Dense(self.units, name=f"layer_{number}")(x)
             x = keras.layers.LayerNormalization(dtype="float32", name=f"norm_{number}")(x)
-            x = keras.layers.Activation("relu", name=f"activation_{number}")(x)
+            x = keras.layers.Activation(self.activation, name=f"activation_{number}")(x)
             if self.dropout:
                 x = keras.layers.Dropout(self.dropout, name=f"dropout_{number}")(x)
         return keras.Model(named, self.head(x, self.classes), name="mlp")

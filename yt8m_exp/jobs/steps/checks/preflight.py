@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.jobs.steps import members
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import OutsideError

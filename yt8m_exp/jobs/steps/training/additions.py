@@ -4,6 +4,7 @@ import inspect
 from functools import partial
 from typing import Any
 
+import keras
 from omegaconf import DictConfig
 
 from yt8m_exp.evaluation.scoring import Loss
@@ -17,6 +18,7 @@ from yt8m_exp.training.recipes.fewer_frames import fewer_frames
 from yt8m_exp.training.recipes.label_smoothing import smoothing
 from yt8m_exp.training.recipes.mixup import mixup
 from yt8m_exp.training.recipes.noise import noise
+from yt8m_exp.training.recipes.online import online
 
 KEYS = (
     "learning_rate_factors",
@@ -28,13 +30,20 @@ KEYS = (
 """Keys of a training that were not there from the first."""
 
 
-def change(cfg: DictConfig, learner: Learner, *, taught: bool = True) -> Change:
+def change(
+    cfg: DictConfig,
+    learner: Learner,
+    *,
+    taught: bool = True,
+    teacher: keras.Model | None = None,
+) -> Change:
     """Returns how a training changes its batches.
 
     Args:
         cfg: its configuration.
         learner: its model and optimizer.
         taught: whether batches have the predictions of the teachers, if there are any.
+        teacher: predicts the changed batches; None: no teacher does.
     """
     asked, chance = cfg.augmentation, Chance(cfg.seed, learner.optimizer.iterations)
     found: list[Change] = []
@@ -46,11 +55,19 @@ def change(cfg: DictConfig, learner: Learner, *, taught: bool = True) -> Change:
         found.append(changes.shared)
     if cfg.label_smoothing:
         found.append(smoothing(cfg.label_smoothing))
-    if cfg.distillation.teacher and taught and cfg.distillation.temperature == 1:
-        found.append(merged(cfg.distillation.mix))
+    learn = [merged(cfg.distillation.mix)] if _merges(cfg) else []
+    if taught and not cfg.distillation.online:
+        found += learn
     if asked.mixup:
         found.append(mixup(asked.mixup, chance.of(4)))
+    if teacher is not None:
+        found += [online(teacher, cfg.distillation.top_k), *learn]
     return changes.all_of(found)
+
+
+def _merges(cfg: DictConfig) -> bool:
+    """Returns whether predictions of teachers are added to the labels."""
+    return bool(cfg.distillation.teacher) and cfg.distillation.temperature == 1
 
 
 def training_loss(cfg: DictConfig, loss: Loss) -> Loss:
@@ -68,8 +85,8 @@ def softens(cfg: DictConfig) -> bool:
 
 def needs_frames(cfg: DictConfig) -> bool:
     """Returns whether a training changes frames, so that their means cannot take their place."""
-    asked = cfg.augmentation
-    return bool(asked.half_video or asked.frame_dropout or asked.noise)
+    asked, is_asked = cfg.augmentation, cfg.distillation.teacher and cfg.distillation.online
+    return bool(asked.half_video or asked.frame_dropout or asked.noise or is_asked)
 
 
 def require_fit(cfg: DictConfig, loss: Any) -> None:

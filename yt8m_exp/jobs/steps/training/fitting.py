@@ -35,7 +35,8 @@ def train(work: Work, state: TrainState) -> float:
     shards = work.train if additions.needs_frames(cfg) else Entry(learner.model).read(work.train)
     warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
     loss = recipe.loss(cfg.loss, cfg.data.classes)
-    taught = teachers.predictions(cfg) if cfg.distillation.teacher else None
+    asks = cfg.distillation.teacher and not cfg.distillation.online
+    taught = teachers.predictions(cfg) if asks else None
     plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
     shuffle, part = (
         Shuffle(cfg.seed, cfg.data.shuffle_bytes, cfg.data.balance),
@@ -52,7 +53,7 @@ def train(work: Work, state: TrainState) -> float:
         strategy=work.strategy,
         clip_to=step.Clip(**cfg.clip),
         jit_compile=cfg.jit_compile,
-        change=additions.change(cfg, learner),
+        change=additions.change(cfg, learner, teacher=teachers.asked(cfg)),
     )
     seen = (batch | taught.of(batch) for batch in batches) if taught else batches
     score, kept = _score(work, loss), average.snapshots(cfg, work.manager)

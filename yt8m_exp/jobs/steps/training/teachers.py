@@ -19,6 +19,7 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.top_k import top_k
 from yt8m_exp.jobs.steps import sources
+from yt8m_exp.models.ensembles import ensemble
 from yt8m_exp.serving import loading, uris
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
@@ -57,13 +58,39 @@ def predictions(cfg: DictConfig) -> Predictions:
     return teacher.mean(found, cfg.data.classes)
 
 
-def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
-    model, schema = loaded.tagger.model, loaded.tagger.schema
-    if schema.classes != cfg.data.classes:
+def asked(cfg: DictConfig) -> keras.Model | None:
+    """Returns the teachers as one model that is asked in each step; None if none is.
+
+    Raises:
+        InputError: a teacher has other classes, or takes features that the data do not have.
+    """
+    if not (cfg.distillation.online and named(cfg)):
+        return None
+    found = [loading.load(uri) for uri in named(cfg)]
+    for loaded in found:
+        _require_classes(cfg, loaded)
+        if missing := sorted(loaded.tagger.schema.features.keys() - set(cfg.data.features)):
+            raise InputError(
+                f"With distillation.online=true, a teacher must take features of the data, but "
+                f"{loaded.uri} takes {missing[0]}. Set distillation.online=false, and "
+                "distillation.shards."
+            )
+    models = [loaded.tagger.model for loaded in found]
+    return ensemble.build(models, [1 / len(models)] * len(models), mean="probabilities")
+
+
+def _require_classes(cfg: DictConfig, loaded: Loaded) -> None:
+    classes = loaded.tagger.schema.classes
+    if classes != cfg.data.classes:
         raise InputError(
-            f"A teacher must know the classes of the data, but {loaded.uri} has {schema.classes} "
-            f"and data.classes is {cfg.data.classes}."
+            f"A teacher must know the classes of the data, but {loaded.uri} has {classes} and "
+            f"data.classes is {cfg.data.classes}."
         )
+
+
+def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
+    model = loaded.tagger.model
+    _require_classes(cfg, loaded)
     manifest = _manifest(cfg, loaded)
     k = cfg.distillation.top_k
     facts = [VERSION, _digest(model), manifest.digest, asdict(manifest.schema), k]

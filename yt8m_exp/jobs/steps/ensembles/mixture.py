@@ -13,7 +13,8 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring, selection
-from yt8m_exp.jobs.steps import members, sources
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.models.ensembles import ensemble, neighbours
 from yt8m_exp.models.ensembles.neighbours import Vote
 from yt8m_exp.registry.measure import distinct
