@@ -222,7 +222,8 @@ def test_a_run_tells_its_story(store, trained, run):
 
 def test_a_resumed_run_honours_what_its_command_line_changes(store):
     constant = "schedule=constant"
-    run_id = store.done("train", *SMALL, "epochs=1", constant, "figures=false")["run_id"]
+    words = ("epochs=1", "batch_size=256", constant, "figures=false")
+    run_id = store.done("train", *SMALL, *words)["run_id"]
     kept = store.checkpoints(run_id)
     other_model = store.run("train", f"resume={run_id}", "model=moe")
     assert other_model.status == 2

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from yt8m_exp.data.ahead import ahead, in_order
-from yt8m_exp.data.balance import drawn
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.loading import Loader
 from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.sampling.balance import drawn
 from yt8m_exp.data.videos import Batch, Videos, join
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.read_ahead import read_ahead

@@ -23,7 +23,8 @@ from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.frame_shifts import moves_any, shifted
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.sample import Sample
-from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, shifts, sources
+from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, sources
+from yt8m_exp.jobs.steps.checks import shifts
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import configuration_of
 from yt8m_exp.serving import loading, packaging

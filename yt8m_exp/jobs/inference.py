@@ -10,8 +10,9 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.evaluation.sample import Sample
-from yt8m_exp.jobs.steps import naming, shifts, sources
+from yt8m_exp.jobs.steps import naming, sources
 from yt8m_exp.jobs.steps.batch import alone, predict
+from yt8m_exp.jobs.steps.checks import shifts
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, parquet, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded

@@ -76,7 +76,8 @@ def run(
     memory_check.require(cfg, learner, strategy)
     if number > 0:
         return _follow(cfg, strategy, learner)
-    preflight.require_space(Path(cfg.tracking.runs), FILES * learner.size()["model/bytes"] / 1e6)
+    files = FILES + (cfg.averaging.checkpoints if cfg.averaging.method else 0)
+    preflight.require_space(Path(cfg.tracking.runs), files * learner.size()["model/bytes"] / 1e6)
     data = _checked(cfg)
     name = naming.of_training(cfg, data.train, words)
     with opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked:

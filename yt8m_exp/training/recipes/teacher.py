@@ -22,12 +22,12 @@ class Predictions(NamedTuple):
 
     Attributes:
         ids: of the videos, rising, bytes (N,).
-        class_ids: int32 (N, K).
+        class_ids: int16 (N, K), or int32 where classes are many.
         scores: their probabilities, float16 (N, K), falling.
     """
 
     ids: NDArray[np.bytes_]
-    class_ids: NDArray[np.int32]
+    class_ids: NDArray[np.signedinteger]
     scores: NDArray[np.float16]
 
     def of(self, batch: Batch) -> Batch:
@@ -66,11 +66,8 @@ def gathered(found: Iterable[tuple[NDArray, NDArray, NDArray]]) -> Predictions:
     """
     ids, scores, class_ids = zip(*found, strict=True)
     names, first = np.unique(np.concatenate([np.asarray(i, np.bytes_) for i in ids]), True)
-    return Predictions(
-        names,
-        np.concatenate(class_ids)[first].astype(np.int32),
-        np.concatenate(scores)[first].astype(np.float16),
-    )
+    chosen = np.concatenate(class_ids)[first]
+    return Predictions(names, _narrow(chosen), np.concatenate(scores)[first].astype(np.float16))
 
 
 def mean(teachers: Sequence[Predictions], classes: int) -> Predictions:
@@ -89,7 +86,12 @@ def mean(teachers: Sequence[Predictions], classes: int) -> Predictions:
         for start in range(0, len(ids), CHUNK)
     ]
     class_ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Predictions(ids, class_ids, scores)
+    return Predictions(ids, _narrow(class_ids), scores)
+
+
+def _narrow(class_ids: NDArray) -> NDArray[np.signedinteger]:
+    is_small = class_ids.max(initial=0) <= np.iinfo(np.int16).max
+    return class_ids.astype(np.int16 if is_small else np.int32)
 
 
 def _mean_of(

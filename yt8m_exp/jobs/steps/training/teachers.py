@@ -24,6 +24,7 @@ from yt8m_exp.serving import loading, uris
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
+from yt8m_exp.tracking import store
 from yt8m_exp.training.recipes import teacher
 from yt8m_exp.training.recipes.teacher import Predictions
 
@@ -41,6 +42,7 @@ def resolved(cfg: DictConfig) -> DictConfig:
     """Returns a configuration whose teachers cannot move: an alias is resolved to a version."""
     if not named(cfg):
         return cfg
+    store.connect()
     found = cfg.copy()
     compose.update(found, "distillation.teacher", [uris.resolve(uri)[0] for uri in named(cfg)])
     return found

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from yt8m_exp.data import balance
+from yt8m_exp.data.sampling import balance
 from yt8m_exp.data.videos import Videos
 
 

@@ -1,0 +1,1 @@
+"""Which videos an epoch shows, and how often."""
