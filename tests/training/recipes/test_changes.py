@@ -63,7 +63,7 @@ def test_frames_are_mixed_one_by_one_and_those_of_a_shorter_video_repeat():
     assert rows(known["shares"]) == [[1, 0], [0.5, 0.5], [0.5, 0.5]]
 
 
-@pytest.mark.parametrize(("alpha", "variance"), [(0.2, 1 / 5.6), (0.5, 1 / 8), (1.0, 1 / 12)])
+@pytest.mark.parametrize(("alpha", "variance"), [(0.2, 1 / 5.6), (0.5, 1 / 8), (1, 1 / 12)])
 def test_shares_of_mixtures_are_of_the_beta_distribution(alpha, variance):
     table = quantiles(alpha)
     assert table.shape == (STEPS,)

@@ -61,7 +61,7 @@ def mixed(features: Tensors, known: Tensors, own: tf.Tensor) -> tuple[Tensors, T
 def quantiles(alpha: float) -> NDArray[np.float64]:
     """Returns as many numbers as `STEPS`, rising, evenly spread over Beta(alpha, alpha)."""
     x = np.sin(np.linspace(0, np.pi / 2, 100_001)) ** 2  # dense at both ends, as the numbers are
-    parameter = np.full(x.shape, alpha)
+    parameter = np.full(x.shape, float(alpha))
     below = tf.math.betainc(parameter, parameter, x).numpy()
     return np.interp((np.arange(STEPS) + 0.5) / STEPS, below, x)
 
