@@ -194,6 +194,27 @@ TYPES: dict[str, dict[str, Any]] = {
         "most": Annotated[int, Field(ge=2)],
         "output": Text,
     },
+    "curves": TRACKING
+    | {
+        "runs": list[Text],
+        "filter": Text | None,
+        "most": Count,
+        "metrics": Text,
+        "output": Text,
+    },
+    "submit": {
+        "target": Literal["vertex"],
+        "job": Literal["train", "eval", "inference", "sweep", "check"],
+        "overrides": list[Text],
+        "shape": Text,
+        "image": Text,
+        "project": Text,
+        "region": Text,
+        "staging": Text,
+        "service_account": Text | None,
+        "env": dict[Text, Text],
+        "dry_run": bool,
+    },
     "json_to_csv": {"predictions": Patterns, "output": Text, "top_k": Count},
     "download": {
         "partition": Text,

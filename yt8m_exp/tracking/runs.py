@@ -18,6 +18,7 @@ from yt8m_exp import spec
 from yt8m_exp.spec import InputError, UnansweredError, caused_by
 from yt8m_exp.tracking import (
     configuration,
+    cost,
     endings,
     overruled,
     owners,
@@ -112,6 +113,7 @@ def open_run(
                 if system_metrics:
                     started = found.info.start_time / 1000
                     sampled.enter_context(system.sampling(run.writer, run.id, started))
+                sampled.enter_context(cost.measured(run.writer, found.data.metrics))
                 yield run
             _finish(run)
         except BaseException as error:

@@ -97,9 +97,17 @@ def check(cfg: DictConfig) -> None:
 
 def compare(cfg: DictConfig) -> None:
     """Checks that runs are named in one way, and the place of the page."""
-    if bool(cfg.runs) == bool(cfg.filter):
-        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
+    _require_runs_or_filter(cfg)
     whole_file.require_writable(cfg.output)
+
+
+def curves(cfg: DictConfig) -> None:
+    """Checks that runs are named in one way, and the place of the curves."""
+    _require_runs_or_filter(cfg)
+    if cfg.output.endswith("/"):
+        _require_folder(Path(cfg.output), key="output")
+    else:
+        whole_file.require_writable(cfg.output)
 
 
 def export(cfg: DictConfig) -> None:
@@ -125,6 +133,11 @@ def sweep(cfg: DictConfig) -> None:
         _require_folder(journal.parent, key="storage")
     if journal.is_dir():
         raise InputError(f"{journal} is a folder. Set storage to a file, as {journal}/journal.")
+
+
+def _require_runs_or_filter(cfg: DictConfig) -> None:
+    if bool(cfg.runs) == bool(cfg.filter):
+        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
 
 
 def _find(cfg: DictConfig, *, labelled: bool = True) -> None:
