@@ -100,3 +100,19 @@ def postgres(postgres_server: str) -> str:
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     return make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def inception_graph():
+    """A graph with the operations and names of the published one, and made-up weights."""
+    from tests.videos import fakes
+
+    return fakes.Graph().build()
+
+
+@pytest.fixture(scope="session")
+def extractor_files(inception_graph, tmp_path_factory) -> Path:
+    """The folder of the published files that `extract` needs, with made-up weights."""
+    from tests.videos import fakes
+
+    return fakes.write(tmp_path_factory.mktemp("published"), inception_graph)

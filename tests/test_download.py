@@ -10,7 +10,7 @@ import pytest
 from tests.data.download.server import Fault, Server, bad_line, md5
 from tests.test_cli import SHOWS_MODULES
 from tests.verbs import PROJECT, sample_records
-from yt8m_exp.data.download import partitions
+from yt8m_exp.data.download import extractor, partitions
 from yt8m_exp.data.tfrecords import tfrecord
 
 PARTITION = "2/video/train"
@@ -271,6 +271,28 @@ def test_labels_and_vocabularies_have_no_plan(store, server, output):
     assert (output / "train_labels.csv").read_bytes() == b"a,1 2\n"
     again = store.done("download", *words(server, output, partition="2/vocabulary"))
     assert again["fetched"] == 0
+
+
+def test_the_networks_of_extract_are_checked_by_their_known_or_first_digest(store, server, output):
+    files = {name: name.encode() * 99 for name in extractor.FILES}
+    server.files |= {f"/{name}": content for name, content in files.items()}
+    base = next(word.partition("=")[2] for word in server.words if word.startswith("server.plans"))
+    given = (f"server.inception={base}", f"server.audioset={base}", "attempts=1")
+    outcome = store.run("download", *words(server, output, *given, partition="extractor"))
+    assert outcome.status == 1  # these are not the published checkpoint and its PCA
+    assert "vggish_model.ckpt is missing" in outcome.err
+    assert "its MD5 should be d1c7011e6366aa34176bb05c705e31a8" in outcome.err
+    unknown = ("inception-2015-12-05.tgz", "yt8m_pca.tgz")
+    noted = "".join(f"{md5(files[name])}  {name}\n" for name in unknown)
+    assert (output / extractor.RECORD).read_text() == noted
+    assert (
+        f"No digest of {unknown[0]} is published. It came as {md5(files[unknown[0]])}"
+        in outcome.err
+    )
+    (output / unknown[1]).write_bytes(b"another")
+    outcome = store.run("download", *words(server, output, *given, partition="extractor"))
+    assert outcome.status == 2
+    assert f"has other content under {unknown[1]}" in outcome.sentence
 
 
 @pytest.mark.parametrize(

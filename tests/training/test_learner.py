@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import configured
+from yt8m_exp.spec import InputError
 from yt8m_exp.training import step
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import TrainState
@@ -14,7 +15,7 @@ BATCH = {"x": np.eye(4, dtype=np.float32), "labels": np.array([[0], [1], [2], [-
 
 
 def learner(make="logistic", optimizer=keras.optimizers.Adam, steps=0, **options):
-    model = configured.build(make, {"x": 4}, 3, "dropout=0.5")
+    model = configured.build(make, {"x": 4}, 3, "normalize=each", "dropout=0.5")
     built = optimizer(**options)
     built.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
@@ -88,3 +89,36 @@ def test_the_model_is_saved_with_its_averages(tmp_path):
         assert_equal(trained.model.get_weights(), loaded.get_weights())
     assert_equal(trained.values(), before)
     assert not np.array_equal(trained.model.get_weights()[0], loaded.get_weights()[0])
+
+
+def small(classes, *overrides):
+    return configured.build_small("resnet_mlp", {"x": 4}, classes, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("head", "new"),
+    [
+        ("logistic", ["classifier/bias", "classifier/kernel"]),
+        ("moe", ["experts/bias", "experts/kernel", "gates/kernel"]),
+    ],
+)
+def test_a_model_of_other_classes_gives_its_body(head, new):
+    theirs, ours = small(7, f"head={head}"), small(3, f"head={head}")
+    before = {variable.path: variable.numpy() for variable in ours.weights}
+    assert Learner(ours, keras.optimizers.SGD()).take_weights(theirs) == new
+    for old, variable in zip(theirs.weights, ours.weights, strict=True):
+        expected = before[variable.path] if variable.path in new else old.numpy()
+        assert np.array_equal(variable.numpy(), expected), variable.path
+    assert len(ours.weights) > len(new)
+
+
+def test_a_model_of_the_same_classes_gives_all_its_weights():
+    theirs, ours = small(3), small(3)
+    assert Learner(ours, keras.optimizers.SGD()).take_weights(theirs) == []
+    assert_equal([v.numpy() for v in theirs.weights], [v.numpy() for v in ours.weights])
+
+
+@pytest.mark.parametrize("other", [(3, "layers=1"), (7, "units=8"), (7, "head=moe")])
+def test_a_model_that_differs_in_more_than_classes_gives_nothing(other):
+    with pytest.raises(InputError, match="must start from a model with the same weights"):
+        Learner(small(3), keras.optimizers.SGD()).take_weights(small(*other))

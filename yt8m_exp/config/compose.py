@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yt8m_exp import spec
 from yt8m_exp.config import groups
 from yt8m_exp.config.overrides import escaped
+from yt8m_exp.data import vocabulary
 from yt8m_exp.spec import InputError
 
 CONF = str(groups.CONF)
@@ -28,10 +30,19 @@ CHOICES = ("model", "data")
 
 
 def register_resolvers() -> None:
-    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`."""
+    """Lets configurations use `spec`: `${spec:CLASSES}`, `${shipped:sample/x}`, `${kept:runs}`.
+
+    `${classes_of:<vocabulary>}` is how many classes a vocabulary has.
+    """
     OmegaConf.register_new_resolver("spec", lambda name: getattr(spec, name), replace=True)
     OmegaConf.register_new_resolver("shipped", spec.shipped, replace=True)
     OmegaConf.register_new_resolver("kept", spec.kept, replace=True)
+    OmegaConf.register_new_resolver("classes_of", _classes_of, replace=True)
+
+
+def _classes_of(path: str) -> int:
+    """Returns how many classes a vocabulary has; what is not there is refused when it is read."""
+    return vocabulary.size(path) if Path(path).is_file() else spec.CLASSES
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) -> DictConfig:

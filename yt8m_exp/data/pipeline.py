@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yt8m_exp.data.ahead import ahead, in_order
+from yt8m_exp.data.balance import drawn
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.loading import Loader
 from yt8m_exp.data.manifest import Manifest
@@ -48,10 +49,12 @@ class Shuffle:
     Args:
         seed: of the random order.
         group_bytes: shards are read and shuffled together in groups of about this size.
+        balance: how much more often videos of rare classes are seen; see `balance.drawn`.
     """
 
     seed: int
     group_bytes: int = 32 << 20
+    balance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _shuffled(
     groups, behind = _positioned(_epochs(manifest, shuffle, epoch), behind, load)
     for group, videos in _loaded(groups, manifest, load):
         rng = np.random.default_rng([shuffle.seed, group.epoch, group.number])
-        yield videos, rng.permutation(len(videos.ids))[behind:]
+        yield videos, drawn(videos, shuffle.balance, rng)[behind:]
         behind = 0
 
 

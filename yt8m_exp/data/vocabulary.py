@@ -77,6 +77,17 @@ def read(path: str | Path | None, classes: int, *, key: str = "data.vocabulary")
     return Vocabulary(tuple(names[class_id] for class_id in in_order), path, found)
 
 
+def size(path: str | Path) -> int:
+    """Returns how many classes a vocabulary has: the rows below its first line.
+
+    Raises:
+        MissingInputError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise MissingInputError(f"No vocabulary at {str(path)!r}.")
+    return max(sum(1 for _ in text.table(path)) - 1, 0)
+
+
 def digest(names: Iterable[str]) -> str:
     """Returns 32 hexadecimal digits of a SHA-256 over the names of classes, in order."""
     return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:32]

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from yt8m_exp.data.download import partitions, transfers
+from yt8m_exp.data.download import extractor, partitions, transfers
 from yt8m_exp.data.download.bucket import Bucket
 from yt8m_exp.data.download.client import Client, UnreachableError
 from yt8m_exp.data.download.folder import Folder
@@ -36,7 +36,7 @@ def run(cfg: DictConfig) -> Summary:
         InputError: there is no such partition or part of it, or other files are in the way.
         UserError: the server does not answer, or the destination is too small or in use.
     """
-    partitions.require(cfg.partition)
+    partitions.require(cfg.partition, [extractor.NAME])
     client = Client(
         connections=cfg.transfers, attempts=cfg.attempts, backoff_seconds=cfg.backoff_seconds
     )
@@ -50,13 +50,15 @@ def run(cfg: DictConfig) -> Summary:
             missing = [file for file in files if file.name not in there]
             for ended in _fetched(cfg, client, folder, missing) if missing else ():
                 errors[ended.file.name] = str(ended.error) if ended.error else None
+            if cfg.partition == extractor.NAME:
+                extractor.record(Path(cfg.output), files)
         except (KeyboardInterrupt, OSError) as error:
             raise _stopped(error, errors, folder) from None
     return _summary(cfg, folder, files, there, errors)
 
 
 def _folder(output: str, partition: str) -> Folder | Bucket:
-    if scheme(output) == "gs":
+    if scheme(output) == "gs" and partition != extractor.NAME:
         return Bucket(output, partition)
     if scheme(output):
         raise InputError(f"`output` must be a folder or gs://bucket/folder, but got {output!r}.")
@@ -78,9 +80,11 @@ def _stopped(
 
 def _files(cfg: DictConfig, client: Client, folder: Folder | Bucket) -> list[File]:
     """Returns the files to have: of the server's plan, or of what an older download left."""
-    if cfg.partition in partitions.TABLES:
+    if cfg.partition in (*partitions.TABLES, extractor.NAME):
         if cfg.shard:
             raise InputError(f"{cfg.partition} has no parts, but got shard={cfg.shard}.")
+        if cfg.partition == extractor.NAME:
+            return extractor.files(cfg.server, Path(cfg.output))
         return partitions.tables(cfg.partition, cfg.server.files, cfg.server.vocabularies)
     m, n = partitions.parse_share(cfg.shard) if cfg.shard else (1, 1)
     plan = folder.old_plan()

@@ -10,7 +10,7 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.evaluation.sample import Sample
-from yt8m_exp.jobs.steps import naming, sources
+from yt8m_exp.jobs.steps import naming, shifts, sources
 from yt8m_exp.jobs.steps.batch import alone, predict
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.serving import loading, parquet, segment_files, whole_file
@@ -47,6 +47,7 @@ def run(cfg: DictConfig) -> Summary:
         _require_known(cfg, listed, model.tagger.schema.classes)
         if cfg.segments:
             model.require_frames()
+        shifts.require_frames(cfg, model.tagger.schema)
         manifest = _checked(cfg, model, by_shard=by_shard)
         name = naming.of_use("inference", model.title, naming.videos(manifest))
         tracked = stack.enter_context(opened("inference", cfg, name=name))

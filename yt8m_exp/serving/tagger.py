@@ -23,6 +23,7 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.tfrecords import records
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
+from yt8m_exp.models import frames
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import quiet
@@ -111,8 +112,7 @@ def schema(model: keras.Model) -> records.Schema:
     classes = model.output.shape[-1]
     if "frames" not in model.input:
         return records.Schema(features, classes)
-    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
-    return records.Schema(features, classes, "frame", max(kept, default=spec.MAX_FRAMES))
+    return records.Schema(features, classes, "frame", frames.max_frames(model))
 
 
 def _version(folder: Path) -> str:

@@ -12,7 +12,7 @@ from yt8m_exp.evaluation.metrics import GAP
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, store
-from yt8m_exp.tracking.cost import JOULES
+from yt8m_exp.tracking.machine.cost import JOULES
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
 

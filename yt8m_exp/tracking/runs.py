@@ -18,15 +18,14 @@ from yt8m_exp import spec
 from yt8m_exp.spec import InputError, UnansweredError, caused_by
 from yt8m_exp.tracking import (
     configuration,
-    cost,
     endings,
     overruled,
     owners,
     patience,
     provenance,
     store,
-    system,
 )
+from yt8m_exp.tracking.machine import cost, system
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)

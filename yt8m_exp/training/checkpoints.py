@@ -13,7 +13,7 @@ from yt8m_exp.spec import InputError, OutsideError
 
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
 NAME = "checkpoint-{:012d}.npz"
-PARTIAL = ("checkpoint-*.part", "partial-*.keras")
+PARTIAL = ("checkpoint-*.part", "weights-*.part", "partial-*.keras")
 KEEP = 2
 
 

@@ -1,8 +1,8 @@
 """A model and its optimizer, as one thing that is trained, saved and restored."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,17 +62,24 @@ class Learner:
             variable.assign(value)
         return facts
 
-    def take_weights(self, model: keras.Model) -> None:
+    def take_weights(self, model: keras.Model) -> list[str]:
         """Copies the weights of another model with the same layers, to fine-tune it.
 
+        Weights that belong to classes stay as they are if the other model has more or fewer.
+
+        Returns:
+            The names of the weights that stayed.
+
         Raises:
-            InputError: the models differ.
+            InputError: the models differ in more than their classes.
         """
         theirs = {variable.path: variable for variable in model.weights}
         shapes = {path: tuple(variable.shape) for path, variable in theirs.items()}
         ours = {variable.path: tuple(variable.shape) for variable in self.model.weights}
+        classes = model.output.shape[-1], self.model.output.shape[-1]
         different = sorted(path for path in ours | shapes if ours.get(path) != shapes.get(path))
-        if different:
+        of_classes = [p for p in different if _follows(shapes.get(p), ours.get(p), classes)]
+        if different != of_classes:
             path = different[0]
             raise InputError(
                 f"Training must start from a model with the same weights, but `{path}` has the "
@@ -81,17 +88,37 @@ class Learner:
                 "was when it was trained."
             )
         for variable in self.model.weights:
-            variable.assign(theirs[variable.path])
+            if variable.path not in of_classes:
+                variable.assign(theirs[variable.path])
+        return of_classes
 
-    def save_model(self, path: Path) -> None:
-        """Writes the model, with averaged weights where there are any, as a `.keras` file.
+    @contextmanager
+    def with_weights(self, weights: Sequence[np.ndarray]) -> Iterator[None]:
+        """Uses other weights of the model within the block."""
+        variables = self.model.weights
+        kept = [variable.numpy() for variable in variables]
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+    def save_model(self, path: Path, *, as_it_is: bool = False) -> None:
+        """Writes the model as a `.keras` file.
+
+        Args:
+            path: the file.
+            as_it_is: whether it has the weights of now; otherwise it has their moving averages,
+                where there are any.
 
         Raises:
             OSError: it cannot be written, as on a full disk. An older file is unchanged.
         """
         partial = path.with_name(f"partial-{path.name}")
         try:
-            with averaged(self.model, self.optimizer):
+            with nullcontext() if as_it_is else self.averaged():
                 self.model.save(partial)
             partial.replace(path)
         except OSError as error:
@@ -120,3 +147,16 @@ class Learner:
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.optimizer.variables]
+
+
+Shape = tuple[int, ...]
+
+
+def _follows(theirs: Shape | None, ours: Shape | None, classes: tuple[int, int]) -> bool:
+    """Tells whether shapes differ only as the numbers of classes do, theirs and ours."""
+    if theirs is None or ours is None or len(theirs) != len(ours) or classes[0] == classes[1]:
+        return False
+    pairs = zip(theirs, ours, strict=True)
+    return all(
+        a == b or (a % classes[0] == 0 and b == a // classes[0] * classes[1]) for a, b in pairs
+    )

@@ -50,11 +50,17 @@ class File:
     md5: str | None
 
 
-def require(partition: str) -> None:
-    """Refuses a partition that the dataset does not have."""
-    if partition not in NAMES:
+def require(partition: str, more: Iterable[str] = ()) -> None:
+    """Refuses a partition that the dataset does not have.
+
+    Args:
+        partition: its name.
+        more: names of what else can be downloaded.
+    """
+    known = [*NAMES, *more]
+    if partition not in known:
         raise InputError(
-            f"`partition` must be one of {', '.join(NAMES)}, but got partition={partition!r}."
+            f"`partition` must be one of {', '.join(known)}, but got partition={partition!r}."
         )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose, schema
@@ -31,9 +33,7 @@ def request(values: Mapping[str, Any]) -> dict[str, Any]:
         MissingInputError: there is no such shape.
     """
     verb, overrides = values["job"], values["overrides"]
-    cfg = compose.compose(verb, overrides)
-    compose.require_complete(cfg)
-    schema.check(verb, compose.plain(cfg))
+    _require_fit(verb, overrides)
     if not values["staging"].startswith("gs://"):
         raise InputError(f"`staging` must be a folder in gs://, but got {values['staging']!r}.")
     env = {TRACKING: _server()} | values["env"]
@@ -88,6 +88,16 @@ def page(job: str) -> str:
     _, project, _, region, _, number = job.split("/")
     place = f"locations/{region}/training/{number}?project={project}"
     return f"https://console.cloud.google.com/vertex-ai/{place}"
+
+
+def _require_fit(verb: str, overrides: list[str]) -> None:
+    """Refuses overrides that the verb would refuse."""
+    try:
+        cfg = compose.compose(verb, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"`overrides` do not fit {verb}: {' '.join(str(error).split())}") from None
+    compose.require_complete(cfg)
+    schema.check(verb, compose.plain(cfg))
 
 
 def _shape(name: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What is predicted of a batch, as the settings of a prediction by shard say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.videos import Batch
 from yt8m_exp.evaluation import scoring, segments
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.frame_shifts import moved, moves_any, shifted
 from yt8m_exp.evaluation.lists import RankedLists
 from yt8m_exp.evaluation.scoring import best, masked
 from yt8m_exp.serving import parquet
@@ -46,6 +47,7 @@ def settings(cfg: DictConfig, listed: NDArray | None, shards: str) -> dict[str, 
     found = {
         "on_bad_record": cfg.on_bad_record,
         "batch_size": cfg.batch_size,
+        "frame_shifts": list(cfg.frame_shifts),
         "classes": None if listed is None else listed.tolist(),
     }
     if cfg.segments:
@@ -72,25 +74,28 @@ def predictions_of(
         settings: see `settings`.
         prunes: whether scores of segments that no list can hold become 0.
     """
-    classes = settings["classes"]
+    classes, moves = settings["classes"], settings["frame_shifts"]
     listed = None if classes is None else np.array(classes, np.int32)
     if settings["form"] != "segments" or listed is None:
-        return OfVideos(tagger, settings["top_k"], listed)
+        return OfVideos(tagger, settings["top_k"], listed, moves)
     lists = RankedLists(listed, most=settings["most"]) if prunes else None
-    return OfSegments(tagger, listed, lists)
+    return OfSegments(tagger, listed, lists, moves)
 
 
 class OfVideos:
     """Predicts whole videos; see `Predictions`."""
 
-    def __init__(self, tagger: Tagger, top_k: int, listed: NDArray | None) -> None:
+    def __init__(
+        self, tagger: Tagger, top_k: int, listed: NDArray | None, moves: Sequence[int]
+    ) -> None:
         self._tagger, self._top_k, self._listed = tagger, top_k, listed
+        self._predict, self._moves = shifted(tagger.predictor, moves), moves
 
     def read(self, manifest: Manifest) -> Manifest:
-        return Entry(self._tagger.model).read(manifest)
+        return manifest if moves_any(self._moves) else Entry(self._tagger.model).read(manifest)
 
     def scores(self, batch: Batch) -> NDArray:
-        return self._tagger.predictor(batch)
+        return self._predict(batch)
 
     def found(self, batch: Batch, scores: NDArray) -> Found:
         known = scores if self._listed is None else masked(scores, self._listed)
@@ -106,23 +111,32 @@ class OfSegments:
         class_ids: the classes that are listed.
         lists: gathers what is predicted. A score that is lower than so many others as a list holds
             becomes 0: it is in no list of all segments, either. None keeps each.
+        moves: see `frame_shifts.shifted`.
     """
 
-    def __init__(self, tagger: Tagger, class_ids: NDArray, lists: RankedLists | None) -> None:
-        self._score = scoring.scorer(tagger.model, class_ids)
+    def __init__(
+        self, tagger: Tagger, class_ids: NDArray, lists: RankedLists | None, moves: Sequence[int]
+    ) -> None:
+        self._score, self._moves = scoring.scorer(tagger.model, class_ids), moves
         self._class_ids, self._lists, self._once = class_ids, lists, Once()
 
     def read(self, manifest: Manifest) -> Manifest:
         return manifest
 
     def scores(self, batch: Batch) -> Cut:
-        ((_, pieces),) = segments.cut_all([batch])
-        scores = [self._score(piece) for piece in pieces]
+        copies = (moved(batch, move) for move in self._moves)
+        cuts = [pieces for _, pieces in segments.cut_all(copies)]
+        pieces, *_ = cuts
+        scores = [self._scored(cut) for cut in cuts]
         return (
-            np.concatenate([np.empty((0, self._class_ids.size), np.float32), *scores]),
+            scores[0] if len(scores) == 1 else np.asarray(np.mean(scores, axis=0)),
             np.concatenate([np.empty(0, object), *(piece["id"] for piece in pieces)]),
             np.concatenate([np.empty(0, np.int64), *(piece["row"] for piece in pieces)]),
         )
+
+    def _scored(self, pieces: Sequence[Batch]) -> NDArray:
+        scores = [self._score(piece) for piece in pieces]
+        return np.concatenate([np.empty((0, self._class_ids.size), np.float32), *scores])
 
     def found(self, batch: Batch, scores: Cut) -> Found:
         values, names, rows = scores

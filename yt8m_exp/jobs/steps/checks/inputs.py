@@ -17,6 +17,9 @@ from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.serving import whole_file
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.uris import is_local
+from yt8m_exp.videos import labelling, listing
+from yt8m_exp.videos.networks import published
+from yt8m_exp.videos.reading import files
 
 SOURCES = ("model_uri", "watch", "predictions", "segment_predictions")
 """What `eval` can score."""
@@ -96,18 +99,13 @@ def check(cfg: DictConfig) -> None:
 
 
 def compare(cfg: DictConfig) -> None:
-    """Checks that runs are named in one way, and the place of the page."""
-    _require_runs_or_filter(cfg)
-    whole_file.require_writable(cfg.output)
-
-
-def curves(cfg: DictConfig) -> None:
-    """Checks that runs are named in one way, and the place of the curves."""
-    _require_runs_or_filter(cfg)
+    """Checks that runs are named in one way, and the place of the page or the curves."""
+    if bool(cfg.runs) == bool(cfg.filter):
+        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
     if cfg.output.endswith("/"):
         _require_folder(Path(cfg.output), key="output")
-    else:
-        whole_file.require_writable(cfg.output)
+        return
+    whole_file.require_writable(cfg.output)
 
 
 def export(cfg: DictConfig) -> None:
@@ -118,9 +116,37 @@ def export(cfg: DictConfig) -> None:
         whole_file.require_writable(cfg.output.rstrip("/"))
 
 
+def extract(cfg: DictConfig) -> None:
+    """Checks the library, the videos, the published files, and the output."""
+    files.require_library()
+    labelling.read(listing.read(cfg.videos), cfg.vocabulary)
+    published.require(Path(cfg.weights))
+    _require_folder(Path(cfg.output), key="output")
+
+
 def import_checkpoint(cfg: DictConfig) -> None:
     """Checks the folder of runs, and the shards."""
     _require_runs(cfg.tracking.runs)
+    _find(cfg)
+
+
+def ensemble(cfg: DictConfig) -> None:
+    """Checks that what an option needs is given, and checks the shards."""
+    _require_runs(cfg.tracking.runs)
+    shares, learns = cfg.neighbours.share > 0, cfg.weights == "learnt"
+    if shares != (cfg.neighbours.shards is not None):
+        raise InputError(
+            "neighbours.share > 0 and neighbours.shards must be given together, but got "
+            f"neighbours.share={cfg.neighbours.share}, neighbours.shards={cfg.neighbours.shards}."
+        )
+    if learns != (cfg.weights_shards is not None):
+        raise InputError(
+            "weights=learnt and weights_shards must be given together, but got "
+            f"weights={cfg.weights}, weights_shards={cfg.weights_shards}."
+        )
+    for key in ("weights_shards", "neighbours.shards"):
+        if patterns := compose.select(compose.plain(cfg), key):
+            peek.require_labels(shards.find(patterns, Remedy(key)))
     _find(cfg)
 
 
@@ -133,11 +159,6 @@ def sweep(cfg: DictConfig) -> None:
         _require_folder(journal.parent, key="storage")
     if journal.is_dir():
         raise InputError(f"{journal} is a folder. Set storage to a file, as {journal}/journal.")
-
-
-def _require_runs_or_filter(cfg: DictConfig) -> None:
-    if bool(cfg.runs) == bool(cfg.filter):
-        raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
 
 
 def _find(cfg: DictConfig, *, labelled: bool = True) -> None:

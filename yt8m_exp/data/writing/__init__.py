@@ -1,0 +1,1 @@
+"""Writes shards as the release lays them out."""

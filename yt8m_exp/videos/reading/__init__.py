@@ -1,0 +1,1 @@
+"""Reads pictures and sound of video files of any kind."""
