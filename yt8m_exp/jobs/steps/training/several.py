@@ -1,5 +1,6 @@
 """Trainings of several workers: all go on from one checkpoint, and one that is lost ends them."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from yt8m_exp.tracking.runs import Run
 from yt8m_exp.training import agreement, cluster
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.fit import TrainState
+
+logger = logging.getLogger(__name__)
 
 LOST = (
     tf.errors.UnavailableError,
@@ -55,6 +58,9 @@ def follow(cfg: DictConfig, manager: CheckpointManager, strategy: Any) -> TrainS
     if examples:
         _fetch(cfg, manager, examples)
         state = manager.restore()
+        if state.examples != examples:
+            found = f"{state.examples:,}" if state.examples else "none"
+            logger.warning("Checkpoint wanted at %s examples, found at %s.", f"{examples:,}", found)
     _require_all(agreement.gathered(strategy, int(state.examples == examples)), examples)
     return state
 
