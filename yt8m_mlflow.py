@@ -25,9 +25,8 @@ class DefaultExperiment:
         program, *words = sys.argv or [""]
         is_mlflow = Path(program).stem == "mlflow" or Path(program).parent.name == "mlflow"
         place = next((word for word in words[1:] if (Path(word) / "MLproject").is_file()), "")
-        return (
-            is_mlflow and words[:1] == ["run"] and bool(place) and Path(place).resolve() == PROJECT
-        )
+        is_ours = bool(place) and Path(place).resolve() in (PROJECT, PROJECT / "cloud")
+        return is_mlflow and words[:1] == ["run"] and is_ours
 
     def get_experiment_id(self) -> str:
         """Returns the id of the experiment, which is made where there is none."""

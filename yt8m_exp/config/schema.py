@@ -235,8 +235,21 @@ TYPES: dict[str, dict[str, Any]] = {
     | {
         "runs": list[Text],
         "filter": Text | None,
-        "most": Annotated[int, Field(ge=2)],
+        "most": Count,
         "output": Text,
+    },
+    "submit": {
+        "target": Literal["vertex"],
+        "job": Literal["train", "eval", "inference", "sweep", "check"],
+        "overrides": list[Text],
+        "shape": Text,
+        "image": Text,
+        "project": Text,
+        "region": Text,
+        "staging": Text,
+        "service_account": Text | None,
+        "env": dict[Text, Text],
+        "dry_run": bool,
     },
     "extract": {
         "videos": Text,

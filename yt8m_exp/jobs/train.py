@@ -16,10 +16,9 @@ from yt8m_exp.jobs.steps import finish, naming, recipe, sources
 from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
-from yt8m_exp.jobs.steps.training import additions, fitting, teachers
+from yt8m_exp.jobs.steps.training import additions, fitting, several, teachers
 from yt8m_exp.jobs.steps.work import Report, Reported, Work
 from yt8m_exp.serving import loading
-from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, downloads
 from yt8m_exp.tracking.endings import Stopped
@@ -28,7 +27,6 @@ from yt8m_exp.tracking.outbox.uploads import Uploader
 from yt8m_exp.tracking.runs import Run, note_resume
 from yt8m_exp.training import cluster
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
-from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.learner import Learner
 
 logger = logging.getLogger(__name__)
@@ -62,12 +60,7 @@ def run(
         SystemExit: a signal stopped training; a checkpoint has been written.
         Stopped: `reported` stopped it; a checkpoint has been written, unless nothing was trained.
     """
-    number, workers = cluster.place()
-    if cfg.resume and workers > 1:
-        raise InputError(
-            f"Only one worker can resume a run, but TF_CONFIG names {workers}. The first of them "
-            "holds the checkpoints: unset TF_CONFIG there, and resume again."
-        )
+    number, _ = cluster.place()
     cfg = teachers.resolved(resumed(cfg) if cfg.resume else cfg)
     strategy = recipe.strategy(cfg)
     # What is wrong with the input is refused before a run is opened.
@@ -75,12 +68,16 @@ def run(
     learner = recipe.learner(cfg, strategy)
     memory_check.require(cfg, learner, strategy)
     if number > 0:
-        return _follow(cfg, strategy, learner)
+        with several.bound(cfg.resume):
+            return _follow(cfg, strategy, learner)
     files = FILES + (cfg.averaging.checkpoints if cfg.averaging.method else 0)
     preflight.require_space(Path(cfg.tracking.runs), files * learner.size()["model/bytes"] / 1e6)
     data = _checked(cfg)
     name = naming.of_training(cfg, data.train, words)
-    with opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked:
+    with (
+        opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked,
+        several.bound(tracked.id),
+    ):
         return _train(cfg, tracked, data, strategy, learner, reported)
 
 
@@ -132,6 +129,7 @@ def _train(
         work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
         note_resume(tracked, state.examples)
+        several.lead(tracked, manager, state, strategy)
         rate = fitting.train(work, state)
         return finish.finish(work, tracked, state, names, rate)
 
@@ -154,8 +152,10 @@ def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None
 def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
     """Trains beside the worker that logs the run and holds its checkpoints."""
     train, validate = sources.scanned(cfg)
-    state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
-        manager = CheckpointManager(Path(folder), learner, train.digest)
+        manager = CheckpointManager(
+            Path(folder) / downloads.FOLDER, learner, train.digest, also=(train.digest_of_names,)
+        )
+        state = several.follow(cfg, manager, strategy)
         fitting.train(Work(cfg, train, validate, strategy, manager, train.records), state)
     return Summary("Trained beside the first worker", {"examples": state.examples})

@@ -12,6 +12,7 @@ from yt8m_exp.evaluation.metrics import GAP
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import configuration, store
+from yt8m_exp.tracking.machine.cost import JOULES
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
 
@@ -22,9 +23,15 @@ SIZES = {"parameters": "parameters", "bytes of the model": "bytes"}
 
 
 def find(
-    client: MlflowClient, experiment: str, run_ids: Sequence[str], chosen: str | None, *, most: int
+    client: MlflowClient,
+    experiment: str,
+    run_ids: Sequence[str],
+    chosen: str | None,
+    *,
+    most: int,
+    least: int = 2,
 ) -> list[Run]:
-    """Returns the runs to compare.
+    """Returns the runs that ids name or that a filter finds.
 
     Args:
         client: a client of the tracking store.
@@ -32,19 +39,19 @@ def find(
         run_ids: ids of runs.
         chosen: MLflow's filter of runs, where no ids are given; the best GAP comes first.
         most: runs that a filter may find.
+        least: runs that must be found.
 
     Raises:
-        InputError: a run or the experiment does not exist, the filter is none, or fewer than two
-            runs are found.
+        InputError: a run or the experiment does not exist, the filter is none, or fewer runs than
+            `least` are found.
     """
     if chosen is None:
         found = [_run(client, run_id) for run_id in dict.fromkeys(run_ids)]
     else:
         found = _search(client, experiment, chosen, most)
-    if len(found) < 2:
-        raise InputError(
-            f"At least two runs are compared, but got {len(found)}. Set runs or filter."
-        )
+    if len(found) < least:
+        needed = "two runs are compared" if least == 2 else f"{least} run must be found"
+        raise InputError(f"At least {needed}, but got {len(found)}. Set runs or filter.")
     return found
 
 
@@ -80,7 +87,7 @@ def _run(client: MlflowClient, run_id: str) -> Run:
         return client.get_run(run_id)
     except MlflowException as error:
         raise InputError(
-            f"A run that is compared must exist, but {client.tracking_uri} has no run '{run_id}'. "
+            f"A run that is named must exist, but {client.tracking_uri} has no run '{run_id}'. "
             "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
         ) from error
 
@@ -145,6 +152,8 @@ def _cost(client: MlflowClient, run: Run) -> dict[str, float]:
     cost: dict[str, Any] = {}
     if run.info.end_time:
         cost["minutes"] = (run.info.end_time - run.info.start_time) / 60_000
+    if JOULES in run.data.metrics:
+        cost["watt hours"] = run.data.metrics[JOULES] / 3600
     if seen := client.get_metric_history(run.info.run_id, "train/loss"):
         cost["examples"] = max(point.step for point in seen)
     cost["examples per second"] = run.data.metrics.get("train/examples_per_second")

@@ -38,7 +38,15 @@ def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
         *filter(BESIDE.fullmatch, theirs),
         newest,
     ]:  # last: with it the folder is up to date
-        client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
+        path = client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
+        Path(path).replace(folder / name)  # a local store leaves the folder's name out of its path
+
+
+def require_there(client: MlflowClient, run_id: str, path: Path) -> None:
+    """Uploads a checkpoint that is not among a run's artifacts, for others to fetch."""
+    names = {PurePosixPath(file.path).name for file in client.list_artifacts(run_id, FOLDER)}
+    if path.name not in names:
+        client.log_artifact(run_id, str(path), FOLDER)
 
 
 def checkpoints_as_they_arrive(

@@ -24,8 +24,8 @@ from yt8m_exp.tracking import (
     patience,
     provenance,
     store,
-    system,
 )
+from yt8m_exp.tracking.machine import cost, system
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ def open_run(
                 if system_metrics:
                     started = found.info.start_time / 1000
                     sampled.enter_context(system.sampling(run.writer, run.id, started))
+                sampled.enter_context(cost.measured(run.writer, found.data.metrics))
                 yield run
             _finish(run)
         except BaseException as error:

@@ -38,6 +38,15 @@ class CheckpointManager:
         """Whether there is a checkpoint to resume from."""
         return bool(checkpoints.find(self.folder))
 
+    @property
+    def last(self) -> Path:
+        """The last checkpoint; there must be one."""
+        return checkpoints.find(self.folder)[-1]
+
+    def name_at(self, examples: int) -> str:
+        """Returns the name of the checkpoint at a number of examples seen."""
+        return checkpoints.NAME.format(examples)
+
     def files(self) -> list[Path]:
         """Returns the files that are there: the best model and the checkpoints, oldest first."""
         return [*filter(Path.exists, [self.best]), *checkpoints.find(self.folder)]

@@ -12,6 +12,7 @@ import numpy as np
 from yt8m_exp.spec import InputError, OutsideError
 
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
+NAME = "checkpoint-{:012d}.npz"
 PARTIAL = ("checkpoint-*.part", "weights-*.part", "partial-*.keras")
 KEEP = 2
 
@@ -32,7 +33,7 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
         OSError: it cannot be written, as on a full disk. Older checkpoints are unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"checkpoint-{examples:012d}.npz"
+    path = folder / NAME.format(examples)
     partial = path.with_suffix(".part")
     arrays = {f"{index:04d}": value for index, value in enumerate(variables)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)

@@ -1,5 +1,6 @@
 """Keeps the slots of a launcher busy with the shards of a queue until all are done."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +120,8 @@ class Workers:
         worker.waits = not worker.unit
         if worker.unit:
             entries = [self._entries[place] for place in worker.unit]
-            worker.child.connection.send_bytes(json.dumps({"go": entries}).encode())
+            with contextlib.suppress(OSError):  # it has died; `_listen` takes its unit back
+                worker.child.connection.send_bytes(json.dumps({"go": entries}).encode())
 
     def _settle(self, slot: int) -> None:
         """Takes back the shards of a worker that was lost, and frees its slot."""

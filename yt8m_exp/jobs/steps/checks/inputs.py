@@ -99,9 +99,12 @@ def check(cfg: DictConfig) -> None:
 
 
 def compare(cfg: DictConfig) -> None:
-    """Checks that runs are named in one way, and the place of the page."""
+    """Checks that runs are named in one way, and the place of the page or the curves."""
     if bool(cfg.runs) == bool(cfg.filter):
         raise InputError("Either runs or filter must be given: runs=[<id>,<id>].")
+    if cfg.output.endswith("/"):
+        _require_folder(Path(cfg.output), key="output")
+        return
     whole_file.require_writable(cfg.output)
 
 

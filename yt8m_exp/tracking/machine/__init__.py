@@ -1,0 +1,1 @@
+"""The machine while a run lasts: what it samples, and what the run costs."""
