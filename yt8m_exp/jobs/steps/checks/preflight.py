@@ -40,7 +40,7 @@ def inference(cfg: DictConfig) -> None:
     uris.require(cfg.model_uri)
 
 
-export = inference
+export = tag = inference
 
 
 def promote(cfg: DictConfig) -> None:
