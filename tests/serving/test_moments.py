@@ -33,7 +33,7 @@ VIDEO = Schema({f"mean_{name}": size for name, size in SIZES.items()}, 2)
 @pytest.fixture
 def features():
     """Twelve seconds of which the second five are bright, and the last two half so."""
-    level = np.repeat([0, 255, 128], [5, 5, 2]).astype(np.uint8)
+    level = np.repeat([0, 255, 100], [5, 5, 2]).astype(np.uint8)
     return {name: np.repeat(level[:, None], size, axis=1) for name, size in SIZES.items()}
 
 
@@ -41,7 +41,7 @@ def features():
 def test_the_seconds_that_speak_for_a_label_come_first(features, schema):
     first, second = moments.labels(tagger(schema), features, top_k=5, threshold=0)
     assert (first.name, second.name) == ("dark", "bright")
-    assert first.probability == pytest.approx(1 - (5 * 255 + 2 * 128) / 12 / 255, abs=0.01)
+    assert first.probability == pytest.approx(1 - (5 * 255 + 2 * 100) / 12 / 255, abs=0.01)
     assert [moment.second for moment in first.moments] == [0, 10, 5]
     assert [moment.second for moment in second.moments] == [5, 10, 0]
     assert second.moments[0].probability == pytest.approx(1, abs=0.01)

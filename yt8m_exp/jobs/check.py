@@ -84,9 +84,9 @@ def _surveyed(
     began = time.perf_counter()
     with ExitStack() as stack:
         advance = stack.enter_context(progress.shown("Checking", len(listed), unit="shards"))
-        profiled = cfg.features and profiles is not None
+        profiled = cfg.features and key == "shards"
         found = examination.examine_all(listed, schema_of, cache, profiled=profiled)
-        if profiled:
+        if profiles is not None:
             found = measured_steps.profiling(found, profiles)
         if output:
             found = _writing(found, stack.enter_context(WholeFile(output, ())))

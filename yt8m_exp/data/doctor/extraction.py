@@ -175,6 +175,27 @@ def _deviations(p: Profile) -> NDArray[np.float64]:
 STEPS = ("sound", "PCA", "mean", "order", "whitening", "range", "seconds")
 
 
+class Known(NamedTuple):
+    """What is known of a feature of the release.
+
+    Attributes:
+        mean: the largest mean without sign of an eighth of its dimensions.
+        ratio: deviation of the first eighth over the last.
+    """
+
+    mean: float
+    ratio: float
+
+
+KNOWN = {
+    "rgb": Known(0.17, 0.88),
+    "audio": Known(0.24, 0.75),
+    "mean_rgb": Known(0.02, 1.4),
+    "mean_audio": Known(0.04, 1.37),
+    "audio_embedding": Known(0.24, 0.75),
+}
+
+
 def _measured(name: str, p: Profile) -> Iterator[Measured]:
     is_sound = name in AUDIO
     constant = p.constant / p.rows
@@ -186,6 +207,7 @@ def _measured(name: str, p: Profile) -> Iterator[Measured]:
     )  # fmt: skip
     if constant > 0.5:
         return
+    known = KNOWN[name]
     mean = p.sums / p.rows
     deviation = np.sqrt(np.maximum(p.squares / p.rows - mean**2, 0))
     yield Measured(
@@ -195,11 +217,11 @@ def _measured(name: str, p: Profile) -> Iterator[Measured]:
     )  # fmt: skip
     yield Measured(
         "mean", name, "means without sign, of the eighth that has the largest", _largest(mean),
-        0.18 if is_sound else 0.14, 0, 1,
+        known.mean, 0, 1,
         "The dimensions are not around zero: the mean was not taken away before the projection, "
         "or all videos are nearly the same.",
     )  # fmt: skip
-    yield from _of_deviations(name, deviation, is_sound=is_sound)
+    yield from _of_deviations(name, deviation, known.ratio)
     if p.is_bytes:
         yield from _of_bytes(name, p, is_sound=is_sound)
 
@@ -208,12 +230,9 @@ def _largest(mean: NDArray[np.float64]) -> float:
     return max(float(part.mean()) for part in np.array_split(np.abs(mean), EIGHTHS))
 
 
-def _of_deviations(
-    name: str, deviation: NDArray[np.float64], *, is_sound: bool
-) -> Iterator[Measured]:
+def _of_deviations(name: str, deviation: NDArray[np.float64], known: float) -> Iterator[Measured]:
     eighths = [float(part.mean()) for part in np.array_split(deviation, EIGHTHS)]
     ratio = eighths[0] / max(eighths[-1], 1e-9)
-    known = 0.75 if is_sound else 0.88
     if ratio >= known:
         yield Measured(
             "whitening", name, "deviation of the first eighth over the last", ratio, known, 0.4, 2,
