@@ -7,6 +7,7 @@ products of the same sizes, in the same run and in turns: forward, for the kerne
 where a gradient goes further back, for the inputs'. Products over time are made frame after frame.
 """
 
+import math
 import resource
 import sys
 from collections.abc import Callable
@@ -22,9 +23,14 @@ from benchmarks import turns
 from yt8m_exp import spec
 from yt8m_exp.config import compose, groups
 from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.models.frame_level.clusters.netfv import FisherVector
+from yt8m_exp.models.frame_level.clusters.netvlad import VLAD
+from yt8m_exp.models.frame_level.clusters.nextvlad import NeXtVLAD
 from yt8m_exp.training import step
 
 ROUNDS = 3
+OF_VIDEOS = ("squeeze_kernel", "excite_kernel")
+"""Kernels of layers that take frames, which multiply what was pooled."""
 LABELS = 3
 
 
@@ -90,16 +96,37 @@ def _products(cfg, model: keras.Model) -> list[Product]:
     found = []
     for layer in model.layers:
         for variable in layer.trainable_variables:
-            if not variable.name.endswith("kernel") or len(variable.shape) != 2:
+            if not variable.name.endswith("kernel"):
                 continue
             if variable.name == "recurrent_kernel":
                 found.append(Product(videos, *variable.shape, steps=frames))
                 continue
             first = keras.tree.flatten(layer.input)[0]
-            rows = videos * frames if len(first.shape) == 3 else videos
+            each_frame = len(first.shape) == 3 and variable.name not in OF_VIDEOS
+            rows = videos * frames if each_frame else videos
             before = keras.Model(model.input, layer.input).trainable_variables
-            found.append(Product(rows, *variable.shape, goes_back=bool(before)))
+            sizes = _as_matrix(variable.shape, first.shape[-1])
+            found.append(Product(rows, *sizes, goes_back=bool(before)))
+        found += _sums(layer, videos * frames)
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            width = layer.num_heads * layer.key_dim
+            found += [Product(rows, width, frames), Product(rows, frames, width)]
     return found
+
+
+def _sums(layer: keras.layers.Layer, rows: int) -> list[Product]:
+    """The products that sum up frames for each cluster."""
+    if isinstance(layer, NeXtVLAD):
+        return [Product(rows * layer.groups, *layer.center.shape)]
+    orders = {VLAD: 1, FisherVector: 2}.get(type(layer), 0)
+    return [Product(rows, *layer.assignment.kernel.shape)] * orders
+
+
+def _as_matrix(shape: tuple[int, ...], inputs: int) -> tuple[int, int]:
+    """The inputs and outputs of a kernel: heads of attention and taps of filters are of either."""
+    if shape[0] == inputs:
+        return inputs, math.prod(shape[1:])
+    return math.prod(shape[:-1]), shape[-1]
 
 
 def _bare(products: list[Product]) -> Callable[[], object]:

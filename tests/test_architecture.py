@@ -113,6 +113,14 @@ def test_what_drives_studies_and_champions_loads_no_tensorflow(folder):
         assert not libraries & {"tensorflow", "keras"}, path
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES} - {PACKAGE}), ids=str)
+BY_VERB = {PACKAGE, PACKAGE / "jobs"}  # a file for each verb, however many there are
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES} - BY_VERB), ids=str)
 def test_a_folder_holds_one_idea(folder):
     assert len([path for path in folder.glob("*.py") if path.stem != "__init__"]) <= 15
+
+
+def test_each_door_leads_to_one_job():
+    doors, jobs = ({path.stem for path in folder.glob("*.py")} for folder in sorted(BY_VERB))
+    assert doors - {"__main__", "cli", "spec"} == jobs

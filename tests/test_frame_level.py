@@ -73,6 +73,12 @@ def resumed(store):
     return store.done("train", f"resume={run_id}", "data=frame", "model=frame_logistic")
 
 
+def test_shifts_of_no_frame_change_nothing(store, scored):
+    words = ("model_uri=models:/framed/1", "frame_shifts=[0,0]", QUICK)
+    found = store.done("eval", *words)
+    assert found["gap"] == pytest.approx(scored["gap"], abs=1e-6)
+
+
 def test_training_on_frames_needs_no_other_word(store, framed):
     assert {"run_id", "model_uri", "examples", "examples_per_second", *METRICS} <= framed.keys()
     assert framed["examples"] == 3 * 14

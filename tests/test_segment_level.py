@@ -3,6 +3,7 @@
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -12,13 +13,14 @@ from hydra.utils import instantiate
 
 from tests.checkpoints import write_checkpoint
 from tests.made_segments import SAMPLE, frame_records, parsed, rated, write
-from tests.verbs import shard
+from tests.verbs import here, shard
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import Shuffle, ordered_batches, training_batches
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring, segments
+from yt8m_exp.jobs import inference
 from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.serving.segment_files import SegmentsWriter, read_segments
 from yt8m_exp.training import step
@@ -188,6 +190,21 @@ def test_the_bound_of_a_list_is_the_users(store, hearing, listed, tmp_path):
     everything = dict(read_segments(listed["output"]))
     lists = dict(read_segments(tmp_path / "out.csv"))
     assert lists == {class_id: names[:2] for class_id, names in everything.items()}
+
+
+@pytest.mark.parametrize("most", [2, 100_000])
+def test_workers_list_the_same_segments(store, hearing, listed, tmp_path, most):
+    words = ["segments=true", f"segments_per_class={most}", f"tracking.runs={tmp_path}/runs", QUICK]
+    words += [f"model_uri={hearing}", "page=false"]
+    outputs = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    with here(store):
+        for output, more in zip(outputs, ([], ["slots=2"]), strict=True):
+            cfg = compose.compose("inference", [*words, f"output={output}", *more])
+            inference.run(compose.from_plain(compose.plain(cfg)))
+    one, two = (output.read_bytes() for output in outputs)
+    assert one == two
+    if most > 2:
+        assert one == Path(listed["output"]).read_bytes()
 
 
 def test_a_video_whose_id_occurs_again_is_listed_once(store, hearing, tmp_path):

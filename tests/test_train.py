@@ -20,20 +20,30 @@ RESUMABLE = (
     "checkpoint_seconds=0.02",
     "model.dropout=0.5",
     "ema_half_life=500",
+    "augmentation={mixup: 0.2, noise: 0.01}",
+    "label_smoothing=0.05",
+    "averaging={method: greedy, checkpoints: 3}",
+    "data.balance=0.3",
 )
 
 
 @pytest.fixture(scope="module")
-def straight(store):
-    """A training that nothing disturbed."""
-    return store.done("train", *RESUMABLE)
+def resumable(trained):
+    """Words of a training with all that is drawn at random, and with a teacher."""
+    return *RESUMABLE, f"distillation.teacher={trained['model_uri']}"
 
 
 @pytest.fixture(scope="module")
-def disturbed(store):
+def straight(store, resumable):
+    """A training that nothing disturbed."""
+    return store.done("train", *resumable)
+
+
+@pytest.fixture(scope="module")
+def disturbed(store, resumable):
     """The same training, killed twice, stopped once, and resumed each time, at last from packed
     shards."""
-    first, run_id = store.start_run("train", *RESUMABLE)
+    first, run_id = store.start_run("train", *resumable)
     kill_after_a_checkpoint(store, run_id, first)
     second = store.start("train", f"resume={run_id}")
     kill_after_a_checkpoint(store, run_id, second)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
@@ -76,7 +76,7 @@ class Running:
             target=run_here,
             args=(verb, words, folder, environment, most_bytes),
             kwargs=options,
-            daemon=verb != "sweep",  # which has children
+            daemon=verb not in ("sweep", "inference"),  # which have children
         )
         self.process.start()
 
@@ -283,14 +283,22 @@ def framed(store: Store) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(store: Store, trained: dict[str, Any], monkeypatch) -> Iterator[Any]:
+def client(store: Store, trained: dict[str, Any]) -> Iterator[Any]:
     """A client of the store that holds a trained run, which is also this process's store."""
+    with here(store):
+        yield store.client
+
+
+@contextmanager
+def here(store: Store) -> Iterator[None]:
+    """Makes a store that of this process."""
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(store.uri)
-    yield store.client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", store.uri)
+        mlflow.set_tracking_uri(store.uri)
+        yield
     mlflow.set_tracking_uri(before)
 
 

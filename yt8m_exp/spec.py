@@ -21,6 +21,8 @@ CLASSES_2017 = 4716
 CLASSES_AUDIOSET = 527
 RGB = 1024
 AUDIO = 128
+FRAME = RGB + AUDIO
+"""Values of a frame."""
 MAX_FRAMES = 300
 SEGMENT_FRAMES = 5
 """Frames of a rated segment: five seconds."""

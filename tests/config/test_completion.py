@@ -29,7 +29,7 @@ SHELLS = {
         ("yt8m tra", ["train"]),
         ("yt8m completion ", ["bash", "zsh", "fish"]),
         ("yt8m train model=mo", ["model=moe"]),
-        ("yt8m train model.head=", ["model.head=logistic", "model.head=moe"]),
+        ("yt8m train model.head=lo", ["model.head=logistic"]),
         ("yt8m train model=moe model.head.ex", ["model.head.experts="]),
         ("yt8m train model.head.ex", []),
         ("yt8m train precision=", ["precision=float32", "precision=mixed_bfloat16"]),

@@ -80,7 +80,9 @@ def test_the_order_of_a_choice_and_its_values_is_free():
 def test_a_recipe_of_the_starter_code_takes_another_head(model):
     recipe = [f"experiment=starter_code_{model}"]
     head = compose.compose("train", [*recipe, "model.head=logistic"]).model.head
-    assert head == {"_target_": "yt8m_exp.models.heads.Logistic", "l2": 1e-8, "initial_bias": 0}
+    target = "yt8m_exp.models.heads.Logistic"
+    expected = {"_target_": target, "l2": 1e-8, "initial_bias": 0, "l2_of_biases": False}
+    assert head == expected
     assert compose.compose("train", recipe).model.head.gate_initializer == "glorot_uniform"
 
 

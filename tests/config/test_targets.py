@@ -137,7 +137,9 @@ def test_only_trusted_modules_are_loaded_beforehand():
 def test_every_target_that_is_shipped_is_allowed():
     conf = Path(__file__).parents[2] / "conf"
     for path in conf.glob("*/*.yaml"):
-        group = {"head": "model", "sampling": "model"}.get(path.parent.name, path.parent.name)
+        group = {"head": "model", "gate": "model", "sampling": "model"}.get(
+            path.parent.name, path.parent.name
+        )
         targets.require(group, yaml.safe_load(path.read_text()))
 
 

@@ -33,7 +33,9 @@ def built(*overrides, features=FEATURES):
     ("normalize", "features"),
     [
         *itertools.product(("each", "joint", "none"), (FEATURES, {"audio": spec.AUDIO})),
-        *itertools.product(("unwhiten", "unwhiten_each"), (FEATURES, {"rgb": spec.RGB})),
+        *itertools.product(
+            ("unwhiten", "unwhiten_each", "unwhiten_unit"), (FEATURES, {"audio": spec.AUDIO})
+        ),
     ],
 )
 def test_means_taken_while_reading_are_those_of_the_model(normalize, features):
@@ -86,7 +88,7 @@ def both():
     [
         lambda: built("sampling=random"),
         lambda: configured.build_small("dbof", FEATURES, 7),
-        lambda: configured.build("logistic", {"mean_rgb": 4}, 7),
+        lambda: configured.build("logistic", {"mean_rgb": 4}, 7, "normalize=each"),
         both,
     ],
     ids=["sampled", "dbof", "video level", "more than the mean"],

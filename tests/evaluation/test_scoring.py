@@ -15,7 +15,7 @@ CLASSES = 30
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    return configured.build("logistic", {"x": 8}, CLASSES)
+    return configured.build("logistic", {"x": 8}, CLASSES, "normalize=each")
 
 
 def segments(count=20, seed=0):
@@ -44,7 +44,7 @@ def test_of_a_rated_segment_exactly_the_rated_classes_are_predicted(model):
 
 
 def test_of_equal_scores_the_lower_class_comes_first():
-    model = configured.build("logistic", {"x": 8}, CLASSES)
+    model = configured.build("logistic", {"x": 8}, CLASSES, "normalize=each")
     model.set_weights([np.zeros((8, CLASSES), "f"), np.zeros(CLASSES, "f")])
     batch = {"x": np.ones((1, 8), "f"), "rated": np.array([[9, -1, 2, 5, 9]], np.int32)}
     found = best(batch, predictor(model)(batch), 1)

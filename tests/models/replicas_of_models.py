@@ -22,6 +22,7 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     """
     import keras
 
+    from yt8m_exp.models.batch_norm import BatchNorm
     from yt8m_exp.training import losses, step
 
     sure = {"dropout": "dropout=0", "sampling": "sampling=stride", "batch_norm": "batch_norm=false"}
@@ -29,7 +30,11 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     features = {"rgb": 24, "audio": 8}
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = configured.build_small(name, features, CLASSES, *(sure[key] for key in keys))
+        words = ["normalize=each", *(sure[key] for key in keys)]
+        model = configured.build_small(name, features, CLASSES, *words)
+        for layer in model._flatten_layers():
+            if isinstance(layer, BatchNorm):
+                layer.trainable = chance  # frozen, it normalises by its averages
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
     update = step.make(model, losses.cross_entropy, optimizer, strategy=strategy)

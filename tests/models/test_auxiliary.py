@@ -64,7 +64,7 @@ def test_what_is_served_is_the_main_prediction():
 
 
 def test_a_model_without_auxiliary_predictions_is_trained_as_it_is():
-    model = configured.build("logistic", {"x": 3}, CLASSES)
+    model = configured.build("logistic", {"x": 3}, CLASSES, "normalize=each")
     assert supervised(model) == (model, [1.0])
 
 

@@ -49,6 +49,8 @@ def test_its_weights_fit_the_model_of_today(loaded):
         "gru": ("units=3", "layers=1", "sampling=run", "sampling.samples=4"),
         "lstm": ("units=3", "layers=1"),
         "resnet_mlp": ("units=4",),
+        "logistic": ("normalize=each",),
+        "moe": ("normalize=each",),
     }
     features = {key: x.shape[-1] for key, x in loaded.input.items() if key != "frames"}
     today = configured.build(loaded.name, features, 3, *sizes.get(loaded.name, ()))

@@ -84,7 +84,7 @@ def test_padding_is_zero_and_frames_have_length_one(normalize):
     ("normalize", "sizes"),
     [
         *itertools.product(("each", "joint", "none"), [(6, 2), (1024,), (1024, 128)]),
-        *itertools.product(("unwhiten", "unwhiten_each"), [(1024,), (1024, 128)]),
+        *itertools.product(("unwhiten", "unwhiten_each", "unwhiten_unit"), [(1024,), (1024, 128)]),
     ],
 )
 def test_the_mean_frame_is_the_mean_of_the_frames(normalize, sizes):

@@ -9,7 +9,7 @@ from yt8m_exp import spec
 from yt8m_exp.models import inputs, normalization
 from yt8m_exp.spec import InputError
 
-UNWHITENING = ["unwhiten", "unwhiten_each"]
+UNWHITENING = ["unwhiten", "unwhiten_each", "unwhiten_unit"]
 RNG = np.random.default_rng(0)
 VIDEOS = {
     "mean_rgb": RNG.normal(size=(3, spec.RGB)).astype("f"),
@@ -46,6 +46,12 @@ def test_videos_are_unwhitened_then_scaled_by_their_sizes():
         np.testing.assert_allclose(part, unscaled / lengths * np.sqrt(size), rtol=1e-4, atol=1e-6)
 
 
+def test_the_same_may_have_the_length_that_each_gives_rgb():
+    x, larger = (np.asarray(features(f"unwhiten_{name}")(VIDEOS)) for name in ("unit", "each"))
+    np.testing.assert_allclose(x, larger / 32, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(np.linalg.norm(x[:, :1024], axis=1), 1, rtol=1e-5)
+
+
 def test_nextvlads_way_leaves_lengths_and_audio():
     x = np.asarray(features("unwhiten")(VIDEOS))
     deviations = np.sqrt(np.load(normalization.EIGENVALUES)) + 1e-4
@@ -64,11 +70,17 @@ def test_it_is_saved_and_no_weight(normalize, tmp_path):
     assert np.array_equal(loaded(VIDEOS), model(VIDEOS))
 
 
+@pytest.mark.parametrize("name", ["unwhiten_each", "unwhiten_unit"])
+def test_audio_alone_is_only_scaled(name):
+    named = inputs.named({"mean_audio": 128})
+    x = keras.Model(named, inputs.joined(named, name))({"mean_audio": VIDEOS["mean_audio"]})
+    assert np.array_equal(x, np.asarray(features(name)(VIDEOS))[:, 1024:])
+
+
 @pytest.mark.parametrize("normalize", UNWHITENING)
 @pytest.mark.parametrize(
     ("model", "sizes"),
     [
-        ("logistic", {"mean_audio": 128}),
         ("logistic", {"mean_rgb": 4, "mean_audio": 2}),
         ("logistic", {"words": 1024, "mean_rgb": 1024}),
         ("frame_logistic", {"audio_embedding": 128}),
@@ -76,7 +88,9 @@ def test_it_is_saved_and_no_weight(normalize, tmp_path):
     ],
 )
 def test_features_without_eigenvalues_are_refused(normalize, model, sizes):
-    sentence = f"`normalize={normalize}` un-whitens rgb features of 1024 values, but the features"
+    sentence = (
+        f"`normalize={normalize}` un-whitens rgb of 1024 values beside audio, but the features"
+    )
     with pytest.raises(Exception, match=sentence) as error:
         configured.build(model, sizes, 5, f"normalize={normalize}")
     assert isinstance(error.value.__cause__, InputError)

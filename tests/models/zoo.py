@@ -1,7 +1,9 @@
 """The winners' own numbers of their models, and how our models are fed with them and compared.
 
 A file of `tests/golden/zoo/` holds inputs, variables, predictions and gradients of a small model,
-as the original code computed them; `full_` begins those of a batch without padding.
+as the original code computed them; `full_` begins those of a batch without padding. A model that
+draws frames is given those that were drawn; `even_` begins a batch whose frames were all drawn
+equally often.
 """
 
 import json
@@ -13,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from yt8m_exp.models.auxiliary import supervised
+from yt8m_exp.models.frame_level import lstm
 from yt8m_exp.training.losses import cross_entropy
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "zoo"
@@ -32,6 +35,7 @@ class Case:
         self.epsilon = EPSILON.get(self.config["repository"], 1e-5)
         self.labels = np.where(self["labels"], np.arange(self.classes, dtype=np.int32), -1)
         self.features = {"x": self["input"].shape[-1]}
+        self.draws = "sampled_frames" in self.numbers
 
     def __getitem__(self, key: str) -> np.ndarray:
         return self.numbers[key]
@@ -76,9 +80,12 @@ class Fed:
         self.start, self.trained = start, keras.Model(inputs, trained.output)
 
     def outputs(self, feed: str = "", *, training: bool) -> list[tf.Tensor]:
-        """What training supervises, the predictions first, of a feed: "" or `full_`."""
+        """What training supervises, the predictions first, of a feed: "", `full_` or `even_`."""
         x = tf.constant(self.case[f"{feed}input"])
         given = [x, tf.constant(self.case[f"{feed}num_frames"])] if self.start else {"x": x}
+        if not feed and self.case.draws:
+            x = tf.constant(self.case["sampled_frames"])
+            given = [x, tf.fill([x.shape[0]], x.shape[1])]
         return keras.tree.flatten(self.trained(given, training=training))
 
     def loss(self, predictions: tf.Tensor) -> tf.Tensor:
@@ -105,6 +112,13 @@ class Fed:
         for kind, value in (("grad", total), ("grad_total", everything)):
             self.require_gradients(tape.gradient(value, weights), kind)
 
+    def require_averages(self) -> None:
+        """Compares the moving averages after the one step of `require_training`."""
+        after = self.ours(self.case.variables() | self.case.variables("after"))
+        for variable in self.model.non_trainable_variables:
+            expected = after.get(variable.path)
+            np.testing.assert_allclose(variable, expected, atol=1e-5, err_msg=variable.path)
+
     def require_gradients(self, gradients: list[tf.Tensor], kind: str) -> None:
         """Compares gradients, to a ten-thousandth of the largest entry of a variable."""
         given = self.case.variables(kind)
@@ -118,3 +132,39 @@ class Fed:
             np.testing.assert_allclose(
                 gradient, value, atol=atol, rtol=0, err_msg=f"{kind}:{variable.path}"
             )
+
+
+Ours = dict[str, np.ndarray]
+"""Values of our variables by path."""
+
+
+def moe_head(values: Values, gates: str = "gates", experts: str = "experts") -> Ours:
+    return {
+        "gates/kernel": values[f"{gates}/weights"],
+        "experts/kernel": values[f"{experts}/weights"],
+        "experts/bias": values[f"{experts}/biases"],
+    }
+
+
+def lstm_layer(values: Values, cell: str, layer: str) -> Ours:
+    """Values of our layer of an LSTM, from those of a cell of TensorFlow 1."""
+    cell = f"{cell}/basic_lstm_cell"
+    parts = lstm.from_basic_cell(values[f"{cell}/kernel"], values[f"{cell}/bias"])
+    names = ("kernel", "recurrent_kernel", "bias")
+    return {f"{layer}/lstm_cell/{n}": part for n, part in zip(names, parts, strict=True)}
+
+
+def gru_layer(values: Values, cell: str, layer: str) -> Ours:
+    """Values of our layer of a GRU: gates r, u and the candidate become z, r, h."""
+
+    def ordered(part):
+        r, u = np.split(values[f"{cell}/gru_cell/gates/{part}"], 2, axis=-1)
+        return np.concatenate([u, r, values[f"{cell}/gru_cell/candidate/{part}"]], axis=-1)
+
+    kernels, units = ordered("kernel"), len(ordered("bias")) // 3
+    kernel, recurrent_kernel = np.split(kernels, [len(kernels) - units])
+    return {
+        f"{layer}/gru_cell/kernel": kernel,
+        f"{layer}/gru_cell/recurrent_kernel": recurrent_kernel,
+        f"{layer}/gru_cell/bias": ordered("bias"),
+    }

@@ -97,6 +97,8 @@ def test_the_best_run_of_a_sweep_is_that_of_the_highest_gap(client, key):
         runs.append(run_id)
     assert versions.best_run_of_sweep(client, parent) == runs[1]
     assert versions.best_run_of_sweep(client, f"narrow, {key}") == runs[1]
+    assert versions.best_runs_of_sweep(client, parent, 2) == [runs[1], runs[0]]
+    assert versions.best_runs_of_sweep(client, parent, 9) == [runs[1], runs[0]]
     with pytest.raises(ValueError, match="No finished run of a sweep 'wide'"):
         versions.best_run_of_sweep(client, "wide")
 

@@ -15,7 +15,7 @@ BATCH = {"x": np.eye(4, dtype=np.float32), "labels": np.array([[0], [1], [2], [-
 
 
 def learner(make="logistic", optimizer=keras.optimizers.Adam, steps=0, **options):
-    model = configured.build(make, {"x": 4}, 3, "dropout=0.5")
+    model = configured.build(make, {"x": 4}, 3, "normalize=each", "dropout=0.5")
     built = optimizer(**options)
     built.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()

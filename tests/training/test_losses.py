@@ -116,6 +116,48 @@ def test_a_video_without_labels_has_a_finite_loss(loss):
     assert np.isfinite(loss(ids(np.zeros_like(predictions)), predictions))
 
 
+@each_loss
+def test_whole_shares_change_nothing(loss):
+    labels, predictions = made_up()
+    batch = {"labels": ids(labels)[:, :-1], "predictions": predictions}  # without repeated labels
+    whole = np.ones(batch["labels"].shape, np.float32)
+    for rated in ({}, {"rated": ids(labels + np.eye(8, 5))}):
+        expected = loss(**batch, **rated)
+        np.testing.assert_allclose(loss(**batch, shares=whole, **rated), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("linear", [cross_entropy, hinge])
+@pytest.mark.parametrize("rated", [{}, {"rated": np.array([[2, 0, 1]])}], ids=["all", "rated"])
+def test_shares_count_in_proportion_and_those_of_a_class_add_up(linear, rated):
+    predictions = np.array([[0.2, 0.7, 0.4]], "f")
+
+    def value(labels, shares):
+        return float(
+            linear(np.array([labels]), predictions, shares=np.array([shares], "f"), **rated)
+        )
+
+    def gradient(labels, shares):
+        with tf.GradientTape() as tape:
+            tape.watch(x := tf.constant(predictions))
+            found = linear(np.array([labels]), x, shares=np.array([shares], "f"), **rated)
+        return tape.gradient(found, x)
+
+    whole, none = value([1, -1], [1, 1]), value([1, -1], [0, 1])
+    assert value([1, -1], [0.3, 1]) == pytest.approx(0.3 * whole + 0.7 * none, rel=1e-5)
+    assert value([1, 1], [0.1, 0.2]) == pytest.approx(value([1, -1], [0.3, 0]), rel=1e-5)
+    np.testing.assert_allclose(
+        gradient([1, 1], [0.1, 0.2]), gradient([1, -1], [0.3, 0]), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_cross_entropy_of_shares_by_hand():
+    value = cross_entropy(
+        np.array([[0, 1]]), np.array([[0.25, 0.5]], "f"), shares=np.array([[0.5, 0]]), epsilon=0.0
+    )
+    expected = 0.5 * np.log(4) + 0.5 * np.log(4 / 3) + np.log(2)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
 def test_cross_entropy_by_hand():
     value = cross_entropy(ids([[1, 0]]), np.array([[0.25, 0.5]], "f"), epsilon=0.0)
     np.testing.assert_allclose(value, np.log(4) + np.log(2), rtol=1e-6)

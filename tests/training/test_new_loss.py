@@ -24,10 +24,18 @@ FILE = '''
 
 
     def label_smoothing(
-        labels, predictions, *, rated=None, label_weights=None, smoothing=0.1, epsilon=1e-5
+        labels,
+        predictions,
+        *,
+        shares=None,
+        rated=None,
+        label_weights=None,
+        smoothing=0.1,
+        epsilon=1e-5,
     ):
         """Returns the cross entropy with labels of 1 - smoothing / 2 and smoothing / 2."""
-        counted = {"rated": rated, "label_weights": label_weights, "epsilon": epsilon}
+        counted = {"shares": shares, "rated": rated, "label_weights": label_weights}
+        counted["epsilon"] = epsilon
         right = cross_entropy(labels, predictions, **counted)
         wrong = cross_entropy(labels, 1 - predictions, **counted)
         return (1 - smoothing / 2) * right + smoothing / 2 * wrong

@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import instantiate
 
 from yt8m_exp.config import compose
-from yt8m_exp.training.optimizers import RMSpropFromOne, clip
+from yt8m_exp.training.optimizers import AdamW, RMSpropFromOne, clip
 
 MODELS = Path(__file__).parents[1] / "golden" / "models"
 OPTIMIZERS = sorted(path.stem for path in Path(compose.CONF, "optimizer").glob("*.yaml"))
@@ -45,13 +45,22 @@ def test_every_optimizer_of_the_configuration_has_its_formula_here():
 def test_steps_are_those_of_the_formula(name):
     optimizer = instantiate(compose.compose("train", [f"optimizer={name}"]).optimizer)
     optimizer.learning_rate = RATE
-    weight = keras.Variable(START)
+    weight = keras.Variable([[START]])
     optimizer.build([weight])
     w, m, v = START, 0.0, 0.0
     for t, gradient in enumerate(GRADIENTS, 1):
-        optimizer.apply([np.float32(gradient)])
+        optimizer.apply([np.float32([[gradient]])])
         w, m, v = globals()[name](w, m, v, gradient, t)
-        np.testing.assert_allclose(weight.numpy(), w, rtol=1e-5)
+        np.testing.assert_allclose(weight.numpy(), [[w]], rtol=1e-5)
+
+
+def test_only_matrices_decay():
+    optimizer = AdamW(RATE, weight_decay=0.5)
+    matrix, bias = keras.Variable([[START]]), keras.Variable([START])
+    optimizer.build([matrix, bias])
+    optimizer.apply([np.zeros((1, 1), np.float32), np.zeros(1, np.float32)])
+    np.testing.assert_allclose(matrix.numpy(), [[START * (1 - RATE * 0.5)]], rtol=1e-6)
+    np.testing.assert_array_equal(bias.numpy(), np.float32([START]))
 
 
 def test_a_mean_square_of_one_makes_first_steps_small():

@@ -5,15 +5,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pytest
 
 from tests.models import configured
 from yt8m_exp.config import compose
 from yt8m_exp.jobs.steps import recipe, sources
+from yt8m_exp.jobs.steps.training import additions
 
 FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
-CHANCE = ("model.sampling=random", "model.dropout=0.5", "ema_half_life=100")
+CHANCE = (
+    "model.sampling=random",
+    "model.dropout=0.5",
+    "ema_half_life=100",
+    "augmentation={mixup: 0.3, noise: 0.1, half_video: 0.5, frame_dropout: 0.2}",
+    "label_smoothing=0.1",
+)
 BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
 
 
@@ -62,13 +70,16 @@ def begin(name: str, folder: Path, *, seed: int):
     from yt8m_exp.training.checkpoint_manager import CheckpointManager
 
     words = [f"model={name}", "data=frame", "~data.features.rgb"]
-    words += [*CHANCE, f"seed={seed}"]
-    cfg = compose.compose("train", words)
+    cfg = compose.compose("train", [*words, *CHANCE])
     configured.shrink(cfg.model)
     strategy = recipe.strategy(cfg)
+    keras.utils.set_random_seed(seed)
     learner = recipe.learner(cfg, strategy)
     manifest = shards.scan(**sources.arguments(cfg, "train"))
-    update = step.make(learner.model, instantiate(cfg.loss), learner.optimizer, strategy=strategy)
+    change = additions.change(cfg, learner)
+    update = step.make(
+        learner.model, instantiate(cfg.loss), learner.optimizer, strategy=strategy, change=change
+    )
 
     def go_on(state, steps):
         batches = training_batches(manifest, BATCH_SIZE, Shuffle(0), start=state.examples)

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,21 @@ def test_cosine_without_a_warmup_starts_at_the_top():
 def test_cosine_survives_a_warmup_as_long_as_training():
     assert cosine(9, learning_rate=1.0, total_examples=10, warmup_examples=10) == 1.0
     assert cosine(10, learning_rate=1.0, total_examples=10, warmup_examples=10) == 1.0
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        constant,
+        partial(exponential, decay=0.5, decay_examples=1000),
+        partial(cosine, total_examples=10**9),
+    ],
+)
+def test_each_rate_rises_in_a_warmup(schedule):
+    rates = [
+        schedule(examples, learning_rate=4.0, warmup_examples=100) for examples in (0, 49, 99, 100)
+    ]
+    assert rates == pytest.approx([0.04, 2, 4, 4])
 
 
 def test_constant_stays():

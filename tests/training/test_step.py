@@ -34,7 +34,7 @@ def made_up(seed=0, videos=32):
 
 def built(optimizer, *overrides):
     keras.utils.set_random_seed(0)
-    model = configured.build("logistic", {"x": FEATURES}, CLASSES, *overrides)
+    model = configured.build("logistic", {"x": FEATURES}, CLASSES, "normalize=each", *overrides)
     optimizer.build(model.trainable_variables)
     return model
 

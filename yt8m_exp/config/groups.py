@@ -58,12 +58,17 @@ def _rewritten(word: str) -> str:
     if not found or not group:
         return word
     names = choices(group)
-    if found["value"] not in names:
+    if found["value"] not in names and not _is_below(group, found["value"]):
         raise InputError(
             f"`{found['key']}` must be one of {', '.join(names)}, but got {found['value']!r}."
             f"{did_you_mean(found['value'], names)}"
         )
     return f"{found['plus']}{group}@{found['key']}={found['value']}"
+
+
+def _is_below(group: str, name: str) -> bool:
+    """Returns whether a name is that of a file in a folder of a group: `nextvlad/logistic`."""
+    return "/" in name and (CONF / group / f"{name}.yaml").is_file()
 
 
 def _group(key: str) -> str | None:

@@ -10,14 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from yt8m_exp.config import compose, kinds, parts, targets
-from yt8m_exp.config.parts import Bytes, Count, NotNegative, Positive, Text
-from yt8m_exp.spec import InputError
+from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
+from yt8m_exp.spec import MAX_FRAMES, InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
 """The name of a registered model, as MLflow accepts it."""
+Shifts = Annotated[list[Annotated[int, Field(ge=-MAX_FRAMES, le=MAX_FRAMES)]], Field(min_length=1)]
+Stored = Literal["float32", "float16", "int8"]
+"""How a model's weights are stored."""
 BadRecord = Literal["stop", "skip"]
 
 TRACKING = {
@@ -42,6 +45,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "epochs": Positive,
         "batch_size": Count,
         "learning_rate": Positive,
+        "learning_rate_factors": dict[Text, NotNegative] | None,
         "seed": Annotated[int, Field(ge=0, lt=2**31)],
         "precision": Literal["float32", "mixed_bfloat16"],
         "jit_compile": bool,
@@ -50,6 +54,19 @@ TYPES: dict[str, dict[str, Any]] = {
         "clip.norm": float | None,
         "clip.by": Literal["variable", "global"],
         "ema_half_life": Positive | None,
+        "augmentation.mixup": NotNegative,
+        "augmentation.noise": NotNegative,
+        "augmentation.half_video": Share,
+        "augmentation.frame_dropout": BelowOne,
+        "label_smoothing": BelowOne,
+        "distillation.teacher": Text | Annotated[list[Text], Field(min_length=1)] | None,
+        "distillation.mix": Share,
+        "distillation.temperature": Positive,
+        "distillation.online": bool,
+        "distillation.top_k": Count,
+        "distillation.shards": Patterns | None,
+        "averaging.method": Literal["uniform", "greedy"] | None,
+        "averaging.checkpoints": Annotated[int, Field(ge=2)],
         "evaluate_every": Count | None,
         "log_every": Count | None,
         "checkpoint_seconds": NotNegative,
@@ -68,6 +85,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "data.vocabulary": Text | None,
         "data.on_bad_record": BadRecord,
         "data.shuffle_bytes": Bytes,
+        "data.balance": Share,
         "data.packed.precision": Literal["float32", "float16", "uint8"] | None,
         "data.packed.folder": Text | None,
         "data.packed.bytes": Annotated[int, Field(ge=1)],
@@ -76,6 +94,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "eval": TRACKING
     | READING
     | {
+        "frame_shifts": Shifts,
         "model_uri": Text | None,
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
@@ -96,9 +115,11 @@ TYPES: dict[str, dict[str, Any]] = {
     "inference": TRACKING
     | READING
     | {
+        "frame_shifts": Shifts,
         "model_uri": Text,
         "shards": Patterns | None,
         "output": Text,
+        "slots": Count | None,
         "top_k": Count,
         "on_bad_record": BadRecord,
         "batch_size": Count | None,
@@ -118,6 +139,28 @@ TYPES: dict[str, dict[str, Any]] = {
         "shards": Patterns | None,
         "on_bad_record": BadRecord,
         "vocabulary": Text | None,
+        "register": ModelName | None,
+    },
+    "ensemble": TRACKING
+    | READING
+    | {
+        "members": Patterns,
+        "best": Count,
+        "weights": Literal["equal", "learnt"],
+        "weights_shards": Patterns | None,
+        "mean": Literal["logits", "probabilities"],
+        "neighbours.share": Share,
+        "neighbours.shards": Patterns | None,
+        "neighbours.k": Count,
+        "neighbours.temperature": Positive,
+        "neighbours.prior": NotNegative,
+        "neighbours.audio": NotNegative,
+        "precision": Stored,
+        "shards": Patterns | None,
+        "on_bad_record": BadRecord,
+        "batch_size": Count | None,
+        "max_bytes": Positive,
+        "figures": bool,
         "register": ModelName | None,
     },
     "sweep": TRACKING
@@ -187,6 +230,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "model_uri": Text,
         "output": Text,
         "form": Literal["starter_code", "mediapipe"],
+        "precision": Stored,
     },
     "compare": TRACKING
     | {

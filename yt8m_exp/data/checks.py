@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,12 +104,16 @@ def remembered(found: Object, schema: Schema) -> Facts | None:
         schema: what each record was checked for.
     """
     try:
-        row = json.loads(_entry(found, schema).read_bytes())
-        counts = {int(label): count for label, count in row["class_counts"].items()}
-        bad = tuple(Problem(*problem) for problem in row["bad"])
-        return Facts(**row | {"class_counts": counts, "bad": bad})
+        return facts_of(json.loads(_entry(found, schema).read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never seen, or an entry that cannot be read
+
+
+def facts_of(row: Mapping[str, Any]) -> Facts:
+    """Returns facts from their fields, which have been JSON."""
+    counts = {int(label): count for label, count in row["class_counts"].items()}
+    bad = tuple(Problem(*problem) for problem in row["bad"])
+    return Facts(**{**row, "class_counts": counts, "bad": bad})
 
 
 def seems_compressed(found: Object) -> bool:
@@ -127,7 +132,7 @@ def learn(shard: Shard, buffer: np.ndarray, schema: Schema) -> None:
         buffer: begins with its bytes, uint8, with `wire.PADDING` to spare behind them.
         schema: what each record must hold.
     """
-    _remember(shard, facts.check(shard.object, buffer, schema), schema)
+    remember(shard, facts.check(shard.object, buffer, schema), schema)
 
 
 def learn_all(
@@ -145,12 +150,13 @@ def learn_all(
     found = facts.check_whole(objects, starts, buffer, schema) if len(shards) > 1 else None
     for place, (shard, start) in enumerate(zip(shards, starts, strict=True)):
         if found:
-            _remember(shard, found[place], schema)
+            remember(shard, found[place], schema)
         else:
             learn(shard, buffer[start:], schema)
 
 
-def _remember(shard: Shard, learnt: Facts, schema: Schema) -> None:
+def remember(shard: Shard, learnt: Facts, schema: Schema) -> None:
+    """Notes what was learnt of a shard, for this process and for later ones of the user."""
     shard.facts = learnt
     _keep(_entry(shard.object, schema), json.dumps(vars(learnt)))
 

@@ -2,12 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-
-from yt8m_exp.data.videos import Batch
 
 ID_KEYS = ("id", "video_id")  # since 2018, and before
 _HASH = np.dtype("<u8")
@@ -57,21 +55,20 @@ def missing(record: bytes) -> str | None:
     return f"expected one of the keys {', '.join(ID_KEYS)} to hold one string, but {got}."
 
 
-def once(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Leaves out of batches the videos whose id a video before them has."""
-    seen: set[bytes] = set()
-    for batch in batches:
-        rows = [row for row, video in enumerate(batch["id"]) if not _known(video, seen)]
-        if len(rows) == len(batch["id"]):
-            yield batch
-        elif rows:
-            yield {name: values[rows] for name, values in batch.items()}
+class Once:
+    """Tells which videos come first with their id, however many batches they come in."""
 
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
 
-def _known(video: bytes, seen: set[bytes]) -> bool:
-    known = video in seen
-    seen.add(video)
-    return known
+    def __call__(self, videos: Iterable[bytes]) -> np.ndarray:
+        """Returns whether each video's id is new, bool (B,)."""
+        return np.fromiter((not self._known(video) for video in videos), bool)
+
+    def _known(self, video: bytes) -> bool:
+        known = video in self._seen
+        self._seen.add(video)
+        return known
 
 
 def hashes(videos: Iterable[bytes]) -> str:

@@ -26,14 +26,14 @@ class Means:
         max_frames: the frames behind so many are left out.
         shift: is subtracted from rgb before that,
         factors: and this is what rgb is multiplied by then, (1024,); None: nothing.
-        by_size: whether the length is the square root of a feature's size; else it is one.
+        value: the length is this times the square root of a feature's size; None: it is one.
     """
 
     scaled: str
     max_frames: int
     shift: float = 0.0
     factors: NDArray[np.float32] | None = None
-    by_size: bool = False
+    value: float | None = None
 
     def of(self, videos: Videos) -> Videos:
         """Returns videos with one feature, `MEAN`, float32 (N, D): rgb first; zero of no frames."""
@@ -60,6 +60,6 @@ class Means:
         )
         if self.factors is not None:
             means[:, : len(self.factors)] *= self.factors
-        if self.by_size:
-            means *= np.sqrt(np.repeat(sizes, sizes), dtype=np.float32)
+        if self.value is not None:
+            means *= self.value * np.sqrt(np.repeat(sizes, sizes), dtype=np.float32)
         return videos._replace(features={MEAN: means}, frames=None)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from yt8m_exp.data.ahead import ahead, in_order
+from yt8m_exp.data.balance import drawn
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.loading import Loader
 from yt8m_exp.data.manifest import Manifest
@@ -48,10 +49,12 @@ class Shuffle:
     Args:
         seed: of the random order.
         group_bytes: shards are read and shuffled together in groups of about this size.
+        balance: how much more often videos of rare classes are seen; see `balance.drawn`.
     """
 
     seed: int
     group_bytes: int = 32 << 20
+    balance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,24 @@ def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterat
         manifest: the shards.
         batch_size: videos in a batch, but for the last; by default what a model's memory bears.
     """
-    batch_size = batch_size or BATCH["video" if manifest.means else manifest.schema.level]
-    return ahead(_cut(_ordered(manifest), batch_size, slice(None)))
+    pieces = ((videos, np.arange(len(videos.ids))) for _, videos in _ordered(manifest))
+    return ahead(_cut(pieces, _batch_size(manifest, batch_size), slice(None)))
+
+
+def shard_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[tuple[int, Batch]]:
+    """Yields each row once, in the order of the shards; a batch holds rows of one shard.
+
+    A product rounds a row as the size of its batch makes it. So what is predicted from a shard does
+    not depend on the shards beside it.
+
+    Args:
+        manifest: the shards.
+        batch_size: see `ordered_batches`.
+
+    Yields:
+        The place of a shard in the manifest, and a batch of its rows.
+    """
+    return ahead(_cut_by_shard(manifest, _batch_size(manifest, batch_size)))
 
 
 def epoch_order(manifest: Manifest, shuffle: Shuffle, epoch: int) -> list[list[Shard]]:
@@ -162,15 +181,29 @@ def _shuffled(
     groups, behind = _positioned(_epochs(manifest, shuffle, epoch), behind, load)
     for group, videos in _loaded(groups, manifest, load):
         rng = np.random.default_rng([shuffle.seed, group.epoch, group.number])
-        yield videos, rng.permutation(len(videos.ids))[behind:]
+        yield videos, drawn(videos, shuffle.balance, rng)[behind:]
         behind = 0
 
 
-def _ordered(manifest: Manifest) -> Iterator[Piece]:
+def _ordered(manifest: Manifest) -> Iterator[tuple[Group, Videos]]:
     shards = _groups(manifest.shards, Shuffle(0).group_bytes)
     groups = (Group(0, number, group) for number, group in enumerate(shards))
-    for _, videos in _loaded(groups, manifest, Loader(manifest)):
-        yield videos, np.arange(len(videos.ids))
+    return _loaded(groups, manifest, Loader(manifest))
+
+
+def _batch_size(manifest: Manifest, given: int | None) -> int:
+    return given or BATCH["video" if manifest.means else manifest.schema.level]
+
+
+def _cut_by_shard(manifest: Manifest, batch_size: int) -> Iterator[tuple[int, Batch]]:
+    place = 0
+    for group, videos in _ordered(manifest):
+        first = 0
+        for shard in group.shards:
+            last = first + shard.records
+            for start in range(first, last, batch_size):
+                yield place, videos.batch(np.arange(start, min(start + batch_size, last)))
+            first, place = last, place + 1
 
 
 def _cut(pieces: Iterator[Piece], batch_size: int, mine: slice) -> Iterator[Batch]:

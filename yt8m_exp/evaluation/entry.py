@@ -49,8 +49,10 @@ def _split(model: keras.Model) -> tuple[Means | None, keras.Model | None]:
         behind = keras.Model(averaging[0].output, model.output)
     except ValueError:  # the output depends on other inputs, too
         return None, None
-    return _means(averaging[0].normalization, sampling[0].max_frames), behind
+    sizes = [x.shape[-1] for name, x in model.input.items() if name != "frames"]
+    found = averaging[0].normalization.of_features(sizes)
+    return _means(found, sampling[0].max_frames), behind
 
 
 def _means(found: Normalization, max_frames: int) -> Means:
-    return Means(found.scaled, max_frames, found.shift, found.factors, found.by_size)
+    return Means(found.scaled, max_frames, found.shift, found.factors, found.value)

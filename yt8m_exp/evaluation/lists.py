@@ -59,6 +59,11 @@ class RankedLists:
             part = slice(start, start + self._room)
             self._insert(rows[part], scores[part])
 
+    @property
+    def floors(self) -> NDArray:
+        """The score of each class below which no list can hold a segment, float32 (C,)."""
+        return self._floors
+
     def lists(self) -> Iterator[tuple[int, NDArray]]:
         """Yields each class that has segments, and their names, best first, bytes (N,)."""
         names, place, order = self._alphabet()

@@ -70,6 +70,10 @@ class Sample:
         self._bound = 1 << 32  # checksums from here on are not kept
         self._kept = 0
 
+    def wanted(self, videos: NDArray) -> NDArray:
+        """Returns the rows of videos that may be kept, of their ids, bytes (B,)."""
+        return np.flatnonzero(_sums(videos) < self._bound)
+
     def add(self, batch: Mapping[str, NDArray], scores: NDArray, class_ids: NDArray) -> None:
         """Adds a batch of videos.
 
@@ -78,7 +82,7 @@ class Sample:
             scores: falling, float32 (B, K).
             class_ids: int32 (B, K).
         """
-        sums = np.fromiter(map(zlib.crc32, batch["id"]), np.int64, len(batch["id"]))
+        sums = _sums(batch["id"])
         rows = np.flatnonzero(sums < self._bound)
         self.videos += len(sums)
         part = {name: batch[name][rows] for name in ("id", "labels", "frames") if name in batch}
@@ -113,6 +117,10 @@ class Sample:
             self._bound = int(kept["sums"][order[-1]])
         self._parts = [{name: values[order] for name, values in kept.items()}]
         self._kept = len(order)
+
+
+def _sums(videos: NDArray) -> NDArray:
+    return np.fromiter(map(zlib.crc32, videos), np.int64, len(videos))
 
 
 def _joined(parts: list[NDArray]) -> NDArray:

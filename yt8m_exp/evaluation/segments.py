@@ -113,7 +113,8 @@ def cut(batch: Mapping[str, NDArray], length: int = spec.SEGMENT_FRAMES) -> dict
 
     Returns:
         A batch of the segments, video by video: features (N, length, D), `frames`, `id`, and
-        `labels`, which are unknown. A shorter segment ends in the padding of its video.
+        `labels`, which are unknown, and `row`, that of the video. A shorter segment ends in the
+        padding of its video.
     """
     features = {name: values for name, values in batch.items() if values.ndim == 3}
     longest = next(iter(features.values())).shape[1]
@@ -128,6 +129,7 @@ def cut(batch: Mapping[str, NDArray], length: int = spec.SEGMENT_FRAMES) -> dict
     names = [b"%b:%d" % pair for pair in zip(batch["id"][video], starts[place], strict=True)]
     return pieces | {
         "frames": seen[video, place],
+        "row": video,
         "id": np.array(names, object),
         "labels": np.full((video.size, 1), -1, np.int32),
     }

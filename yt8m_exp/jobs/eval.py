@@ -20,9 +20,10 @@ from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.frame_shifts import moves_any, shifted
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.sample import Sample
-from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, sources
+from yt8m_exp.jobs.steps import evaluate_files, naming, rank_segments, recipe, shifts, sources
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import configuration_of
 from yt8m_exp.serving import loading, packaging
@@ -71,6 +72,7 @@ def _model(cfg: DictConfig) -> Prepared:
     store.connect()
     model = loading.load(cfg.model_uri)
     schema = model.tagger.schema
+    shifts.require_videos(cfg, schema)
     if cfg.segments:
         model.require_frames()
         schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
@@ -110,12 +112,14 @@ def _card(cfg: DictConfig, what: str, found: Evaluation, manifest: Manifest | No
 def _comparable(cfg: DictConfig) -> bool:
     """Returns whether scores are logged to the model: only those with default bounds and loss."""
     bounds = cfg.top_k, cfg.segments_listed
-    return cfg.loss is None and bounds == (spec.TOP_K, spec.SEGMENTS_LISTED)
+    usual = bounds == (spec.TOP_K, spec.SEGMENTS_LISTED) and not moves_any(cfg.frame_shifts)
+    return cfg.loss is None and usual
 
 
 def _watch(cfg: DictConfig) -> Prepared:
     """Prepares to score each checkpoint that a training run uploads, until the run has ended."""
     theirs = configuration_of(cfg.watch)
+    shifts.require_videos(cfg, sources.schema(theirs))
     manifest = _checked(cfg, sources.schema(theirs))
     name = naming.of_use("eval", f"watches {cfg.watch[:8]}", naming.videos(manifest))
     return Prepared(name, partial(_watched, cfg, theirs, manifest))
@@ -186,11 +190,12 @@ def _measured(
     cfg: DictConfig, model: keras.Model, manifest: Manifest, loss: Callable[..., Any]
 ) -> Evaluation:
     warming.warm([*compiled.calls(manifest.schema.level), *top_k.calls(), *loss_values.calls()])
+    read = manifest if moves_any(cfg.frame_shifts) else Entry(model).read(manifest)
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
         return scoring.evaluate(
-            scoring.predictor(model),
+            shifted(scoring.predictor(model), cfg.frame_shifts),
             loss_values.value_of(loss),
-            ordered_batches(Entry(model).read(manifest), cfg.batch_size),
+            ordered_batches(read, cfg.batch_size),
             manifest.schema.classes,
             top_k=cfg.top_k,
             top_n=cfg.top_n,

@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from yt8m_exp.models.ensembles import compact
 from yt8m_exp.serving import exports, loading, whole_file
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import store
@@ -18,7 +19,8 @@ def run(cfg: DictConfig) -> Summary:
     """
     store.connect()
     model = loading.load(cfg.model_uri)
-    exports.export(model.tagger.model, model.tagger.schema, cfg.output, form=cfg.form)
+    small = compact.build(model.tagger.model, cfg.precision)
+    exports.export(small, model.tagger.schema, cfg.output, form=cfg.form)
     result = {
         "output": whole_file.absolute(cfg.output),
         "form": cfg.form,

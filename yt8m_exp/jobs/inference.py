@@ -1,40 +1,30 @@
 """Predicts shards with a model, and writes the competition's file of videos or of segments."""
 
-import time
-from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose
-from yt8m_exp.data import ids
-from yt8m_exp.data.ahead import ahead
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.data.pipeline import ordered_batches
-from yt8m_exp.data.tfrecords import compiled, warming
-from yt8m_exp.data.videos import Batch
-from yt8m_exp.evaluation import scoring, segments, top_k
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.sample import Sample
-from yt8m_exp.evaluation.scoring import best, masked
-from yt8m_exp.jobs.steps import naming, sources
+from yt8m_exp.jobs.steps import naming, shifts, sources
+from yt8m_exp.jobs.steps.batch import alone, predict
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.serving import lines, loading, segment_files, whole_file
+from yt8m_exp.serving import loading, parquet, segment_files, whole_file
 from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.serving.parquet import ParquetWriter
 from yt8m_exp.serving.predictions import PredictionsWriter
 from yt8m_exp.serving.segment_files import SegmentsWriter
-from yt8m_exp.serving.tagger import Tagger
 from yt8m_exp.spec import InputError
-from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
 from yt8m_exp.tracking.pages import browser, cards
+from yt8m_exp.tracking.runs import Run
 
 MAX_CLASSES = 1 << 31
-Advance = Callable[[int], None]
 
 
 def run(cfg: DictConfig) -> Summary:
@@ -48,35 +38,37 @@ def run(cfg: DictConfig) -> Summary:
         MissingInputError: a pattern matches no shard, or the file's folder does not exist.
     """
     listed = _listed(cfg)
-    writer = _writer(cfg, listed)  # refuses a path that cannot be written
-    store.connect()
-    model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI opens none
-    _require_known(cfg, listed, model.tagger.schema.classes)
-    if cfg.segments:
-        model.require_frames()
-    manifest = _checked(cfg, model)
-    name = naming.of_use("inference", model.title, naming.videos(manifest))
-    with opened("inference", cfg, name=name) as tracked, writer as file:
+    file = _file(cfg, listed)  # refuses a path that cannot be written
+    with ExitStack() as stack:
+        by_shard = predict.is_wanted(cfg)
+        launcher = stack.enter_context(predict.launched(cfg)) if by_shard else None
+        store.connect()
+        model = loading.load(cfg.model_uri)  # before a run is opened: a misspelt URI opens none
+        _require_known(cfg, listed, model.tagger.schema.classes)
+        if cfg.segments:
+            model.require_frames()
+        shifts.require_frames(cfg, model.tagger.schema)
+        manifest = _checked(cfg, model, by_shard=by_shard)
+        name = naming.of_use("inference", model.title, naming.videos(manifest))
+        tracked = stack.enter_context(opened("inference", cfg, name=name))
         model.label(tracked.client, tracked.id)
         datasets.log_read(tracked, manifest, context="predict", labelled=False)
         sample = Sample()
-        seconds = _predict(cfg, model.tagger, manifest, file, listed, sample)
+        if launcher:
+            work = predict.ByShard(cfg, model, manifest, listed, tracked)
+            done = work.predict(launcher, file, sample)
+        else:
+            done = alone.predict(cfg, model.tagger, manifest, listed, file, sample)
         manifest = datasets.log_learnt(tracked, manifest, context="predict", labelled=False)
-        videos = manifest.records - len(manifest.repeats)
-        what = cards.model_link(tracked.client, model.uri)
-        card = f"Predictions of {what}, in `{whole_file.absolute(cfg.output)}`:"
-        read = cards.data({"predict": manifest.as_dict()})
-        cards.describe(tracked.client, tracked.id, f"{card}\n\n{read}")
-        tracked.writer.log({"videos": videos, "videos_per_second": videos / seconds}, 0)
-        if cfg.page and sample.videos:
-            words = model.tagger.words
-            browser.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)
+        _record(cfg, tracked, model, manifest, sample)
+        rate = done.made / done.seconds
+        tracked.writer.log({"videos": done.videos, "videos_per_second": rate}, 0)
     result = {
         "run_id": tracked.id,
         "output": whole_file.absolute(cfg.output),
-        "videos": videos,
-        "repeated": len(manifest.repeats),
-        "videos_per_second": round(videos / seconds, 1),
+        "videos": done.videos,
+        "repeated": done.repeated,
+        "videos_per_second": round(rate, 1),
     }
     return Summary(f"Predictions of {model.uri}", result)
 
@@ -87,10 +79,17 @@ def _listed(cfg: DictConfig) -> NDArray | None:
     return None if path is None else segment_files.read_class_ids(path, MAX_CLASSES)
 
 
-def _writer(cfg: DictConfig, listed: NDArray | None) -> PredictionsWriter | SegmentsWriter:
-    if listed is None or not cfg.segments:
-        return PredictionsWriter(cfg.output, score_format=cfg.score_format)
-    return SegmentsWriter(cfg.output, listed, most=cfg.segments_per_class)
+def _file(
+    cfg: DictConfig, listed: NDArray | None
+) -> PredictionsWriter | ParquetWriter | SegmentsWriter | None:
+    """Returns what the output is written by; None if it is a folder."""
+    if cfg.output.endswith("/"):
+        return None
+    if listed is not None and cfg.segments:
+        return SegmentsWriter(cfg.output, listed, most=cfg.segments_per_class)
+    if cfg.output.endswith(parquet.SUFFIX):
+        return ParquetWriter(cfg.output)
+    return PredictionsWriter(cfg.output, score_format=cfg.score_format)
 
 
 def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> None:
@@ -102,71 +101,29 @@ def _require_known(cfg: DictConfig, listed: NDArray | None, classes: int) -> Non
         )
 
 
-def _checked(cfg: DictConfig, model: Loaded) -> Manifest:
+def _checked(cfg: DictConfig, model: Loaded, *, by_shard: bool) -> Manifest:
+    """Returns the shards, checked as far as `data.check_bytes` says; workers check their own."""
     schema = model.tagger.schema
     if cfg.segments:
         schema = replace(schema, max_frames=spec.MAX_FRAMES)  # a model may take fewer
+    reading = sources.reading(cfg)
     return datasets.checked(
         compose.plain(cfg)["shards"],
         schema,
-        on_bad_record=cfg.on_bad_record,
+        on_bad_record="skip" if by_shard else cfg.on_bad_record,
         labelled=False,
-        reading=sources.reading(cfg),
+        reading=replace(reading, check_bytes=0) if by_shard else reading,
     )
 
 
-def _predict(
-    cfg: DictConfig,
-    tagger: Tagger,
-    manifest: Manifest,
-    file: Any,
-    listed: NDArray | None,
-    sample: Sample,
-) -> float:
-    """Predicts all videos; returns the seconds that this took, without compiling."""
-    warming.warm([*compiled.calls(tagger.schema.level), *top_k.calls(), *lines.calls()])
-    began = time.perf_counter()
-    with progress.shown("Predicting", manifest.records, unit="videos") as advance:
-        if cfg.segments:
-            _predict_segments(cfg, tagger, manifest, file, advance)
-        else:
-            _predict_videos(cfg, tagger, manifest, file, advance, listed, sample)
-    return time.perf_counter() - began
-
-
-def _batches(manifest: Manifest, batch_size: int | None) -> Iterator[Batch]:
-    """Yields each video once, even if its id is repeated."""
-    batches = ordered_batches(manifest, batch_size)
-    unique = manifest.is_read and not manifest.repeats
-    return batches if unique else ids.once(batches)
-
-
-def _predict_videos(
-    cfg: DictConfig,
-    tagger: Tagger,
-    manifest: Manifest,
-    file: PredictionsWriter,
-    advance: Advance,
-    listed: NDArray | None,
-    sample: Sample,
+def _record(
+    cfg: DictConfig, tracked: Run, model: Loaded, manifest: Manifest, sample: Sample
 ) -> None:
-    batches = _batches(Entry(tagger.model).read(manifest), cfg.batch_size)
-    videos = 0
-    for batch, predictions in ahead((batch, tagger.predictor(batch)) for batch in batches):
-        if listed is not None:
-            predictions = masked(predictions, listed)
-        found = best(batch, predictions, cfg.top_k)
-        file.write([video.decode() for video in batch["id"]], found.class_ids, found.scores)
-        sample.add(batch, found.scores, found.class_ids)
-        videos += len(batch["id"])
-        advance(videos)
-
-
-def _predict_segments(
-    cfg: DictConfig, tagger: Tagger, manifest: Manifest, file: SegmentsWriter, advance: Advance
-) -> None:
-    score = scoring.scorer(tagger.model, file.class_ids)
-    for videos, pieces in segments.cut_all(_batches(manifest, cfg.batch_size)):
-        for piece in pieces:
-            file.write(piece["id"].tolist(), file.class_ids, score(piece))
-        advance(videos)
+    """Logs the description of the run, and the page of its videos."""
+    what = cards.model_link(tracked.client, model.uri)
+    card = f"Predictions of {what}, in `{whole_file.absolute(cfg.output)}`:"
+    read = cards.data({"predict": manifest.as_dict()})
+    cards.describe(tracked.client, tracked.id, f"{card}\n\n{read}")
+    if cfg.page and sample.videos:
+        words = model.tagger.words
+        browser.log_predictions(tracked.client, tracked.id, model.uri, sample.result(), words)

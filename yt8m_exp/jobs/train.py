@@ -2,9 +2,8 @@
 
 import contextlib
 import logging
-import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,29 +11,24 @@ from omegaconf import DictConfig
 
 from yt8m_exp.data import vocabulary
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
-from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.data.vocabulary import Vocabulary
-from yt8m_exp.evaluation import metrics, scoring, top_k
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps import finish, naming, recipe, sources
 from yt8m_exp.jobs.steps.checks import memory_check, preflight
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.jobs.steps.resume import resumed
+from yt8m_exp.jobs.steps.training import additions, fitting, teachers
 from yt8m_exp.jobs.steps.work import Report, Reported, Work
 from yt8m_exp.serving import loading
 from yt8m_exp.spec import InputError
-from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, downloads, patience
+from yt8m_exp.tracking import datasets, downloads
 from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.outbox.uploads import Uploader
 from yt8m_exp.tracking.runs import Run, note_resume
-from yt8m_exp.training import cluster, interrupts, loss_values, step
+from yt8m_exp.training import cluster
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
-from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
-from yt8m_exp.training.interrupts import Interrupt
+from yt8m_exp.training.fit import TrainState
 from yt8m_exp.training.learner import Learner
 
 logger = logging.getLogger(__name__)
@@ -74,9 +68,10 @@ def run(
             f"Only one worker can resume a run, but TF_CONFIG names {workers}. The first of them "
             "holds the checkpoints: unset TF_CONFIG there, and resume again."
         )
-    cfg = resumed(cfg) if cfg.resume else cfg
+    cfg = teachers.resolved(resumed(cfg) if cfg.resume else cfg)
     strategy = recipe.strategy(cfg)
     # What is wrong with the input is refused before a run is opened.
+    additions.require_fit(cfg, recipe.loss(cfg.loss, cfg.data.classes))
     learner = recipe.learner(cfg, strategy)
     memory_check.require(cfg, learner, strategy)
     if number > 0:
@@ -136,7 +131,7 @@ def _train(
         work = Work(cfg, train, validate, strategy, manager, records, report, reported)
         state = manager.restore()
         note_resume(tracked, state.examples)
-        rate = _fit(work, state)
+        rate = fitting.train(work, state)
         return finish.finish(work, tracked, state, names, rate)
 
 
@@ -161,87 +156,5 @@ def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
     state = TrainState()
     with tempfile.TemporaryDirectory() as folder:
         manager = CheckpointManager(Path(folder), learner, train.digest)
-        _fit(Work(cfg, train, validate, strategy, manager, train.records), state)
+        fitting.train(Work(cfg, train, validate, strategy, manager, train.records), state)
     return Summary("Trained beside the first worker", {"examples": state.examples})
-
-
-def _fit(work: Work, state: TrainState) -> float:
-    """Trains to the end of the plan; returns examples per second.
-
-    Raises:
-        SystemExit: a signal stopped it.
-        Stopped: `reported` stopped it.
-    """
-    cfg, learner = work.cfg, work.manager.learner
-    train = Entry(learner.model).read(work.train)
-    warming.warm([*compiled.calls(cfg.data.level), *top_k.calls(), *loss_values.calls()])
-    loss = recipe.loss(cfg.loss, cfg.data.classes)
-    plan = recipe.plan(cfg, work.records, work.strategy.num_replicas_in_sync)
-    shuffle, part = Shuffle(cfg.seed, cfg.data.shuffle_bytes), Part(*cluster.place())
-    load = sources.packed(cfg, train)
-    batches = training_batches(
-        train, plan.batch_size, shuffle, start=state.examples, part=part, load=load
-    )
-    update = step.make(
-        learner.model,
-        loss,
-        learner.optimizer,
-        strategy=work.strategy,
-        clip_to=step.Clip(**cfg.clip),
-        jit_compile=cfg.jit_compile,
-    )
-    with (
-        contextlib.closing(batches),  # type: ignore[type-var]
-        interrupts.noted() as interrupt,
-        progress.shown("Training", plan.examples, start=state.examples) as advance,
-    ):
-        callbacks = _callbacks(work, loss, interrupt, advance)
-        ending = fit(update, batches, state, plan, recipe.schedule(cfg, plan), callbacks)
-    _require_finished(ending, interrupt, state, run_id=work.manager.folder.parent.name)
-    return ending.examples_per_second
-
-
-def _callbacks(
-    work: Work, loss: Callable[..., Any], interrupt: Interrupt, advance: progress.Advance
-) -> Callbacks:
-    """Returns what the loop calls: the evaluation, the checkpoints, the reports, the signals."""
-    learner = work.manager.learner
-    validate = Entry(learner.model).read(work.validate)
-    predict, loss_value = scoring.predictor(learner.model), loss_values.value_of(loss)
-    answers: set[bool] = set()
-
-    def evaluate() -> dict[str, float | None]:
-        learner.require_finite()
-        with learner.averaged():
-            found = scoring.evaluate(
-                predict, loss_value, ordered_batches(validate), work.cfg.data.classes
-            )
-        return metrics.values(found, metrics.curves())
-
-    def report(values: Mapping[str, float], examples: int) -> None:
-        work.report(values, examples)
-        answers.add(work.reported(values, examples))
-
-    def show(state: TrainState, last_loss: float | None) -> None:
-        gap = state.best_gap if math.isfinite(state.best_gap) else None
-        advance(state.examples, loss=last_loss, gap=gap)
-
-    def stop() -> bool:
-        return bool(interrupt) or False in answers
-
-    return Callbacks(evaluate, work.manager.save, report, show, stop)
-
-
-def _require_finished(
-    ending: Ending, interrupt: Interrupt, state: TrainState, *, run_id: str
-) -> None:
-    """Raises SystemExit if a signal stopped training, and Stopped if `reported` did."""
-    if interrupt:
-        logger.warning(
-            "Stopped at %s examples, with a checkpoint. Resume: yt8m train resume=%s",
-            *(f"{state.examples:,}", run_id),
-        )
-        patience.hurry()
-        raise SystemExit(128 + (interrupt.signal or 0))
-    if ending.why == "interrupted":
-        raise Stopped(f"Pruned at {state.examples:,} examples.")

@@ -46,15 +46,22 @@ def _sums(x, weights):
 class BatchNorm(keras.layers.Layer):
     """Normalises each of D values to mean zero and variance one over a batch, then rescales it.
 
+    It takes x (..., D) and, where not all rows count, their weights (...), which are 0 or 1. If it
+    is frozen (`trainable` is false), it normalises by its averages in training, too.
+
     Args:
         decay: decay of the moving averages, which are used in inference.
         epsilon: added to the variance.
+        unbiased: whether the moving average is that of unbiased variances.
     """
 
-    def __init__(self, decay: float = 0.999, epsilon: float = 1e-3, **layer) -> None:
+    def __init__(
+        self, decay: float = 0.999, epsilon: float = 1e-3, unbiased: bool = True, **layer
+    ) -> None:
         super().__init__(**layer)
         self.decay = decay
         self.epsilon = epsilon
+        self.unbiased = unbiased
 
     def build(self, shape):
         def weight(name, initializer, trainable):
@@ -68,9 +75,20 @@ class BatchNorm(keras.layers.Layer):
         self.moving_variance = weight("moving_variance", "ones", False)
 
     def call(self, x, weights=None, training=False):
-        weights = ops.ones_like(x[:, 0]) if weights is None else weights
-        scale, shift = self.affine(moments(x, weights) if training else None)
-        return ops.cast(ops.cast(x, "float32") * scale + shift, self.compute_dtype)
+        return ops.cast(self.normalized(x, weights, training), self.compute_dtype)
+
+    def compute_output_spec(self, x, weights=None, training=False):
+        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+
+    def normalized(self, x, weights=None, training=False) -> keras.KerasTensor:
+        """Returns x (..., D) normalised, as float32; `weights` (...) says which rows count."""
+        batch = None
+        if training and self.trainable:
+            rows = ops.reshape(x, (-1, x.shape[-1]))
+            weights = ops.ones_like(rows[:, 0]) if weights is None else ops.reshape(weights, (-1,))
+            batch = moments(rows, weights)
+        scale, shift = self.affine(batch)
+        return ops.cast(x, "float32") * scale + shift
 
     def affine(self, batch: Moments | None) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Returns the scale (D,) and the shift (D,) that normalise, and updates the averages.
@@ -81,9 +99,9 @@ class BatchNorm(keras.layers.Layer):
         mean, variance = self.moving_mean.value, self.moving_variance.value
         if batch:
             mean, variance, rows = batch
-            unbiased = variance * rows / ops.maximum(rows - 1, 1)
+            factor = rows / ops.maximum(rows - 1, 1) if self.unbiased else 1.0
             self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, unbiased)
+            self._move(self.moving_variance, variance * factor)
         scale = self.gamma * ops.rsqrt(variance + self.epsilon)
         return scale, self.beta - mean * scale
 
@@ -91,4 +109,8 @@ class BatchNorm(keras.layers.Layer):
         average.assign(self.decay * average + (1 - self.decay) * value)
 
     def get_config(self):
-        return super().get_config() | {"decay": self.decay, "epsilon": self.epsilon}
+        return super().get_config() | {
+            "decay": self.decay,
+            "epsilon": self.epsilon,
+            "unbiased": self.unbiased,
+        }

@@ -5,6 +5,7 @@ challenge", 2017, section 3.1, https://arxiv.org/abs/1706.05150; DeepCombineChai
 DeepChainModel of https://github.com/wangheda/youtube-8m.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -72,53 +73,59 @@ class ChainOfExperts:
             raise InputError(f"`keeps` must be all or last, but got {self.keeps!r}.")
         self.mixture()
 
-    def __call__(self, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
-        found, features = [], [x]
+    def __call__(
+        self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        return self.chained(lambda stage: [x], classes, prefix=prefix)
+
+    def chained(
+        self,
+        features: Callable[[int], list[keras.KerasTensor]],
+        classes: int,
+        *,
+        prefix: str = "",
+    ) -> keras.KerasTensor:
+        """Returns probabilities (B, C), where a stage may have features of its own.
+
+        Args:
+            features: returns those of a stage, x above; stage L is the last mixture.
+            classes: C.
+            prefix: of the layers' names.
+        """
+        found: list[keras.KerasTensor] = []
+        kept: list[keras.KerasTensor] = []
         for stage in range(self.stages):
-            found.append(self.predicted(stage, features, classes))
-            kept = features if self.keeps == "all" else [x]
-            features = [*kept, self.summary(stage, found[-1])]
-        return self.supervised(self.mixture()(joined(features, "chained"), classes), found)
+            name = f"{prefix}stage_{stage}"
+            x = joined([*features(stage), *kept], f"{name}_features")
+            found.append(self._predicted(name, x, classes))
+            latest = self.summary(found[-1], f"{name}_summary")
+            kept = [*kept, latest] if self.keeps == "all" else [latest]
+        x = joined([*features(self.stages), *kept], f"{prefix}chained")
+        weight = self.auxiliary_weight
+        supervised = Auxiliary(weight, 1 - weight, dtype="float32", name=f"{prefix}supervised")
+        return supervised(self.mixture()(x, classes, prefix=prefix), found)
 
     def mixture(self) -> MixtureOfExperts:
         """Returns the mixture of each stage."""
         return MixtureOfExperts(self.experts, self.l2, self.initial_bias, self.gate_initializer)
 
-    def predicted(
-        self, stage: int, features: list[keras.KerasTensor], classes: int
-    ) -> keras.KerasTensor:
-        """Returns what a stage predicts (B, C) from features."""
-        x = joined(features, f"stage_{stage}_features")
+    def summary(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        """Returns a layer of units (B, R) on x (B, D), scaled to length one."""
+        layer = keras.layers.Dense(
+            self.units,
+            activation=self.activation,
+            kernel_regularizer=keras.regularizers.L2(self.l2 / 2),
+            name=name,
+        )
+        return L2Normalize(dtype="float32", name=f"{name}_normalized")(layer(x))
+
+    def _predicted(self, name: str, x: keras.KerasTensor, classes: int) -> keras.KerasTensor:
         if self.noise:
-            x = keras.layers.GaussianNoise(self.noise, name=f"stage_{stage}_noise")(x)
+            x = keras.layers.GaussianNoise(self.noise, name=f"{name}_noise")(x)
         if self.dropout:
-            x = keras.layers.Dropout(self.dropout, name=f"stage_{stage}_dropout")(x)
-        return self.mixture()(x, classes, prefix=f"stage_{stage}_")
-
-    def summary(self, stage: int, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the units (B, R) of a stage, of length one, from its predictions."""
-        return summary(x, self.units, self.activation, self.l2, name=f"stage_{stage}_summary")
-
-    def supervised(
-        self, predictions: keras.KerasTensor, stages: list[keras.KerasTensor]
-    ) -> keras.KerasTensor:
-        """Returns the predictions, and has training supervise those of the stages, too."""
-        weight = self.auxiliary_weight
-        layer = Auxiliary(weight, 1 - weight, dtype="float32", name="supervised")
-        return layer(predictions, stages)
-
-
-def summary(
-    x: keras.KerasTensor, units: int, activation: Activation, l2: float, *, name: str
-) -> keras.KerasTensor:
-    """Returns a layer of units (B, R) on x (B, D), scaled to length one."""
-    x = keras.layers.Dense(
-        units,
-        activation=activation,
-        kernel_regularizer=keras.regularizers.L2(l2 / 2),
-        name=name,
-    )(x)
-    return L2Normalize(dtype="float32", name=f"{name}_normalized")(x)
+            x = keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+        return self.mixture()(x, classes, prefix=f"{name}_")
 
 
 def joined(features: list[keras.KerasTensor], name: str) -> keras.KerasTensor:

@@ -4,7 +4,7 @@ Frames stay bytes, padded to the longest video of the batch, until they are samp
 four times the memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -61,15 +61,48 @@ def joined(
     return Dequantize(normalize, dtype="float32", name="features")(parts, frames), frames
 
 
-def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> None:
-    """Raises InputError where `normalize` does not fit inputs of `named`."""
+def max_frames(model: keras.Model) -> int:
+    """Returns how many frames of a video a model uses at most, and the models inside it."""
+    inside = [max_frames(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
+    return max([*inside, *kept], default=spec.MAX_FRAMES)
+
+
+def require_fit(inputs: Mapping[str, keras.KerasTensor], normalize: Normalize) -> Normalization:
+    """Returns what `normalize` does; raises InputError where it does not fit inputs of `named`."""
     sizes = {name: part.shape[-1] for name, part in inputs.items() if name != "frames"}
-    normalization.require_fit(normalize, sizes)
+    return normalization.require_fit(normalize, sizes)
 
 
 def mask(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
     """Returns whether each row of x (B, T, ...) is a frame, not padding, as booleans (B, T)."""
     return ops.arange(ops.shape(x)[1]) < frames[:, None]
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Mask(keras.layers.Layer):
+    """Returns `mask` of features (B, T, D) and frames (B,), for layers that take it."""
+
+    def call(self, x, frames):
+        return mask(x, frames)
+
+    def compute_output_spec(self, x, frames):
+        return keras.KerasTensor(x.shape[:2], dtype="bool")
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class Split(keras.layers.Layer):
+    """Splits joined features (B, T, D) by the sizes of the features."""
+
+    def __init__(self, sizes: Sequence[int], **layer) -> None:
+        super().__init__(**layer)
+        self.sizes = list(sizes)
+
+    def call(self, x):
+        return ops.split(x, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"sizes": self.sizes}
 
 
 def centered(x: keras.KerasTensor, center: float = spec.BYTE_CENTER) -> keras.KerasTensor:
@@ -83,6 +116,13 @@ def _centered(parts: list[keras.KerasTensor], found: Normalization) -> list[kera
     """Returns the bytes of features minus their centers, rgb first if it is un-whitened."""
     center = spec.BYTE_CENTER + found.shift / spec.BYTE_SCALE
     return [centered(parts[0], center), *map(centered, parts[1:])]
+
+
+def dequantized(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the numbers that bytes of features stand for, rgb un-whitened if asked for."""
+    found = found.of_features([part.shape[-1] for part in parts])
+    steps = [spec.BYTE_SCALE * found.rgb_factors, *[spec.BYTE_SCALE] * len(parts[1:])]
+    return [x * step for x, step in zip(_centered(parts, found), steps, strict=True)]
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
@@ -101,16 +141,11 @@ class Dequantize(keras.layers.Layer):
 
     def call(self, parts, frames):
         is_frame = mask(parts[0], frames)[:, :, None]
-        steps = [
-            spec.BYTE_SCALE * self.normalization.rgb_factors,
-            *[spec.BYTE_SCALE] * len(parts[1:]),
-        ]
-        numbers = [
-            x * step for x, step in zip(_centered(parts, self.normalization), steps, strict=True)
-        ]
-        squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
         sizes = [part.shape[-1] for part in parts]
-        scales = inverse_length(squares, self.normalization, sizes)
+        found = self.normalization.of_features(sizes)
+        numbers = dequantized(parts, found)
+        squares = [ops.sum(ops.square(x), axis=-1, keepdims=True) for x in numbers]
+        scales = inverse_length(squares, found, sizes)
         scales = [ops.where(is_frame, scale, 0.0) for scale in scales]
         numbers = [x * scale for x, scale in zip(numbers, scales, strict=True)]
         return ops.concatenate(numbers, axis=-1) if len(numbers) > 1 else numbers[0]
@@ -154,23 +189,24 @@ class MeanFrame(keras.layers.Layer):
             ops.cast(is_frame, "float32") / ops.maximum(ops.cast(frames, "float32"), 1)[..., None]
         )
         sizes = [part.shape[-1] for part in parts]
-        parts = _centered(parts, self.normalization)
-        squares = [spec.BYTE_SCALE**2 * square for square in self._squares(parts)]  # (..., T)
-        scales = inverse_length(squares, self.normalization, sizes)
+        found = self.normalization.of_features(sizes)
+        parts = _centered(parts, found)
+        squares = [spec.BYTE_SCALE**2 * square for square in _squares(parts, found)]  # (..., T)
+        scales = inverse_length(squares, found, sizes)
         weights = [spec.BYTE_SCALE * share * scale for scale in scales]
         means = [
             ops.matmul(w[..., None, :], x)[..., 0, :] for w, x in zip(weights, parts, strict=True)
         ]
-        means[0] = means[0] * self.normalization.rgb_factors
+        means[0] = means[0] * found.rgb_factors
         return ops.concatenate(means, axis=-1) if len(means) > 1 else means[0]  # (..., D)
-
-    def _squares(self, parts):
-        """Returns the squared length of each frame's features, that of rgb un-whitened."""
-        factors = self.normalization.factors
-        if factors is None:
-            return [ops.sum(ops.square(x), axis=-1) for x in parts]
-        rgb, *others = map(ops.square, parts)
-        return [ops.matmul(rgb, np.square(factors)), *(ops.sum(x, axis=-1) for x in others)]
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}
+
+
+def _squares(parts: list[keras.KerasTensor], found: Normalization) -> list[keras.KerasTensor]:
+    """Returns the squared length of each frame's features, that of rgb un-whitened."""
+    if found.factors is None:
+        return [ops.sum(ops.square(x), axis=-1) for x in parts]
+    rgb, *others = map(ops.square, parts)
+    return [ops.matmul(rgb, np.square(found.factors)), *(ops.sum(x, axis=-1) for x in others)]

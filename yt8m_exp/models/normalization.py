@@ -7,7 +7,7 @@ multiplies it back. The 1,024 eigenvalues are those of the dataset's public PCA 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError
 
-Normalize = Literal["each", "joint", "none", "unwhiten", "unwhiten_each"]
+Normalize = Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_unit"]
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
 DIGEST = "7ae76209fa2d71e74a7b41d4f9a04b48d779b0277e61397f776aa582f3ea00f6"
 """SHA-256 of this file: saved models hold no copy of it."""
-RGB_NAMES = ("rgb", "mean_rgb")
+RGB_NAMES, AUDIO_NAMES = ("rgb", "mean_rgb"), ("audio", "mean_audio")
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,29 @@ class Normalization:
         scaled: what is scaled to a length: `each` feature, the `joint` vector, or `none`.
         factors: of rgb, (1024,); None leaves it whitened.
         shift: is subtracted from rgb before.
-        by_size: whether the length is the square root of the size of what is scaled, so that its
-            values are about one, whatever the size; else it is one.
+        value: the root mean square of the values of a scaled feature, so that its length is this
+            times the square root of its size; None: the length is one.
     """
 
     scaled: Literal["each", "joint", "none"]
     factors: NDArray[np.float32] | None = None
     shift: float = 0.0
-    by_size: bool = False
+    value: float | None = None
 
     def lengths(self, sizes: Sequence[int]) -> list[float]:
         """Returns the length that each feature of a size is scaled to."""
-        return [size**0.5 if self.by_size else 1.0 for size in sizes]
+        return [1.0 if self.value is None else self.value * size**0.5 for size in sizes]
 
     @property
     def rgb_factors(self) -> NDArray[np.float32] | float:
         """What rgb is multiplied by."""
         return 1.0 if self.factors is None else self.factors
+
+    def of_features(self, sizes: Sequence[int]) -> "Normalization":
+        """Returns what is left of it for features of some sizes: without rgb, no un-whitening."""
+        if self.factors is None or sizes[0] == len(self.factors):
+            return self
+        return replace(self, factors=None, shift=0.0)
 
 
 def of(normalize: Normalize) -> Normalization:
@@ -62,6 +68,7 @@ def of(normalize: Normalize) -> Normalization:
     * `unwhiten` un-whitens rgb and leaves lengths as they are. Source: R. Lin et al., "NeXtVLAD",
       2018, https://arxiv.org/abs/1811.05014, section 4.1, and its code, which subtracts 4 / 512.
     * `unwhiten_each` un-whitens rgb, then scales every feature to the square root of its size.
+    * `unwhiten_unit` does the same, divided by 32: rgb has length one, as with `each`.
 
     Raises:
         InputError: `normalize` is none of these.
@@ -74,30 +81,32 @@ def of(normalize: Normalize) -> Normalization:
         )
     if normalize == "unwhiten":
         return Normalization("none", np.sqrt(_eigenvalues()) + np.float32(1e-4), shift=4 / 512)
-    if normalize == "unwhiten_each":
-        return Normalization("each", np.sqrt(_eigenvalues() + np.float32(1e-4)), by_size=True)
-    return Normalization(normalize)
+    if normalize in ("unwhiten_each", "unwhiten_unit"):
+        value = 1.0 if normalize == "unwhiten_each" else spec.RGB**-0.5
+        return Normalization("each", np.sqrt(_eigenvalues() + np.float32(1e-4)), value=value)
+    return Normalization(normalize)  # type: ignore[arg-type]  # the others are done
 
 
 def require_fit(normalize: Normalize, features: Mapping[str, int]) -> Normalization:
-    """Returns what `normalize` does; refuses to un-whiten features that have no eigenvalues.
+    """Returns what `normalize` does to some features.
 
     Args:
         normalize: see `of`.
         features: sizes by name, in the order in which they are joined.
 
     Raises:
-        InputError: `normalize` un-whitens, but rgb is not first, or has another size.
+        InputError: `normalize` un-whitens, but features are not those of YouTube-8M.
     """
     found = of(normalize)
-    name, size = next(iter(features.items()))
-    if found.factors is not None and (name not in RGB_NAMES or size != spec.RGB):
+    rgb, *others = features
+    known = features[rgb] == spec.RGB if rgb in RGB_NAMES else rgb in AUDIO_NAMES
+    if found.factors is not None and not (known and set(others) <= set(AUDIO_NAMES)):
         raise InputError(
-            f"`normalize={normalize}` un-whitens rgb features of {spec.RGB} values, but the "
+            f"`normalize={normalize}` un-whitens rgb of {spec.RGB} values beside audio, but the "
             f"features are {', '.join(f'{name} ({size})' for name, size in features.items())}. "
             "Set model.normalize=each."
         )
-    return found
+    return found.of_features([*features.values()])
 
 
 def inverse_length(

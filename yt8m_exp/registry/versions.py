@@ -32,6 +32,8 @@ is on the one that is served, and the versions of `{name}.decisions` say why.
 BEST_GAP = (metrics.BEST + metrics.GAP.name, metrics.GAP.key)
 """The metric with the GAP of a training run's best model: its name today, and in older stores."""
 FACTS = ("parameters", "examples", "bytes", "features", "classes", "vocabulary.digest")
+MEASURED = ("members", "latency_milliseconds", "gap_loss")
+"""Tags of an ensemble's logged model that its version takes over."""
 ORIGIN = ("git.commit", "git.dirty", "trial.study", "trial.number", "mlflow.parentRunId")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
@@ -185,25 +187,31 @@ def model_of_run(client: MlflowClient, run_id: str) -> str:
 
 
 def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
-    """Returns the finished run of a sweep with the highest GAP.
+    """Returns the finished run of a sweep with the highest GAP; see `best_runs_of_sweep`."""
+    return best_runs_of_sweep(client, sweep, 1)[0]
+
+
+def best_runs_of_sweep(client: MlflowClient, sweep: str, most: int) -> list[str]:
+    """Returns the finished runs of a sweep with the highest GAP, the best first.
 
     Args:
         client: a client of the tracking store.
         sweep: the sweep's run id, or the name of its study.
+        most: how many of them.
 
     Raises:
         InputError: there is no such sweep, or none of its runs has finished.
     """
     experiments = [found.experiment_id for found in client.search_experiments()]
     found = [
-        run
+        (run.data.metrics[gap], run.info.run_id)
         for gap in BEST_GAP
         for key in ("mlflow.parentRunId", "trial.study")
         for run in client.search_runs(
             experiments,
             f"tags.`{key}` = '{sweep}' and attributes.status = 'FINISHED' and metrics.`{gap}` > 0",
             order_by=[f"metrics.`{gap}` DESC"],
-            max_results=1,
+            max_results=most,
         )
     ]
     if not found:
@@ -211,7 +219,9 @@ def best_run_of_sweep(client: MlflowClient, sweep: str) -> str:
             f"No finished run of a sweep '{sweep}' in {client.tracking_uri}. Give the id of the "
             "sweep's run, or the name of its study."
         )
-    return found[0].info.run_id
+    # A run is found by its parent and by its study, and may have its GAP under both names.
+    by_gap = sorted(found, key=lambda pair: -pair[0])
+    return list(dict.fromkeys(run_id for _, run_id in by_gap))[:most]
 
 
 def _logged(client: MlflowClient, model_uri: str) -> LoggedModel:
@@ -233,6 +243,7 @@ def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
 def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
     """Returns the facts for the tags of a model's version; the model's run may be deleted."""
     tags = {key: model.params[key] for key in FACTS if key in model.params}
+    tags |= {key: model.tags[key] for key in MEASURED if key in model.tags}
     tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     newest: dict[str, Any] = {}
     for metric in sorted(model.metrics or [], key=lambda m: m.timestamp):

@@ -52,10 +52,16 @@ class Loaded:
         }
         return {key: value for key, value in facts.items() if value}
 
-    def label(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        """Tags a run with the model that it uses, and links the two."""
+    def label(self, client: mlflow.MlflowClient, run_id: str, *, role: str = "model") -> None:
+        """Tags a run with the model that it uses, and links the two.
+
+        Args:
+            client: a client of the tracking store.
+            run_id: the run.
+            role: of the model in the run, with which the tags begin.
+        """
         for key, value in self.tags().items():
-            client.set_tag(run_id, key, value)
+            client.set_tag(run_id, key.replace("model", role, 1), value)
         if self.model_id and self.uri.startswith("models:/"):
             client.log_inputs(run_id, models=[LoggedModelInput(self.model_id)])
 

@@ -21,6 +21,7 @@ from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.spec import InputError
 
 HEADER = ["VideoId", "LabelConfidencePairs"]
+ScoreFormat = Literal["g", "f"]
 
 
 class PredictionsWriter:
@@ -36,10 +37,10 @@ class PredictionsWriter:
         InputError: `score_format` is neither, or the file cannot be written; see `WholeFile`.
     """
 
-    def __init__(self, path: str | Path, *, score_format: Literal["g", "f"] = "g"):
+    def __init__(self, path: str | Path, *, score_format: ScoreFormat = "g"):
         if score_format not in ("g", "f"):
             raise InputError(f"`score_format` must be g or f, but got {score_format!r}.")
-        self._format = score_format
+        self._format: ScoreFormat = score_format
         self._whole = WholeFile(path, HEADER)
 
     def __enter__(self) -> Self:
@@ -57,14 +58,25 @@ class PredictionsWriter:
         Raises:
             InputError: The shapes disagree, or scores rise or are NaN.
         """
-        class_ids, scores = np.asarray(class_ids), np.asarray(scores)
-        _check_batch(ids, class_ids, scores)
-        names = [name.encode() for name in _quoted(ids)]
-        written = lines(names, class_ids, scores) if self._format == "g" else None
-        self._lines.write(written or _formatted(names, class_ids, scores, self._format))
+        self._lines.write(encoded(ids, class_ids, scores, self._format))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Adds lines that `encoded` has made."""
+        self._lines.write(lines)
 
     def __exit__(self, *ending) -> None:
         self._whole.__exit__(*ending)
+
+
+def encoded(
+    ids: Sequence[str], class_ids: ArrayLike, scores: ArrayLike, score_format: ScoreFormat
+) -> bytes:
+    """Returns the lines of a batch of videos; see `PredictionsWriter.write`."""
+    class_ids, scores = np.asarray(class_ids), np.asarray(scores)
+    _check_batch(ids, class_ids, scores)
+    names = [name.encode() for name in _quoted(ids)]
+    written = lines(names, class_ids, scores) if score_format == "g" else None
+    return written or _formatted(names, class_ids, scores, score_format)
 
 
 def read_predictions(path: str | Path) -> Iterator[tuple[str, NDArray, NDArray]]:

@@ -23,6 +23,7 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.tfrecords import records
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.scoring import best, predictor
+from yt8m_exp.models import frames
 from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import quiet
@@ -46,7 +47,8 @@ class Tagger(PythonModel):
         words: names and verticals of the classes.
         names: the name of each class, in the order of class ids.
         about: what the model was trained with, as plain data.
-        model_bytes: size of the model's file.
+        model_file: the model's file.
+        model_bytes: its size.
         version: `<name>/<version>` of the registered model, or else MLflow's id of the model.
     """
 
@@ -55,6 +57,7 @@ class Tagger(PythonModel):
     words: Vocabulary
     names: np.ndarray
     about: dict[str, Any]
+    model_file: Path
     model_bytes: int
     version: str
 
@@ -68,7 +71,8 @@ class Tagger(PythonModel):
         self.words = vocabulary.read(files["vocabulary"], self.schema.classes)
         self.names = np.array(self.words.names, object)
         self.about = json.loads(Path(files["about"]).read_text())
-        self.model_bytes = Path(files["model"]).stat().st_size
+        self.model_file = Path(files["model"])
+        self.model_bytes = self.model_file.stat().st_size
         self.version = _version(Path(files["model"]).parents[1])
         self.predictor = predictor(self.model)
 
@@ -108,8 +112,7 @@ def schema(model: keras.Model) -> records.Schema:
     classes = model.output.shape[-1]
     if "frames" not in model.input:
         return records.Schema(features, classes)
-    kept = [layer.max_frames for layer in model.layers if hasattr(layer, "max_frames")]
-    return records.Schema(features, classes, "frame", max(kept, default=spec.MAX_FRAMES))
+    return records.Schema(features, classes, "frame", frames.max_frames(model))
 
 
 def _version(folder: Path) -> str:

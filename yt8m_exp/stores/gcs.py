@@ -7,7 +7,7 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,11 @@ class GoogleCloudStorage:
         with _explained(uri, changed=True):
             blob.upload_from_filename(str(file), if_generation_match=expected, checksum="crc32c")
         return _object(bucket, blob)
+
+    def remove(self, uri: str) -> None:
+        bucket, name, _ = _split(uri)
+        with suppress(Changed), _explained(uri, changed=True):
+            _bucket(bucket).blob(name).delete()
 
 
 class _Written:

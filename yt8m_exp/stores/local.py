@@ -48,6 +48,9 @@ class LocalDisk:
             part.unlink(missing_ok=True)
         return _object(path)
 
+    def remove(self, uri: str) -> None:
+        Path(uri).unlink(missing_ok=True)
+
 
 def _matches(pattern: str, names: Sequence[str]) -> list[Object]:
     globs = [_escaped(pattern)]

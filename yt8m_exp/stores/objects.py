@@ -81,3 +81,6 @@ class Store(Protocol):
         Raises:
             Changed: something else lies there.
         """
+
+    def remove(self, uri: str) -> None:
+        """Removes an object, if it is there."""

@@ -64,6 +64,9 @@ class WebServer:
     def write(self, file: Path, uri: str, *, replaces: Object | None) -> Object:
         raise InputError(f"Nothing can be written to a web server, but got {uri}.")
 
+    def remove(self, uri: str) -> None:
+        raise InputError(f"Nothing can be removed from a web server, but got {uri}.")
+
 
 def _require_plain(uri: str) -> None:
     """Refuses patterns, and URLs with a secret in them, which a run's record would show."""

@@ -14,10 +14,14 @@ from yt8m_exp.tracking import owners
 
 FOLDER = "checkpoints"
 NAME = re.compile(r"checkpoint-(\d+)\.npz")
+BESIDE = re.compile(r"best\.keras|weights-\d+\.npz")
+"""What a run that is resumed needs beside its last checkpoint."""
 
 
 def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Downloads the last checkpoint and the best model of a run, unless the folder has them.
+    """Downloads the last checkpoint of a run, its best model, and weights to average later.
+
+    The folder stays as it is if it has them.
 
     Args:
         client: a client of the tracking store.
@@ -31,7 +35,7 @@ def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name in [
-        *(name for name in theirs if name == "best.keras"),
+        *filter(BESIDE.fullmatch, theirs),
         newest,
     ]:  # last: with it the folder is up to date
         client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))

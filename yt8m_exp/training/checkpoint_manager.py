@@ -52,14 +52,18 @@ class CheckpointManager:
         self.learner.require_finite()
         self.folder.mkdir(parents=True, exist_ok=True)
         if is_best:
-            self.learner.save_model(self.best)
-            self.written(self.best)
+            self.save_best()
         facts: Mapping = {
             "state": state.as_dict(),
             "data": self.data,
             "optimizer": self.learner.optimizer_name,
         }
         self.written(checkpoints.save(self.folder, state.examples, self.learner.values(), facts))
+
+    def save_best(self, *, as_it_is: bool = False) -> None:
+        """Writes the model as the best so far; see `Learner.save_model`."""
+        self.learner.save_model(self.best, as_it_is=as_it_is)
+        self.written(self.best)
 
     def restore(self) -> TrainState:
         """Restores the last checkpoint, or returns a fresh state; removes partial files.

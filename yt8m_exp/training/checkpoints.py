@@ -12,7 +12,7 @@ import numpy as np
 from yt8m_exp.spec import InputError, OutsideError
 
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
-PARTIAL = ("checkpoint-*.part", "partial-*.keras")
+PARTIAL = ("checkpoint-*.part", "weights-*.part", "partial-*.keras")
 KEEP = 2
 
 

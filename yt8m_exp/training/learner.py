@@ -1,8 +1,8 @@
 """A model and its optimizer, as one thing that is trained, saved and restored."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,15 +92,33 @@ class Learner:
                 variable.assign(theirs[variable.path])
         return of_classes
 
-    def save_model(self, path: Path) -> None:
-        """Writes the model, with averaged weights where there are any, as a `.keras` file.
+    @contextmanager
+    def with_weights(self, weights: Sequence[np.ndarray]) -> Iterator[None]:
+        """Uses other weights of the model within the block."""
+        variables = self.model.weights
+        kept = [variable.numpy() for variable in variables]
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+    def save_model(self, path: Path, *, as_it_is: bool = False) -> None:
+        """Writes the model as a `.keras` file.
+
+        Args:
+            path: the file.
+            as_it_is: whether it has the weights of now; otherwise it has their moving averages,
+                where there are any.
 
         Raises:
             OSError: it cannot be written, as on a full disk. An older file is unchanged.
         """
         partial = path.with_name(f"partial-{path.name}")
         try:
-            with averaged(self.model, self.optimizer):
+            with nullcontext() if as_it_is else self.averaged():
                 self.model.save(partial)
             partial.replace(path)
         except OSError as error:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 Loss = Callable[..., object]
 Value = Callable[..., float]
-_BATCH = ("labels", "predictions", "rated")
+_BATCH = ("labels", "predictions", "shares", "rated")
 _BLOCK = 32  # factors of at least 2**-24, the step of float32 below 1: their product is no denormal
 _SMALL = 1e-70  # times a block's product is none either
 _CLOSE = 1e-5  # the loss is computed in float32

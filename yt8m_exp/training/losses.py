@@ -23,6 +23,7 @@ def cross_entropy(
     labels: KerasTensor,
     predictions: KerasTensor,
     *,
+    shares: KerasTensor | None = None,
     rated: KerasTensor | None = None,
     label_weights: KerasTensor | None = None,
     epsilon: float = 1e-5,
@@ -32,6 +33,7 @@ def cross_entropy(
     Args:
         labels: class ids (B, L).
         predictions: probabilities (B, C).
+        shares: how much of each label there is, (B, L); None where all of it is.
         rated: the classes that are known, (B, R); None where all are.
         label_weights: what each class counts, (C,) or (B, C); None where all count 1.
         epsilon: added inside the logarithms, so that a certain mistake costs -log(epsilon).
@@ -40,7 +42,7 @@ def cross_entropy(
     def cost(chance, sign):
         return -ops.log(chance + epsilon), -sign / (chance + epsilon)
 
-    counted = _Counted(labels, rated, label_weights)
+    counted = _Counted(labels, shares, rated, label_weights)
     return _mean_sum(counted, predictions, lambda p: cost(1 - p, -1), lambda p: cost(p, 1))
 
 
@@ -48,6 +50,7 @@ def hinge(
     labels: KerasTensor,
     predictions: KerasTensor,
     *,
+    shares: KerasTensor | None = None,
     rated: KerasTensor | None = None,
     label_weights: KerasTensor | None = None,
     margin: float = 1.0,
@@ -57,6 +60,7 @@ def hinge(
     Args:
         labels: class ids (B, L).
         predictions: scores (B, C).
+        shares: how much of each label there is, (B, L); None where all of it is.
         rated: the classes that are known, (B, R); None where all are.
         label_weights: what each class counts, (C,) or (B, C); None where all count 1.
         margin: b of the starter code.
@@ -65,7 +69,7 @@ def hinge(
     def cost(lead, sign):
         return ops.relu(lead), sign * ops.cast(lead > 0, predictions.dtype)
 
-    counted = _Counted(labels, rated, label_weights)
+    counted = _Counted(labels, shares, rated, label_weights)
     return _mean_sum(
         counted, predictions, lambda p: cost(margin + p, 1), lambda p: cost(margin - p, -1)
     )
@@ -75,6 +79,7 @@ def softmax(
     labels: KerasTensor,
     predictions: KerasTensor,
     *,
+    shares: KerasTensor | None = None,
     rated: KerasTensor | None = None,
     label_weights: KerasTensor | None = None,
 ) -> KerasTensor:
@@ -83,26 +88,28 @@ def softmax(
     Args:
         labels: class ids (B, L); a video's labels share one equally, one without counts nothing.
         predictions: scores (B, C); the softmax is taken over them as they are.
+        shares: how much of each label there is, (B, L); None where all of it is.
         rated: the classes that are known, (B, R), and over which the softmax is taken; None: all.
         label_weights: what each class counts, (C,) or (B, C); None where all count 1.
     """
     if rated is None:
-        present, logs = _at(labels, ops.log_softmax(predictions, axis=-1))
+        present, logs = _at(labels, ops.log_softmax(predictions, axis=-1), shares)
     else:
         known, scores = _at(rated, predictions)
         logs = ops.log_softmax(ops.where(known > 0, scores, _EXCLUDED), axis=-1)
-        present = known * _among(rated, labels, scores.dtype)
-    shares = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1e-7)
+        present = known * _among(rated, labels, scores.dtype, shares)
+    parts = present / ops.maximum(ops.sum(present, axis=-1, keepdims=True), 1e-7)
     if label_weights is not None:
         classes = labels if rated is None else rated
         logs = logs * _weights_at(classes, label_weights, predictions)
-    return -ops.mean(ops.sum(shares * logs, axis=-1))
+    return -ops.mean(ops.sum(parts * logs, axis=-1))
 
 
 class _Counted(NamedTuple):
     """The labels, and what counts; see `cross_entropy`."""
 
     labels: KerasTensor
+    shares: KerasTensor | None
     rated: KerasTensor | None
     label_weights: KerasTensor | None
 
@@ -121,18 +128,18 @@ def _mean_sum(
         absent: what predictions of classes cost that a video has not, and the derivative of that.
         present: the same for its labels.
     """
-    labels, rated, label_weights = counted
+    labels, shares, rated, label_weights = counted
     if rated is not None:
         known, likely = _at(rated, predictions)  # (B, R)
         if label_weights is not None:
             known = known * _weights_at(rated, label_weights, predictions)
-        is_label = _among(rated, labels, likely.dtype)
+        is_label = _among(rated, labels, likely.dtype, shares)
         cost = is_label * present(likely)[0] + (1 - is_label) * absent(likely)[0]
         return ops.mean(ops.sum(known * cost, axis=-1))
 
     @ops.custom_gradient  # takes fewer passes over (B, C) than the one that is derived
     def mean_sum(values):
-        is_label, likely = _at(labels, values)
+        is_label, likely = _at(labels, values, shares)
         (base, base_slope), (there, there_slope) = absent(likely), present(likely)
         costs, slopes = absent(values)
         if label_weights is not None:
@@ -154,13 +161,22 @@ def _mean_sum(
     return mean_sum(predictions)
 
 
-def _at(class_ids: KerasTensor, values: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-    """Returns which ids count, as zeros and ones (B, L), and the values of their classes."""
+def _at(
+    class_ids: KerasTensor, values: KerasTensor, shares: KerasTensor | None = None
+) -> tuple[KerasTensor, KerasTensor]:
+    """Returns how much each id counts (B, L), zero or one without shares, and its class's value."""
+    values_at = ops.take(ops.reshape(values, (-1,)), _places(class_ids, values))
+    if shares is not None:
+        return ops.where(class_ids >= 0, ops.cast(shares, values.dtype), 0.0), values_at
+    return ops.cast(counts(class_ids), values.dtype), values_at
+
+
+def counts(class_ids: KerasTensor) -> KerasTensor:
+    """Returns which ids (B, L) count: not padding, and not a class that is named before."""
     same = class_ids[:, :, None] == class_ids[:, None, :]  # (B, L, L)
     order = ops.arange(ops.shape(class_ids)[1])
     repeated = ops.any(same & (order[None, :] < order[:, None]), axis=-1)
-    counted = ops.cast((class_ids >= 0) & ~repeated, values.dtype)
-    return counted, ops.take(ops.reshape(values, (-1,)), _places(class_ids, values))
+    return (class_ids >= 0) & ~repeated
 
 
 def _weights_at(
@@ -177,6 +193,11 @@ def _places(class_ids: KerasTensor, values: KerasTensor) -> KerasTensor:
     return ops.maximum(ops.cast(class_ids, "int32"), 0) + classes * ops.arange(videos)[:, None]
 
 
-def _among(class_ids: KerasTensor, labels: KerasTensor, dtype: str) -> KerasTensor:
-    """Returns which ids (B, R) are labels, as zeros and ones."""
-    return ops.cast(ops.any(class_ids[:, :, None] == labels[:, None, :], axis=-1), dtype)
+def _among(
+    class_ids: KerasTensor, labels: KerasTensor, dtype: str, shares: KerasTensor | None
+) -> KerasTensor:
+    """Returns how much of each id (B, R) there is among the labels; zero or one without shares."""
+    same = class_ids[:, :, None] == labels[:, None, :]
+    if shares is None:
+        return ops.cast(ops.any(same, axis=-1), dtype)
+    return ops.sum(ops.where(same, ops.cast(shares, dtype)[:, None, :], 0.0), axis=-1)

@@ -34,6 +34,18 @@ class Adam(keras.optimizers.Adam):
 
 
 @keras.saving.register_keras_serializable("yt8m_exp")
+class AdamW(Adam):
+    """Adam with decoupled weight decay, of matrices alone: biases and scales keep their size.
+
+    A step takes `learning_rate * weight_decay` of a weight away. Source: I. Loshchilov and
+    F. Hutter, "Decoupled weight decay regularization", 2017, https://arxiv.org/abs/1711.05101.
+    """
+
+    def _use_weight_decay(self, variable):
+        return len(variable.shape) > 1 and super()._use_weight_decay(variable)
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
 class RMSpropFromOne(keras.optimizers.RMSprop):
     """RMSProp whose mean square starts at one, as TensorFlow 1's: small first steps."""
 

@@ -15,6 +15,8 @@ from yt8m_exp.evaluation.scoring import KNOWN, Loss
 from yt8m_exp.models import auxiliary
 from yt8m_exp.training import replicas
 from yt8m_exp.training.optimizers import clip
+from yt8m_exp.training.recipes.changes import Change, all_of
+from yt8m_exp.training.recipes.distillation import SOFT
 
 Step = Callable[[Mapping[str, np.ndarray], float], tf.Tensor]
 LABELS_STEP = 16
@@ -41,17 +43,26 @@ def make(
     strategy: tf.distribute.Strategy,
     clip_to: Clip = Clip(),
     jit_compile: bool = False,
+    change: Change | None = None,
 ) -> Step:
     """Returns a function of a batch (this worker's rows) and a learning rate; see `compiled`."""
     entry = Entry(model)
     everywhere = compiled(
-        model, loss, optimizer, strategy=strategy, clip_to=clip_to, jit_compile=jit_compile
+        model,
+        loss,
+        optimizer,
+        strategy=strategy,
+        clip_to=clip_to,
+        jit_compile=jit_compile,
+        change=change,
     )
 
     def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
         features = {name: replicas.deal(strategy, batch[name]) for name in entry.names(batch)}
         known = {
-            name: replicas.deal(strategy, _widened(batch[name])) for name in KNOWN & batch.keys()
+            name: replicas.deal(strategy, _widened(batch[name]))
+            for name in (*KNOWN, *SOFT)
+            if name in batch
         }
         return everywhere(features, known, tf.constant(learning_rate, tf.float32))
 
@@ -66,6 +77,7 @@ def compiled(
     strategy: tf.distribute.Strategy,
     clip_to: Clip = Clip(),
     jit_compile: bool = False,
+    change: Change | None = None,
 ) -> tf.types.experimental.PolymorphicFunction:
     """Compiles the update of a model's weights.
 
@@ -79,6 +91,7 @@ def compiled(
         strategy: the replicas.
         clip_to: how gradients are clipped.
         jit_compile: whether XLA compiles forward and backward (with one replica the update too).
+        change: changes each batch before; see `recipes.changes`.
 
     Returns:
         A function of features and of what is known of the videos, both by name and dealt to the
@@ -86,7 +99,7 @@ def compiled(
         labels, without auxiliary predictions and penalties, as a tensor.
     """
     count = strategy.num_replicas_in_sync
-    gradients = _gradients(model, loss)
+    gradients = _gradients(model, loss, change or all_of([]))
     apply = _application(model, optimizer, clip_to, count)
 
     def update(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -108,7 +121,7 @@ def compiled(
     return everywhere
 
 
-def _gradients(model: keras.Model, loss: Loss) -> Callable:
+def _gradients(model: keras.Model, loss: Loss, change: Change) -> Callable:
     """Returns what computes the loss of the labels, and the gradients of all that is minimised.
 
     That is also the loss of auxiliary predictions, and penalties: regularisers, and what a layer
@@ -119,9 +132,10 @@ def _gradients(model: keras.Model, loss: Loss) -> Callable:
     entry = Entry(trained)
 
     def gradients(features: dict[str, tf.Tensor], known: dict[str, tf.Tensor]):
+        changed, targets = change(features, known)
         with tf.GradientTape() as tape:
-            outputs = keras.tree.flatten(entry.predict(features, training=True))
-            losses = [loss(predictions=output, **known) for output in outputs]
+            outputs = keras.tree.flatten(entry.predict(changed, training=True))
+            losses = [loss(predictions=output, **targets) for output in outputs]
             shares = [w * value for w, value in zip(loss_weights, losses, strict=True)]
             total = tf.add_n([*shares, *model.losses])
         return losses[0], tape.gradient(total, weights)
@@ -178,7 +192,7 @@ def _flat(parts: list[tf.Tensor]) -> tf.Tensor:
 
 
 def _widened(labels: np.ndarray) -> np.ndarray:
-    """Pads labels (B, L) to a few widths only: each width is compiled anew, which takes seconds."""
+    """Pads labels or shares (B, L) to a few widths: each is compiled anew, which takes seconds."""
     room = -labels.shape[1] % LABELS_STEP
     return np.pad(labels, ((0, 0), (0, room)), constant_values=LABEL_PADDING)
 

@@ -32,7 +32,8 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
     Args:
         connection: to the driver.
         task: `work`, a function by `module:name`; its `arguments`; the `environment`; the file that
-            takes its `output`; and `megabytes` of memory that it may have, or None.
+            takes its `output`; `megabytes` of memory that it may have, or None; and `given`, the
+            method of `DriverConnection` that the function is given, `reported` by default.
     """
     if os.getpid() != os.getsid(0):
         os.setsid()  # the driver handles Ctrl-C, and a kill reaches all children
@@ -41,7 +42,8 @@ def serve(connection: Connection, task: Mapping[str, Any]) -> None:
         _settle(task)
         module, _, name = task["work"].partition(":")
         work = getattr(importlib.import_module(module), name)
-        message = {"result": work(**task["arguments"], reported=driver.reported)}
+        given = task.get("given", "reported")
+        message = {"result": work(**task["arguments"], **{given: getattr(driver, given)})}
     except BaseException as error:  # of any kind: the driver must know
         message = {"error": _described(error)}
         if message["error"]["kind"] == "failed":
@@ -66,12 +68,17 @@ class DriverConnection:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="driver", daemon=True).start()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Sends a message to the driver."""
         self._connection.send_bytes(json.dumps(message).encode())
+
+    def ask(self, message: Mapping[str, Any], *, answered: bool = True) -> Any:
+        """Sends the driver a message; returns its answer if it is to be answered."""
+        self.send({**message, "ask": answered})
+        return self._answers.get() if answered else None
 
     def reported(self, values: Mapping[str, float], examples: int) -> bool:
         """Reports values at a number of examples seen; tells whether to continue.

@@ -21,6 +21,7 @@ from yt8m_exp.spec import InputError, UserError
 
 SIZES = (5, 1, 8, 0, 7, 4, 9)
 RECORDS = sum(SIZES)
+FACTORS = np.arange(FRAME_SCHEMA.features["rgb"], dtype=np.float32)
 
 
 def one(number):
@@ -40,6 +41,7 @@ LEVELS = {
     "video": (SCHEMA, one, None),
     "frame": (FRAME_SCHEMA, frames, None),
     "means": (FRAME_SCHEMA, frames, Means("each", 5)),
+    "unwhitened means": (FRAME_SCHEMA, frames, Means("none", 5, 0.5, FACTORS)),
     "segment": (Schema(FRAME_SCHEMA.features, 20, "segment"), segments, None),
 }
 

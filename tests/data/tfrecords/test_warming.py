@@ -31,7 +31,7 @@ def test_nothing_is_left_to_be_compiled_by_real_work(tmp_path):
         found = Manifest(manifest.source, manifest.shards, manifest.schema, means)
         assert list(pipeline.ordered_batches(found, 2))
         next(pipeline.training_batches(found, 2, pipeline.Shuffle(0)))
-    model = configured.build("logistic", {"x": 3}, 20)
+    model = configured.build("logistic", {"x": 3}, 20, "normalize=each")
     batch = {"x": np.ones((2, 3), np.float32), "labels": np.array([[1], [3]], np.int32)}
     scored = scoring.predictor(model)(batch)
     loss_values.value_of(cross_entropy)(labels=batch["labels"], predictions=scored)

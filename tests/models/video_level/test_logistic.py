@@ -58,13 +58,13 @@ def test_each_feature_or_the_whole_vector_gets_length_one():
 
 
 def test_a_zero_vector_stays_zero():
-    model = configured.build("logistic", {"a": 3}, 2, "head.initial_bias=-2")
+    model = configured.build("logistic", {"a": 3}, 2, "normalize=each", "head.initial_bias=-2")
     predictions = model({"a": np.zeros((1, 3), "f")})
     np.testing.assert_allclose(predictions, [[1 / (1 + np.exp(2))] * 2], rtol=1e-6)
 
 
 def test_dropout_acts_in_training_only():
-    model = configured.build("logistic", {"a": 100}, 5, "dropout=0.5")
+    model = configured.build("logistic", {"a": 100}, 5, "normalize=each", "dropout=0.5")
     x = {"a": np.ones((1, 100), "f")}
     assert np.array_equal(model(x), model(x))
     assert not np.array_equal(model(x, training=True), model(x, training=True))

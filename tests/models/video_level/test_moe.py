@@ -80,7 +80,7 @@ def test_a_mixture_needs_an_expert():
 
 
 def test_dropout_acts_in_training_only():
-    model = configured.build("moe", {"a": 100}, 5, "dropout=0.5")
+    model = configured.build("moe", {"a": 100}, 5, "normalize=each", "dropout=0.5")
     x = {"a": np.ones((1, 100), "f")}
     assert np.array_equal(model(x), model(x))
     assert not np.array_equal(model(x, training=True), model(x, training=True))

@@ -84,7 +84,8 @@ class Packing:
     def _key(self, manifest: Manifest) -> str:
         schema = asdict(manifest.schema) | {"features": sorted(manifest.schema.features.items())}
         means = manifest.means and asdict(manifest.means)
-        key = json.dumps([VERSION, manifest.digest, schema, means, self.precision])
+        facts = [VERSION, manifest.digest, schema, means, self.precision]
+        key = json.dumps(facts, default=np.ndarray.tolist)
         return hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def _estimate(self, manifest: Manifest) -> int:

@@ -17,6 +17,7 @@ from yt8m_exp.spec import InputError
 from yt8m_exp.training import replicas
 from yt8m_exp.training.fit import Plan
 from yt8m_exp.training.learner import Learner
+from yt8m_exp.training.recipes import learning_rates
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def learner(cfg: DictConfig, strategy: Any) -> Learner:
         optimizer = targets.build(
             "optimizer", cfg.optimizer, learning_rate=cfg.learning_rate, **average
         )
+        if cfg.learning_rate_factors:
+            learning_rates.scale(optimizer, model, dict(cfg.learning_rate_factors))
         optimizer.build(model.trainable_variables)
     logger.info(
         "%s: %s parameters, on %d %s",

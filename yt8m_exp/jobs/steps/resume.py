@@ -7,12 +7,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from yt8m_exp.config import compose, targets
 from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.training import additions
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.redaction import MASK
 from yt8m_exp.tracking import configuration, datasets
 
-READING = {"cache", "check_bytes", "packed"}
-ORDER = ("seed", "data.shuffle_bytes")  # the keys that determine the order of the videos
+READING = {"cache", "check_bytes", "packed", "balance"}
+ORDER = (
+    "seed",
+    "data.shuffle_bytes",
+    "data.balance",
+)  # the keys that determine the order of the videos
 
 
 def resumed(cfg: DictConfig) -> DictConfig:
@@ -54,6 +59,10 @@ def configuration_of(run_id: str) -> DictConfig:
     """Returns the configuration of a training, of today or from before files moved."""
     cfg = compose.from_plain(configuration.read_config(run_id))
     cfg.model._target_ = targets.today(cfg.model._target_)
+    if missing := set(additions.KEYS) - set(cfg):
+        defaults = compose.plain(compose.compose("train"))
+        for key in missing:
+            compose.update(cfg, str(key), defaults[key])
     return cfg
 
 

@@ -1,16 +1,22 @@
-"""Long short-term memory: reads the frames in order, and classifies the last state.
+"""Long short-term memory: reads the frames in order, and classifies states.
 
-Source: LstmModel of google/youtube-8m, frame_level_models.py.
+Source: LstmModel of google/youtube-8m, frame_level_models.py (`states=last`); LstmModel of
+https://github.com/antoine77340/Youtube-8M-WILLOW (`all`); LstmMemoryModel and
+LstmAttentionMaxPoolingModel of https://github.com/wangheda/youtube-8m (`memory`, `attention`).
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import keras
 import numpy as np
 
-from yt8m_exp.models import frames, recurrent
+from yt8m_exp.models import frames
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.positions import places
+from yt8m_exp.models.recurrent import stacks
+from yt8m_exp.models.recurrent.layers import LSTM
 from yt8m_exp.models.sampling import Sampling
 
 
@@ -23,6 +29,10 @@ def build(
     normalize: Normalize,
     units: int,
     layers: int,
+    backwards: bool,
+    states: stacks.States | Literal["attention"],
+    heads: int,
+    position_units: int,
     dropout: float,
 ) -> keras.Model:
     """Builds the model.
@@ -31,11 +41,17 @@ def build(
         features: the size of each input by name.
         classes: C, the number of probabilities.
         sampling: samples the frames; see the module `sampling`.
-        head: classifies the last state; see the module `heads`.
+        head: classifies the states; see the module `heads`.
         normalize: see `frames.Dequantize`.
         units: size of the state of each layer.
         layers: the number of stacked layers.
-        dropout: share of the last state that is dropped in training.
+
+        backwards: whether frames are read from the last to the first.
+        states: those that are classified, see `stacks.Stack.last`; or `attention`, see
+            `stacks.Attention`.
+        heads: of attention.
+        position_units: see `stacks.Attention`.
+        dropout: share of the states that is dropped in training.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
@@ -43,9 +59,17 @@ def build(
     """
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
-    x = recurrent.last_state(x, count, recurrent.LSTM, units=units, layers=layers)
+    x = stacks.Reversed(name="reversed")(x, count) if backwards else x
+    stack = stacks.Stack(LSTM, units, layers)
+    if states == "attention":
+        attention = stacks.Attention(heads, position_units, places(sampling))
+        x = attention(x, stack.sequence(x), count)
+    else:
+        x = stack.last(x, count, states)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    return keras.Model(named, head(x, classes), name="lstm")
+    x = head(x, classes)
+    x = stacks.BestHead(dtype="float32", name="best")(x) if states == "attention" else x
+    return keras.Model(named, x, name="lstm")
 
 
 def from_basic_cell(kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:

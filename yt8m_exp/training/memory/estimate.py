@@ -68,7 +68,7 @@ def estimate(
 
 
 def batch_of(
-    model: keras.Model, batch_size: int, frames: int, *, rated: bool = False
+    model: keras.Model, batch_size: int, frames: int, *, rated: bool = False, means: bool = True
 ) -> dict[str, tf.TensorSpec]:
     """Returns shapes and types of the largest batch that a model is trained on.
 
@@ -77,6 +77,7 @@ def batch_of(
         batch_size: B, of a replica.
         frames: T, the most of a video; of no meaning for video-level features.
         rated: whether examples are segments, of which `rated` classes are known.
+        means: whether means are read in place of frames where a model needs no more.
     """
     shapes = {
         name: tf.TensorSpec(
@@ -84,7 +85,7 @@ def batch_of(
         )
         for name, x in model.input.items()
     }
-    if Entry(model).means:  # are read in place of frames
+    if means and Entry(model).means:
         size = sum(x.shape[2] for x in shapes.values() if len(x.shape) == 3)
         shapes = {MEAN: tf.TensorSpec([batch_size, size], tf.float32)}
     names = ("labels", "rated") if rated else ("labels",)

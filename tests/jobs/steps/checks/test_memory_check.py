@@ -20,7 +20,8 @@ def configured(*overrides):
 
 def of_model(name):
     model = compose.compose("train", [f"model={name}"]).model
-    return [f"model={name}", f"data={'frame' if 'sampling' in model else 'video'}"]
+    words = [f"model={name}", f"data={'frame' if 'sampling' in model else 'video'}"]
+    return [*words, "model.clusters=16"] if "clusters" in model else words  # of gigabytes
 
 
 @pytest.mark.slow  # each model is traced three times

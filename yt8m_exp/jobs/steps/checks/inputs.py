@@ -66,7 +66,15 @@ def eval(cfg: DictConfig) -> None:
 def inference(cfg: DictConfig) -> None:
     """Checks the place of the predictions, and the shards."""
     _require_runs(cfg.tracking.runs)
-    whole_file.require_writable(cfg.output)
+    if cfg.output.endswith("/") and cfg.segments:
+        raise InputError(
+            "The file of segments lists each class once, over all shards, so it cannot be a folder "
+            f"of parts, but got output={cfg.output}. Name a file."
+        )
+    if cfg.output.endswith("/") and is_local(cfg.output):
+        _require_folder(Path(cfg.output), key="output")
+    else:
+        whole_file.require_writable(cfg.output.rstrip("/"))
     _find(cfg, labelled=False)
 
 
@@ -122,6 +130,26 @@ def tag(cfg: DictConfig) -> None:
 def import_checkpoint(cfg: DictConfig) -> None:
     """Checks the folder of runs, and the shards."""
     _require_runs(cfg.tracking.runs)
+    _find(cfg)
+
+
+def ensemble(cfg: DictConfig) -> None:
+    """Checks that what an option needs is given, and checks the shards."""
+    _require_runs(cfg.tracking.runs)
+    shares, learns = cfg.neighbours.share > 0, cfg.weights == "learnt"
+    if shares != (cfg.neighbours.shards is not None):
+        raise InputError(
+            "neighbours.share > 0 and neighbours.shards must be given together, but got "
+            f"neighbours.share={cfg.neighbours.share}, neighbours.shards={cfg.neighbours.shards}."
+        )
+    if learns != (cfg.weights_shards is not None):
+        raise InputError(
+            "weights=learnt and weights_shards must be given together, but got "
+            f"weights={cfg.weights}, weights_shards={cfg.weights_shards}."
+        )
+    for key in ("weights_shards", "neighbours.shards"):
+        if patterns := compose.select(compose.plain(cfg), key):
+            peek.require_labels(shards.find(patterns, Remedy(key)))
     _find(cfg)
 
 

@@ -11,6 +11,7 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.jobs.steps import recipe
+from yt8m_exp.jobs.steps.training import additions
 from yt8m_exp.spec import InputError
 from yt8m_exp.training import cluster, step
 from yt8m_exp.training.learner import Learner
@@ -67,13 +68,14 @@ def estimator(cfg: DictConfig, learner: Learner, strategy: Any) -> Estimated:
         learner.optimizer,
         strategy=strategy,
         clip_to=step.Clip(**cfg.clip),
+        change=additions.change(cfg, learner, taught=False),
     )
     group = min(cfg.data.shuffle_bytes, _shards_bytes(cfg))
     replicas = strategy.num_replicas_in_sync // cluster.place()[1]
-    rated = cfg.data.level == "segment"
+    rated, means = cfg.data.level == "segment", not additions.needs_frames(cfg)
 
     def estimated(batch_size: int) -> Estimate:
-        batch = memory.batch_of(learner.model, batch_size, frames(cfg), rated=rated)
+        batch = memory.batch_of(learner.model, batch_size, frames(cfg), rated=rated, means=means)
         return memory.estimate(learner, update, batch, group_bytes=group, replicas=replicas)
 
     return estimated

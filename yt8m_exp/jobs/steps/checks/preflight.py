@@ -9,10 +9,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from yt8m_exp.config import compose
+from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import OutsideError
 from yt8m_exp.tracking import configuration, store
+
+SHARES = {"float32": 1.0, "float16": 0.5, "int8": 0.25}
+"""The bytes of an ensemble by the precision of its weights, as a share of its members'."""
 
 
 def train(cfg: DictConfig) -> None:
@@ -23,6 +28,9 @@ def train(cfg: DictConfig) -> None:
     elif cfg.start_from:
         is_run = not any(mark in cfg.start_from for mark in ":/")
         uris.require(f"runs:/{cfg.start_from}/best" if is_run else cfg.start_from)
+    teacher = cfg.distillation.teacher
+    for uri in [teacher] if isinstance(teacher, str) else teacher or []:
+        uris.require(uri)
 
 
 def eval(cfg: DictConfig) -> None:
@@ -51,6 +59,14 @@ def promote(cfg: DictConfig) -> None:
     if cfg.run_id or cfg.sweep:
         run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
         versions.model_of_run(client, run_id)
+
+
+def ensemble(cfg: DictConfig) -> None:
+    """Checks the members, and that they can be one model."""
+    client = store.connect()
+    found = members.named(client, compose.plain(cfg)["members"], cfg.best)
+    size = members.require_alike(client, found)
+    members.require_small(size * SHARES[cfg.precision], cfg.max_bytes)
 
 
 def rollback(cfg: DictConfig) -> None:

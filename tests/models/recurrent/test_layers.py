@@ -1,25 +1,43 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from yt8m_exp.models import recurrent
+from yt8m_exp.models import pooling
+from yt8m_exp.models.recurrent import layers
 
-KINDS = {"LSTM": recurrent.LSTM, "GRU": recurrent.GRU}
+KINDS = {
+    "LSTM": (layers.LSTM, keras.layers.LSTM),
+    "GRU": (layers.GRU, keras.layers.GRU),
+    "GRU that resets before": (
+        partial(layers.GRU, reset_after=False),
+        partial(keras.layers.GRU, reset_after=False),
+    ),
+}
 SHAPE = (3, 5, 4)
 
 
 @pytest.fixture(params=KINDS)
-def pair(request):
+def kind(request):
+    return KINDS[request.param]
+
+
+def built(kind, **options):
     """A layer of ours and Keras' own with the same weights."""
     rng = np.random.default_rng(0)
-    layers = [KINDS[request.param](6, return_sequences=True)]
-    layers.append(getattr(keras.layers, request.param)(6, return_sequences=True))
-    for layer in layers:
+    ours, theirs = (make(6, return_sequences=True, **options) for make in kind)
+    for layer in (ours, theirs):
         layer.build(SHAPE)
-    layers[0].set_weights([rng.normal(size=w.shape) for w in layers[0].get_weights()])
-    layers[1].set_weights(layers[0].get_weights())
-    return layers
+    ours.set_weights([rng.normal(size=w.shape) for w in ours.get_weights()])
+    theirs.set_weights(ours.get_weights())
+    return ours, theirs
+
+
+@pytest.fixture
+def pair(kind):
+    return built(kind)
 
 
 def outputs_and_gradients(layer, x, upstream):
@@ -40,6 +58,21 @@ def test_outputs_and_gradients_are_those_of_keras(pair, compiled):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_states_after_the_last_frame_and_their_gradients_are_those_of_keras(kind):
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], bool)
+    x = tf.random.stateless_normal(SHAPE, [1, 2])
+    found = []
+    for layer in built(kind, return_state=True):
+        weights = [x, *(v.value for v in layer.trainable_variables)]
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            _, *states = layer(x, mask=tf.constant(mask))
+            total = tf.reduce_sum([tf.sin(state) for state in states])
+        found.append([*states, *tape.gradient(total, weights)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_states_do_not_look_ahead(pair):
     x = np.random.default_rng(0).normal(size=SHAPE).astype("f")
     changed = x.copy()
@@ -51,5 +84,5 @@ def test_states_do_not_look_ahead(pair):
 
 def test_the_last_state_is_that_of_the_last_frame():
     x = np.arange(24, dtype="f").reshape(3, 4, 2) + 1
-    states = recurrent.LastFrame()(x, np.array([4, 2, 0], "i4"))
+    states = pooling.LastFrame()(x, np.array([4, 2, 0], "i4"))
     assert np.asarray(states).tolist() == [[7, 8], [11, 12], [0, 0]]

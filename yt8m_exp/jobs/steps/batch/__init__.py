@@ -1,0 +1,1 @@
+"""Prediction shard by shard: a plan of parts, workers that make them, and their join."""

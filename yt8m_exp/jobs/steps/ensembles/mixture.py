@@ -1,0 +1,146 @@
+"""The model that an ensemble's configuration describes, from its loaded members."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from omegaconf import DictConfig
+
+from yt8m_exp.config import compose
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.pipeline import ordered_batches
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.evaluation import scoring, selection
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.ensembles import members
+from yt8m_exp.models.ensembles import ensemble, neighbours
+from yt8m_exp.models.ensembles.neighbours import Vote
+from yt8m_exp.registry.measure import distinct
+from yt8m_exp.serving import tagger
+from yt8m_exp.serving.loading import Loaded
+from yt8m_exp.terminal import progress
+from yt8m_exp.tracking import datasets
+from yt8m_exp.tracking.runs import Run
+
+logger = logging.getLogger(__name__)
+
+NEIGHBOURS = "neighbours"
+"""The name of the neighbours among the members."""
+BY_VIDEO = {"rgb": "mean_rgb", "audio": "mean_audio"}
+
+
+class Mixed(NamedTuple):
+    """An ensemble, and where it comes from.
+
+    Attributes:
+        model: the ensemble.
+        weights: of each member, by its URI.
+        read: `train` and `validate`: what it and its members learnt from and were chosen on, as
+            plain data; only those that are known of all members.
+        notes: sentences for its description.
+    """
+
+    model: keras.Model
+    weights: dict[str, float]
+    read: dict[str, Any]
+    notes: list[str]
+
+
+def of_equals(models: Sequence[keras.Model]) -> keras.Model:
+    """Returns the plain mean of models' probabilities."""
+    weights = [1 / len(models)] * len(models)
+    return ensemble.build(models, weights, mean="probabilities")
+
+
+def mixed(cfg: DictConfig, tracked: Run, loaded: Sequence[Loaded]) -> Mixed:
+    """Makes the ensemble: learns the weights, and adds the neighbours, where they are asked for.
+
+    Args:
+        cfg: the configuration.
+        tracked: the run.
+        loaded: the members.
+    """
+    models, uris = [found.tagger.model for found in loaded], [found.uri for found in loaded]
+    abouts = [found.tagger.about for found in loaded]
+    for number, found in enumerate(loaded, start=1):
+        found.label(tracked.client, tracked.id, role=f"member.{number}")
+    weights, chosen, notes = [1 / len(models)] * len(models), [], []
+    if cfg.weights == "learnt":
+        weights, manifest, note = _learnt(cfg, tracked, models)
+        chosen, notes = [manifest.as_dict()], [note]
+    model = _of_those_that_count(models, weights, cfg.mean)
+    shares, known = dict(zip(uris, weights, strict=True)), []
+    if share := cfg.neighbours.share:
+        votes, manifest = _neighbours(cfg, tracked, model)
+        model = ensemble.build([model, votes], [1 - share, share], mean="probabilities")
+        shares = {uri: (1 - share) * weight for uri, weight in shares.items()}
+        shares[NEIGHBOURS] = share
+        known = [manifest.as_dict()]
+    read = {
+        "train": members.learnt_from(abouts, "train", *known),
+        "validate": members.learnt_from(abouts, "validate", *chosen),
+    }
+    return Mixed(model, shares, {key: found for key, found in read.items() if found}, notes)
+
+
+def _of_those_that_count(
+    models: Sequence[keras.Model], weights: Sequence[float], mean: ensemble.Mean
+) -> keras.Model:
+    """Returns the ensemble without members that have no weight."""
+    pairs = [pair for pair in zip(models, weights, strict=True) if pair[1] > 0]
+    counted, theirs = zip(*pairs, strict=True)
+    return ensemble.build(counted, theirs, mean=mean)
+
+
+def _learnt(
+    cfg: DictConfig, tracked: Run, models: Sequence[keras.Model]
+) -> tuple[list[float], Manifest, str]:
+    """Returns the weights with the highest GAP on `weights_shards`, these, and what was found."""
+    whole = ensemble.build(models, [1 / len(models)] * len(models), mean=cfg.mean)
+    manifest = _read(cfg, tracked, "weights_shards", tagger.schema(whole), context="weights")
+    mean = whole.get_layer("probabilities")
+    apart = scoring.predictor(keras.Model(whole.input, keras.ops.stack(mean.input, axis=-1)))
+    with progress.shown("Predicting", manifest.records, unit="videos") as advance:
+        batches = ordered_batches(manifest, cfg.batch_size)
+        found = selection.gathered(apart, batches, advance)
+
+    def mix(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        parts = list(np.moveaxis(scores, -1, 0))
+        return np.asarray(ensemble.WeightedMean(weights.tolist(), cfg.mean)(parts))
+
+    selected = selection.select(found, mix)
+    note = (
+        f"The weights were learnt on {manifest.records:,} videos, where the GAP rose from "
+        f"{selected.gap_equal:.4f} with equal weights to {selected.gap:.4f}; elsewhere it rises "
+        "less, or falls."
+    )
+    logger.info("%s", note)
+    return selected.weights, manifest, note
+
+
+def _neighbours(cfg: DictConfig, tracked: Run, model: keras.Model) -> tuple[keras.Model, Manifest]:
+    """Returns the neighbours among the videos of `neighbours.shards`, and these."""
+    schema = tagger.schema(model)
+    features = {BY_VIDEO.get(name, name): size for name, size in schema.features.items()}
+    wanted = Schema(features, schema.classes)
+    manifest = _read(cfg, tracked, "neighbours.shards", wanted, context="neighbours")
+    batches = list(ordered_batches(manifest))
+    videos = {name: np.concatenate([batch[name] for batch in batches]) for name in features}
+    labels = distinct([batch["labels"] for batch in batches])
+    options = compose.plain(cfg.neighbours)
+    vote = Vote(**{key: options[key] for key in ("k", "temperature", "prior", "audio")})
+    return neighbours.build(videos, labels, schema.classes, vote=vote), manifest
+
+
+def _read(cfg: DictConfig, tracked: Run, key: str, schema: Schema, *, context: str) -> Manifest:
+    """Checks the shards of a key, and logs that they are read."""
+    manifest = datasets.checked(
+        compose.select(compose.plain(cfg), key),
+        schema,
+        on_bad_record=cfg.on_bad_record,
+        reading=sources.reading(cfg),
+    )
+    datasets.log_read(tracked, manifest, context=context)
+    return manifest

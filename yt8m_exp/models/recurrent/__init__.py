@@ -1,0 +1,1 @@
+"""Recurrent layers, and what a stack of them returns of a video."""

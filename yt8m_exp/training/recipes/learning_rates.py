@@ -1,0 +1,52 @@
+"""Learning rates by layer: a model that starts from trained weights keeps more of its first layers.
+
+Source: J. Howard and S. Ruder, "Universal language model fine-tuning for text classification",
+2018, section 3.2, https://arxiv.org/abs/1801.06146.
+"""
+
+from collections.abc import Mapping
+
+import keras
+
+from yt8m_exp.spec import InputError
+
+
+def scale(
+    optimizer: keras.optimizers.Optimizer, model: keras.Model, factors: Mapping[str, float]
+) -> None:
+    """Multiplies the learning rate of some variables, before the optimizer is built.
+
+    Args:
+        optimizer: the optimizer.
+        model: whose trainable variables it updates.
+        factors: the factor of variables by the beginning of their paths, as `stem/`; the longest
+            that fits counts. A factor of 0 freezes a variable.
+
+    Raises:
+        InputError: no variable begins so.
+    """
+    variables = model.trainable_variables
+    for beginning in factors:
+        if not any(variable.path.startswith(beginning) for variable in variables):
+            known = ", ".join(variable.path for variable in variables)
+            raise InputError(
+                f"`learning_rate_factors` must name variables of the model, but none of {known} "
+                f"begins with {beginning!r}."
+            )
+    by_place = [_factor(variable.path, factors) for variable in variables]
+    frozen = [v for v, factor in zip(variables, by_place, strict=True) if factor == 0]
+    if frozen:
+        optimizer.exclude_from_weight_decay(var_list=frozen)
+    update = optimizer.update_step
+
+    def scaled(gradient, variable, learning_rate):
+        factor = by_place[optimizer._get_variable_index(variable)]
+        if factor:
+            update(gradient, variable, learning_rate * factor)
+
+    optimizer.update_step = scaled
+
+
+def _factor(path: str, factors: Mapping[str, float]) -> float:
+    fitting = [beginning for beginning in factors if path.startswith(beginning)]
+    return factors[max(fitting, key=len)] if fitting else 1.0
