@@ -173,7 +173,7 @@ def test_videos_are_labelled_with_the_moments_that_speak_for_it(store, own_model
 
 def test_the_check_tells_that_a_step_is_off(store, extracted, folder):
     """The networks have made-up weights, whose outputs the made-up PCA does not fit."""
-    shards = f"shards={folder}/mine/frame/train"
+    shards = f"shards=[{folder}/mine/frame/train,{folder}/mine/frame/validate]"
     words = ("features=true", "classes=3", f"tracking.runs={folder}/runs", QUIET)
     outcome = store.run("check", shards, *words, "require=true")
     assert outcome.status == 1, outcome.err

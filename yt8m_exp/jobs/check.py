@@ -15,7 +15,15 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
-from yt8m_exp.data.doctor import detection, examination, extraction, release, statistics, survey
+from yt8m_exp.data.doctor import (
+    detection,
+    examination,
+    extraction,
+    measured,
+    release,
+    statistics,
+    survey,
+)
 from yt8m_exp.data.doctor.examination import Examination, Labels
 from yt8m_exp.data.doctor.extraction import Measured, Profile
 from yt8m_exp.data.doctor.findings import KINDS, Finding
@@ -23,7 +31,6 @@ from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.data.tfrecords import warming
-from yt8m_exp.jobs.steps import measured_steps
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.plots import checkup, document
 from yt8m_exp.plots import shards as drawn
@@ -87,7 +94,7 @@ def _surveyed(
         profiled = cfg.features and key == "shards"
         found = examination.examine_all(listed, schema_of, cache, profiled=profiled)
         if profiles is not None:
-            found = measured_steps.profiling(found, profiles)
+            found = measured.profiling(found, profiles)
         if output:
             found = _writing(found, stack.enter_context(WholeFile(output, ())))
         examined = survey.survey(_counted(found, advance))
@@ -218,7 +225,7 @@ def _told(
         table.show("Problems", columns, _rows(findings), numbers=(0, 2))
     off = [row for row in steps if row.is_off]
     if cfg.features:
-        measured_steps.show(steps)
+        measured.show(steps)
     output = _output(cfg)
     result: dict[str, Any] = {
         "run_id": tracked.id,
