@@ -1,47 +1,53 @@
 """How fast are videos described, against decoding alone and the networks alone?
 
-    python -m benchmarks.extracting [video] [hours=3]
+    python -m benchmarks.extracting [video]
+    python -m benchmarks.extracting memory 3
 
 The networks have random weights, which take as long as the published ones. Without a video, one of
-a minute is made, 1280 x 720 at 25 frames a second, of noise that moves. The memory is the peak of a
-process that samples a video of so many hours to its end, and hears it, without networks.
+a minute is made, 1280 x 720 at 25 frames a second, of noise that moves. `memory` tells the peak of
+a process that samples and hears a video of a minute, and one of so many hours, without networks.
 """
 
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from yt8m_exp.videos import extraction
 from yt8m_exp.videos.networks import mel
 from yt8m_exp.videos.networks.resizing import SIZE, resized
 from yt8m_exp.videos.reading import files, pictures, sound
 
-BATCH = extraction.BATCH
+BATCH = 16
 
 
 def main() -> None:
     """Prints the tables."""
-    words = [word for word in sys.argv[1:] if not word.startswith("hours=")]
-    hours = [float(word.partition("=")[2]) for word in sys.argv[1:] if word.startswith("hours=")]
+    words = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(words[0]) if words else _video(Path(folder, "a.mp4"), 60, 25, (720, 1280))
-        _print_speed(path)
-        for each in (1 / 60, *(hours or [3])):
-            long = _video(Path(folder, "long.mp4"), round(each * 3600), 2, (64, 96))
-            print(f"{each * 60:8.0f} minutes: peak memory {_peak(long) / 2**20:.2f} GiB")
+        if words[:1] == ["memory"]:
+            _print_memory(Path(folder, "a.mp4"), [1, *(float(word) * 60 for word in words[1:])])
+        else:
+            _print_speed(
+                Path(words[0]) if words else _video(Path(folder, "a.mp4"), 60, 25, (720, 1280))
+            )
+
+
+def _print_memory(path: Path, minutes: Sequence[float]) -> None:
+    for each in minutes:
+        video = _video(path, round(each * 60), 2, (64, 96))
+        print(f"{each:8.0f} minutes: peak memory {_peak(video) / 1024:,.0f} MiB")
 
 
 def _print_speed(path: Path) -> None:
     import keras
 
+    from yt8m_exp.videos import extraction
     from yt8m_exp.videos.networks import extractor, inception, vggish, whitening
 
     keras.utils.set_random_seed(0)
@@ -96,7 +102,8 @@ def _sample(path: Path) -> int:
     seconds = sum(1 for _ in _squares(path))
     for piece in sound.pieces(path, seconds, BATCH):
         mel.patches(piece)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = Path("/proc/self/status").read_text()  # `ru_maxrss` begins with the parent's
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def _video(path: Path, seconds: int, rate: int, size: tuple[int, int]) -> Path:
