@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -122,29 +125,59 @@ def test_what_stops_it_is_one_sentence(store, words, extracted, more, status, wo
     assert words_of_it in outcome.sentence
 
 
-def test_a_model_of_own_videos_is_trained_promoted_and_served(
-    store, extracted, folder, monkeypatch
-):
+@pytest.fixture(scope="module")
+def own_model(store, extracted, folder):
+    """A model of the made-up classes, registered as `shapes` and promoted."""
     own = ("data=own_frame", f"data.folder={folder}/mine", QUIET, "batch_size=8")
     trained = store.done("train", *own, "epochs=60", "register=shapes", "learning_rate=0.05")
-    assert trained["hit_at_1"] == 1
     shards = f"shards={folder}/mine/frame/validate"
     promoted = store.done("promote", "name=shapes", "version=1", shards, "policy.minimum_gap=0.5")
     assert promoted["promoted"], promoted
+    return trained
+
+
+def test_the_model_of_own_videos_that_is_served_tells_them_apart(
+    store, own_model, folder, monkeypatch
+):
     import mlflow
     import pandas as pd
 
+    assert own_model["hit_at_1"] == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     mlflow.set_tracking_uri(store.uri)
     model = mlflow.pyfunc.load_model("models:/shapes@champion")
     found = read(folder / "mine", "frame", "validate")
     batch = found.batch(np.arange(len(found.ids)))
+    columns = (batch[name] for name in ("id", "rgb", "audio", "frames"))
     rows = [
         {"id": video.decode(), "rgb": rgb[:n].tobytes(), "audio": audio[:n].tobytes()}
-        for video, rgb, audio, n in zip(
-            *(batch[k] for k in ("id", "rgb", "audio", "frames")), strict=True
-        )
+        for video, rgb, audio, n in zip(*columns, strict=True)
     ]
     answer = model.predict(pd.DataFrame(rows), params={"top_k": 1})
     for name, (label,) in zip(answer["id"], answer["class_names"], strict=True):
-        assert label == name.split("-")[0] or name == "silent"
+        assert label == name.split("-")[0]
+
+
+def test_videos_are_labelled_with_the_moments_that_speak_for_it(store, own_model, folder, words):
+    given = [word for word in words if not word.startswith("validate_share")]
+    result = store.done("tag", *given, "model_uri=models:/shapes@champion", "top_k=2")
+    assert (result["videos"], result["failed"]) == (3 * EACH + 1, 1)
+    for video in json.loads(Path(result["tags"]).read_text())["videos"]:
+        first, second = video["labels"]
+        assert first["probability"] >= second["probability"]
+        assert first["name"] == video["id"].split("-")[0] or video["id"] == "silent"
+        assert [moment["second"] for moment in first["moments"]] == [0]  # it has two seconds
+    page = Path(result["page"]).read_text()
+    assert page.count("data:image/jpeg;base64,") == 2 * (3 * EACH + 1)
+
+
+def test_the_check_tells_that_a_step_is_off(store, extracted, folder):
+    """The networks have made-up weights, whose outputs the made-up PCA does not fit."""
+    shards = f"shards=[{folder}/mine/frame/train,{folder}/mine/frame/validate]"
+    words = ("features=true", "classes=3", f"tracking.runs={folder}/runs", QUIET)
+    outcome = store.run("check", shards, *words, "require=true")
+    assert outcome.status == 1, outcome.err
+    assert "Steps of the extraction" in outcome.err
+    result = json.loads(outcome.out.splitlines()[-1])
+    assert result["steps_off"]
+    assert "Steps of the extraction" in store.text(result["run_id"], "report.html")

@@ -15,8 +15,17 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards, vocabulary
-from yt8m_exp.data.doctor import detection, examination, release, statistics, survey
+from yt8m_exp.data.doctor import (
+    detection,
+    examination,
+    extraction,
+    measured,
+    release,
+    statistics,
+    survey,
+)
 from yt8m_exp.data.doctor.examination import Examination, Labels
+from yt8m_exp.data.doctor.extraction import Measured, Profile
 from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
@@ -53,20 +62,28 @@ def run(cfg: DictConfig) -> Summary:
     """
     with opened("check", cfg) as tracked:
         warming.warm(statistics.calls())
-        sets = {"shards": _surveyed(cfg, "shards", tracked, _output(cfg))}
+        profiles: dict[str, Profile] = {}
+        sets = {"shards": _surveyed(cfg, "shards", tracked, _output(cfg), profiles)}
         if cfg.against is not None:
             sets["against"] = _surveyed(cfg, "against", tracked, None)
         findings = _findings(sets)
-        _log(cfg, tracked, sets, findings)
-        return _told(cfg, tracked, sets, findings)
+        steps = extraction.measure(profiles)
+        _log(cfg, tracked, sets, findings, steps)
+        return _told(cfg, tracked, sets, findings, steps)
 
 
 def _output(cfg: DictConfig) -> str | None:
     return cfg.output or (LABELS if cfg.labels else None)
 
 
-def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Survey:
-    """Examines a set of shards, writes its labels, and logs it as a data set."""
+def _surveyed(
+    cfg: DictConfig,
+    key: str,
+    tracked: Run,
+    output: str | None,
+    profiles: dict[str, Profile] | None = None,
+) -> Survey:
+    """Examines a set of shards, writes its labels, logs it as a data set, and fills profiles."""
     patterns = compose.plain(cfg)[key]
     listed = shards.find(patterns, Remedy(shards=key))
     cache = Cache(**compose.plain(cfg.data.cache))
@@ -74,7 +91,10 @@ def _surveyed(cfg: DictConfig, key: str, tracked: Run, output: str | None) -> Su
     began = time.perf_counter()
     with ExitStack() as stack:
         advance = stack.enter_context(progress.shown("Checking", len(listed), unit="shards"))
-        found = examination.examine_all(listed, schema_of, cache)
+        profiled = cfg.features and key == "shards"
+        found = examination.examine_all(listed, schema_of, cache, profiled=profiled)
+        if profiles is not None:
+            found = measured.profiling(found, profiles)
         if output:
             found = _writing(found, stack.enter_context(WholeFile(output, ())))
         examined = survey.survey(_counted(found, advance))
@@ -120,7 +140,11 @@ def _findings(sets: Mapping[str, Survey]) -> list[Finding]:
 
 
 def _log(
-    cfg: DictConfig, tracked: Run, sets: Mapping[str, Survey], findings: Sequence[Finding]
+    cfg: DictConfig,
+    tracked: Run,
+    sets: Mapping[str, Survey],
+    findings: Sequence[Finding],
+    steps: Sequence[Measured],
 ) -> None:
     """Logs metrics, the page with figures, and every finding."""
     found, counts = sets["shards"], survey.counts(findings)
@@ -134,6 +158,7 @@ def _log(
         findings,
         comparisons,
         {title: document.png(figure) for title, figure in _figures(cfg, found, classes).items()},
+        steps,
     )
     tracked.client.log_text(tracked.id, page, "report.html")
     details = {
@@ -141,6 +166,7 @@ def _log(
         "findings": [_detail(finding) for finding in findings],
         "release": [row._asdict() | {"differs": row.differs} for row in comparisons],
         "classes": classes.listed() if classes else [],
+        "steps": [row._asdict() | {"off": row.is_off} for row in steps],
     }
     tracked.client.log_dict(tracked.id, details, "findings.json")
     note = f"{_verdict(counts)} Among the artifacts: `report.html`, with figures."
@@ -186,15 +212,22 @@ def _verdict(counts: Mapping[str, int]) -> str:
 
 
 def _told(
-    cfg: DictConfig, tracked: Run, sets: Mapping[str, Survey], findings: Sequence[Finding]
+    cfg: DictConfig,
+    tracked: Run,
+    sets: Mapping[str, Survey],
+    findings: Sequence[Finding],
+    steps: Sequence[Measured],
 ) -> Summary:
     """Shows the problems, and returns what the verb ends with."""
     counts = survey.counts(findings)
     if findings:
         columns = ("count", "what", "shards", "the first")
         table.show("Problems", columns, _rows(findings), numbers=(0, 2))
+    off = [row for row in steps if row.is_off]
+    if cfg.features:
+        measured.show(steps)
     output = _output(cfg)
-    result = {
+    result: dict[str, Any] = {
         "run_id": tracked.id,
         "videos": sets["shards"].videos,
         "shards": len(sets["shards"].parts),
@@ -202,14 +235,17 @@ def _told(
         "report": f"runs:/{tracked.id}/report.html",
         "output": output and str(Path(output).absolute()),
     }
+    result |= {"steps_off": [row.step for row in off]} if cfg.features else {}
     rows: dict[str, Any] = {
         "run_id": tracked.id,
         **{name: _size(found) for name, found in sets.items()},
     }
     rows |= {"problems": sum(counts.values()), "report": result["report"]}
     rows |= {"output": result["output"]} if output else {}
+    if cfg.features:
+        rows["steps off"] = ", ".join(f"{row.step} of {row.feature}" for row in off) or "none"
     where = store.pages(tracked.client, tracked.id)
-    status = 1 if cfg.require and findings else 0
+    status = 1 if cfg.require and (findings or off) else 0
     return Summary("Check of shards", result, rows, where, status)
 
 

@@ -58,7 +58,9 @@ def run(cfg: DictConfig) -> Summary:
 
 
 def _folder(output: str, partition: str) -> Folder | Bucket:
-    if scheme(output) == "gs" and partition != extractor.NAME:
+    if partition == extractor.NAME and scheme(output):
+        raise InputError(f"`output` must be a folder of this machine, but got {output!r}.")
+    if scheme(output) == "gs":
         return Bucket(output, partition)
     if scheme(output):
         raise InputError(f"`output` must be a folder or gs://bucket/folder, but got {output!r}.")

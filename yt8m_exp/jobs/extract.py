@@ -1,7 +1,5 @@
 """Turns video files into shards of frames and of whole videos."""
 
-import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,19 +11,13 @@ from omegaconf import DictConfig
 
 from yt8m_exp import spec
 from yt8m_exp.data.writing import serialized, sets
-from yt8m_exp.spec import UserError
-from yt8m_exp.terminal import progress
+from yt8m_exp.jobs.steps import describing
+from yt8m_exp.jobs.steps.describing import Described
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.videos import extraction, labelling, listing
+from yt8m_exp.videos import labelling, listing
 from yt8m_exp.videos.labelling import Labels
-from yt8m_exp.videos.listing import Source
-from yt8m_exp.videos.networks import extractor, published
 from yt8m_exp.videos.store import Store
 
-logger = logging.getLogger(__name__)
-
-NAMED = 20
-"""Bad videos that are named at most."""
 TEST = "test"
 """The split of videos without labels."""
 
@@ -43,38 +35,11 @@ def run(cfg: DictConfig) -> Summary:
     """
     sources = listing.read(cfg.videos)
     labels = labelling.read(sources, cfg.vocabulary)
-    weights, output = Path(cfg.weights), Path(cfg.output)
-    published.require(weights)
-    made_with = {"files": published.digests(weights), "max_frames": cfg.max_frames}
-    store = Store(output / "features", made_with)
-    missing = [source for source in sources if not (source.path.exists() and store.has(source))]
-    failures = _extracted(cfg, missing, store) if missing else {}
-    kept = [source for source in sources if source.id not in failures]
-    if not kept:
-        raise UserError(f"None of {len(sources)} videos could be decoded. {_named(failures)}")
-    shards = _written(cfg, [source.id for source in kept], labels, store)
+    found = describing.describe(cfg, sources)
+    shards = _written(cfg, [source.id for source in found.sources], labels, found.store)
     if labels.names:
-        labelling.write(output / "vocabulary.csv", labels.names)
-    return _summary(cfg, sources, len(sources) - len(missing), failures, shards, labels)
-
-
-def _extracted(cfg: DictConfig, sources: Sequence[Source], store: Store) -> dict[str, str]:
-    """Extracts what is missing; returns why videos failed, by id."""
-    networks = extractor.load(Path(cfg.weights))
-    workers = cfg.workers or os.cpu_count() or 1
-    failures: dict[str, str] = {}
-    seconds = 0
-    with progress.shown("Extracting", len(sources), unit="videos") as advance:
-        ended = extraction.extract(sources, store, networks, most=cfg.max_frames, workers=workers)
-        for number, video in enumerate(ended, 1):
-            if video.error is not None:
-                if cfg.bad_videos == "stop":
-                    raise video.error
-                failures[video.source.id] = str(video.error)
-                logger.warning("%s", video.error)
-            seconds += video.seconds
-            advance(number, seconds=seconds)
-    return failures
+        labelling.write(Path(cfg.output) / "vocabulary.csv", labels.names)
+    return _summary(cfg, found, shards, labels)
 
 
 def _written(
@@ -119,33 +84,24 @@ LEVELS: Mapping[str, Callable[..., bytes]] = {"frame": serialized.frames, "video
 
 
 def _summary(
-    cfg: DictConfig,
-    sources: Sequence[Source],
-    reused: int,
-    failures: Mapping[str, str],
-    shards: Mapping[str, Sequence[Path]],
-    labels: Labels,
+    cfg: DictConfig, found: Described, shards: Mapping[str, Sequence[Path]], labels: Labels
 ) -> Summary:
-    output = Path(cfg.output).absolute()
+    output, failures = Path(cfg.output).absolute(), found.failures
     result = {
-        "videos": len(sources) - len(failures),
+        "videos": len(found.sources),
         "failed": len(failures),
         "shards": sum(map(len, shards.values())),
-        "reused": reused,
+        "reused": found.reused,
         "classes": len(labels.names),
         "output": str(output),
     }
-    rows = result | {"failed": f"{len(failures):,}: {_named(failures)}"} if failures else result
+    rows: dict[str, Any] = dict(result)
+    if failures:
+        rows["failed"] = f"{len(failures):,}: {describing.named(failures)}"
     hints = {}
     if shards["video/train"] and shards["video/validate"]:
         hints["Train"] = f"yt8m train data=own_video data.folder={output}"
-    more = {
-        "failures": dict(failures),
-        "sets": {name: len(paths) for name, paths in shards.items()},
-    }
-    return Summary("Features of videos", result | more, rows, hints)
-
-
-def _named(failures: Mapping[str, str]) -> str:
-    more = f" and {len(failures) - NAMED:,} more" if len(failures) > NAMED else ""
-    return ", ".join(list(failures)[:NAMED]) + more
+    sets_of = {name: len(paths) for name, paths in shards.items()}
+    return Summary(
+        "Features of videos", result | {"failures": failures, "sets": sets_of}, rows, hints
+    )

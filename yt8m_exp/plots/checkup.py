@@ -6,12 +6,14 @@ from html import escape
 from pathlib import Path
 
 from yt8m_exp.data.doctor import survey
+from yt8m_exp.data.doctor.extraction import Measured
 from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.release import Comparison
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.plots import document
 
 SETS = ("set", "shards", "bytes", "videos", "level", "digest")
+STEPS = ("step", "feature", "", "these shards", "the release", "")
 COMPARED = ("", "these shards", "the release", "")
 FOUND = ("shard", "what", "count", "the first")
 MOST_SHARDS = 200
@@ -25,6 +27,7 @@ def render(
     findings: Sequence[Finding],
     comparisons: Sequence[Comparison],
     figures: Mapping[str, bytes],
+    steps: Sequence[Measured] = (),
 ) -> str:
     """Returns a page of HTML that needs no other file.
 
@@ -35,6 +38,7 @@ def render(
         findings: what is wrong with them.
         comparisons: numbers beside the release's.
         figures: PNG images by title.
+        steps: of the extraction of the features, measured.
     """
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(verdict)}</p>"]
     parts.append(document.table(SETS, _sets(sets), numbers=(1, 2, 3)))
@@ -43,6 +47,9 @@ def render(
             "<h2>Problems</h2>",
             document.table(("count", "what", ""), _kinds(findings), numbers=(0,)),
         ]
+    if steps:
+        rows = map(_step, steps)
+        parts += ["<h2>Steps of the extraction</h2>", document.table(STEPS, rows, numbers=(3, 4))]
     if comparisons:
         rows = map(_comparison, comparisons)
         parts += ["<h2>Beside the release</h2>", document.table(COMPARED, rows, numbers=(1, 2))]
@@ -77,6 +84,13 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
 def _comparison(found: Comparison) -> tuple[str, ...]:
     word = document.bad("differs") if found.differs else document.good("alike")
     return escape(found.name), f"{found.measured:.3g}", f"{found.known:.3g}", word
+
+
+def _step(found: Measured) -> tuple[str, ...]:
+    word = document.bad("off") if found.is_off else document.good("right")
+    note = f"{word} {_marked(found.meaning) if found.is_off else ''}"
+    names = (escape(found.step), f"<code>{escape(found.feature)}</code>", escape(found.what))
+    return *names, f"{found.value:.3g}", f"{found.release:.3g}", note
 
 
 def _shards(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:

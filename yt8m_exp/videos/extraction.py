@@ -64,12 +64,8 @@ def features(
             raise StoppedError
         rgb.append(networks.rgb(np.stack(batch)))
     seconds = sum(map(len, rgb))
-    wave = sound.waveform(path, seconds)
-    if wave is None:
-        wave = np.zeros(seconds * mel.SAMPLE_RATE, np.float32)
-    starts = range(0, len(wave), BATCH * mel.SAMPLE_RATE)
-    parts = (wave[start : start + BATCH * mel.SAMPLE_RATE] for start in starts)
-    audio = [networks.audio(mel.patches(part)) for part in parts]
+    waves = sound.pieces(path, seconds, BATCH)
+    audio = [networks.audio(mel.patches(wave)) for wave in waves]
     return {"rgb": np.concatenate(rgb), "audio": np.concatenate(audio)}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from yt8m_exp.data.ahead import in_order
-from yt8m_exp.data.doctor import detection, statistics
+from yt8m_exp.data.doctor import detection, extraction, statistics
+from yt8m_exp.data.doctor.extraction import Profile
 from yt8m_exp.data.doctor.findings import Finding, Found, odd_videos
 from yt8m_exp.data.doctor.statistics import Feature
 from yt8m_exp.data.tfrecords import compression, framing, records, tfrecord, wire
@@ -60,6 +61,7 @@ class Examination:
         labels: of the videos that have labels, or of their rated segments.
         features: statistics by name.
         findings: what is wrong, by kind.
+        profiles: of features by name, if they were asked for.
     """
 
     path: str
@@ -73,22 +75,29 @@ class Examination:
     labels: Labels
     features: Mapping[str, Feature]
     findings: tuple[Finding, ...]
+    profiles: Mapping[str, Profile]
 
 
 def examine_all(
     shards: Iterable[Object],
     schema_of: SchemaOf = detection.schema_of,
     cache: Cache = DEFAULT_CACHE,
+    *,
+    profiled: bool = False,
 ) -> Iterator[Examination]:
     """Examines shards, two at a time, in order; distant ones are fetched ahead. See `examine`."""
     fetched = read_ahead(shards, lambda shard: [shard], cache)
-    work = partial(examine, schema_of=schema_of, cache=cache)
+    work = partial(examine, schema_of=schema_of, cache=cache, profiled=profiled)
     for _, examined in in_order(work, fetched, workers=THREADS, depth=THREADS):
         yield examined
 
 
 def examine(
-    shard: Object, schema_of: SchemaOf = detection.schema_of, cache: Cache = DEFAULT_CACHE
+    shard: Object,
+    schema_of: SchemaOf = detection.schema_of,
+    cache: Cache = DEFAULT_CACHE,
+    *,
+    profiled: bool = False,
 ) -> Examination:
     """Examines a shard.
 
@@ -96,6 +105,7 @@ def examine(
         shard: the file.
         schema_of: tells from its first records what all must hold.
         cache: where distant shards are kept.
+        profiled: whether to look at each value of the features, too.
 
     Raises:
         UserError: a distant shard does not arrive.
@@ -124,6 +134,7 @@ def examine(
         labels=_listed(labels, keep if schema.level != "segment" else None),
         features=statistics.summarised(described, keep & ~fake, fake),
         findings=found.findings(),
+        profiles=extraction.profiles(videos) if profiled else {},
     )
 
 

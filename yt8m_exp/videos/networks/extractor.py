@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError
-from yt8m_exp.videos.networks import inception, mel, published, vggish, whitening
+from yt8m_exp.videos.networks import inception, published, vggish, whitening
 from yt8m_exp.videos.networks.whitening import Whitening, quantised
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -60,10 +60,7 @@ def load(folder: Path) -> Extractor:
     )
     shapes = {"pca_means": (spec.AUDIO, 1), "pca_eigen_vectors": (spec.AUDIO, spec.AUDIO)}
     sound = whitening.of_sound(*published.arrays(folder, published.SOUND_PCA, shapes))
-    pixels = (None, *see.input.shape[1:])
-    return Extractor(
-        _compiled(see, pixels), pictures, _compiled(hear, (None, mel.PATCH, mel.BANDS)), sound
-    )
+    return Extractor(compiled(see), pictures, compiled(hear), sound)
 
 
 def constants(data: bytes) -> dict[str, NDArray]:
@@ -93,10 +90,10 @@ def _variables(path: Path) -> Callable[[str], NDArray | None]:
     return lambda name: reader.get_tensor(name) if reader.has_tensor(name) else None
 
 
-def _compiled(model: keras.Model, shape: tuple[int | None, ...]) -> Network:
+def compiled(model: keras.Model) -> Network:
     """Returns a network as a function of arrays, which is traced once."""
     traced = tf.function(
         lambda values: model(values, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.float32)],
+        input_signature=[tf.TensorSpec(model.input.shape, tf.float32)],
     )
     return lambda values: traced(tf.constant(values)).numpy()

@@ -1,4 +1,4 @@
-"""The sound of a video as one waveform, in step with its pictures."""
+"""The sound of a video as a waveform, in step with its pictures."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,35 +12,47 @@ from yt8m_exp.videos.networks.mel import SAMPLE_RATE
 from yt8m_exp.videos.reading import files
 
 
-def waveform(path: Path, seconds: int) -> NDArray[np.float32] | None:
-    """Returns the sound of a video, mono, float32 (seconds * SAMPLE_RATE,) in [-1, 1].
+def pieces(path: Path, seconds: int, length: int) -> Iterator[NDArray[np.float32]]:
+    """Yields the sound of a video piece by piece, mono, float32 (length * SAMPLE_RATE,) in [-1, 1].
 
-    It begins with the first picture. Where there is no sound, before or after it, it is silent.
-    Channels are averaged after resampling, as MediaPipe's graph for YouTube-8M does.
+    It begins with the first picture. Where there is no sound, it is silent. Channels are averaged
+    after resampling, as MediaPipe's graph for YouTube-8M does.
 
     Args:
         path: the video.
         seconds: how much of it.
-
-    Returns:
-        None where the video has no sound at all.
+        length: seconds of a piece; the last may be shorter.
     """
-    whole = np.zeros(seconds * SAMPLE_RATE, np.float32)
+    start, size, total = 0, length * SAMPLE_RATE, seconds * SAMPLE_RATE
+    piece = np.zeros(min(size, total), np.float32)
+    for at, samples in _placed(path):
+        while at + len(samples) > start + len(piece):
+            _put(piece, at - start, samples)
+            yield piece
+            start += len(piece)
+            if start == total:
+                return
+            piece = np.zeros(min(size, total - start), np.float32)
+        _put(piece, at - start, samples)
+    while start < total:
+        yield piece
+        start += len(piece)
+        piece = np.zeros(min(size, total - start), np.float32)
+
+
+def _placed(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yields samples, and where they begin: at 0 with the first picture, or before."""
     with files.opened(path) as container:
         if not container.streams.audio:
-            return None
-        stream = container.streams.audio[0]
-        at, found = None, False
-        for frame in _resampled(files.decoded(container, stream)):
+            return
+        at = None
+        for frame in _resampled(files.decoded(container, container.streams.audio[0])):
             if at is None:
                 begin = (frame.pts or 0) * frame.time_base - files.start(container)
                 at = round(begin * SAMPLE_RATE)
             samples = frame.to_ndarray().mean(axis=0)
-            _put(whole, at, samples)
-            at, found = at + len(samples), True
-            if at >= len(whole):
-                break
-    return whole if found else None
+            yield at, samples
+            at += len(samples)
 
 
 def _resampled(frames: Iterator[Any]) -> Iterator[Any]:

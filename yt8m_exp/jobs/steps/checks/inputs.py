@@ -118,8 +118,14 @@ def export(cfg: DictConfig) -> None:
 
 def extract(cfg: DictConfig) -> None:
     """Checks the library, the videos, the published files, and the output."""
-    files.require_library()
+    tag(cfg)
     labelling.read(listing.read(cfg.videos), cfg.vocabulary)
+
+
+def tag(cfg: DictConfig) -> None:
+    """Checks the library, the videos, the published files, and the output."""
+    files.require_library()
+    listing.read(cfg.videos)
     published.require(Path(cfg.weights))
     _require_folder(Path(cfg.output), key="output")
 

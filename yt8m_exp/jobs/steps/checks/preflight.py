@@ -48,7 +48,7 @@ def inference(cfg: DictConfig) -> None:
     uris.require(cfg.model_uri)
 
 
-export = inference
+export = tag = inference
 
 
 def promote(cfg: DictConfig) -> None:
