@@ -25,7 +25,7 @@ from filelock import FileLock
 
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
-from yt8m_exp.config import schema
+from yt8m_exp.config import key_types
 from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.evaluation import metrics
 
@@ -123,7 +123,9 @@ class Store:
         self.started += 1
         folder = self.folder / "processes" / str(self.started)
         folder.mkdir(parents=True)
-        if "tracking.runs" in schema.TYPES[verb] and not any("tracking.runs=" in w for w in words):
+        if "tracking.runs" in key_types.TYPES[verb] and not any(
+            "tracking.runs=" in w for w in words
+        ):
             words = (*words, f"tracking.runs={self.runs}")
         return Running(folder, verb, words, self.environment, most_bytes, **options)
 

@@ -3,13 +3,13 @@ import re
 
 import pytest
 
-from yt8m_exp.config import compose, groups, parts, schema
+from yt8m_exp.config import compose, groups, key_types, parts, schema
 from yt8m_exp.config.doors import verbs
 
 
 def composed():
     """Each verb by default, and with each choice of each group."""
-    yield from ((verb, []) for verb in sorted(schema.TYPES))
+    yield from ((verb, []) for verb in sorted(key_types.TYPES))
     for group in ("model", "loss", "optimizer", "schedule", "data", "experiment"):
         yield from (("train", [f"{group}={choice}"]) for choice in groups.choices(group))
     for model, part in ("dbof", "sampling"), ("moe", "head"):
@@ -25,7 +25,7 @@ CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in composed()
 def test_every_key_has_a_type(words):
     verb, *overrides = words.split()
     values = compose.plain(compose.compose(verb, overrides))
-    checked = {*schema.TYPES[verb], *(key for key, _ in parts.keys(values))}
+    checked = {*key_types.TYPES[verb], *(key for key, _ in parts.keys(values))}
     inside = (*parts.built(values), *(f"{known}." for known in checked))
     for key in compose.leaves(values):
         assert key in checked or key.startswith(inside), key
@@ -53,7 +53,7 @@ def test_the_defaults_are_of_their_types(words):
 
 
 def test_every_verb_has_types():
-    assert schema.TYPES.keys() == verbs().keys()
+    assert key_types.TYPES.keys() == verbs().keys()
 
 
 @pytest.mark.parametrize(

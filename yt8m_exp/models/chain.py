@@ -77,6 +77,11 @@ class ChainOfExperts:
         self, x: keras.KerasTensor, classes: int, *, prefix: str = ""
     ) -> keras.KerasTensor:
         """Returns probabilities (B, C) from a vector (B, D); `prefix` begins the layers' names."""
+        if len(x.shape) != 2:
+            raise InputError(
+                f"A chain takes one vector of each video, but got {x.shape[1]} vectors. Set "
+                "model.head=moe, or a model.states other than attention."
+            )
         return self.chained(lambda stage: [x], classes, prefix=prefix)
 
     def chained(

@@ -82,3 +82,9 @@ def test_noise_and_dropout_reach_the_stages_in_training_only():
 def test_an_option_out_of_its_range_is_refused(words):
     with pytest.raises(InstantiationException, match=f"`{words.split('=')[0]}|<= auxiliary"):
         built(words)
+
+
+def test_several_vectors_of_a_video_are_refused():
+    words = ("states=attention", "head=chain_moe")
+    with pytest.raises(InstantiationException, match=r"A chain takes one vector .* got \d+ vectors"):
+        configured.build_small("lstm", {"rgb": 8}, 3, *words)
