@@ -86,5 +86,6 @@ def test_an_option_out_of_its_range_is_refused(words):
 
 def test_several_vectors_of_a_video_are_refused():
     words = ("states=attention", "head=chain_moe")
-    with pytest.raises(InstantiationException, match=r"A chain takes one vector .* got \d+ vectors"):
+    sentence = r"A chain takes one vector .* got \d+ vectors"
+    with pytest.raises(InstantiationException, match=sentence):
         configured.build_small("lstm", {"rgb": 8}, 3, *words)
