@@ -64,7 +64,7 @@ def build(
         units,
         use_bias=not batch_norm,
         kernel_initializer=_initializer(clusters),
-        bias_initializer=keras.initializers.RandomNormal(0.01),
+        bias_initializer=keras.initializers.RandomNormal(stddev=0.01),
         name="hidden",
     )(x)
     x = BatchNorm(name="hidden_norm")(x) if batch_norm else x
