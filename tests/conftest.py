@@ -17,7 +17,10 @@ from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
-LONG = ("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level")
+LONG = (
+    *("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level"),
+    *("models", "test_eval", "test_buckets", "test_extract"),
+)
 SLOW = {"store", "database", "postgres_server", "storage_server", "tracking_server"}
 """Fixtures that start processes, a server or a database: whoever asks for one is slow."""
 SAMPLE = Path(__file__).parents[1] / "sample"

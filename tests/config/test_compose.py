@@ -10,7 +10,7 @@ def test_changes_are_the_values_that_differ_from_the_defaults():
     changes = compose.changes("train", cfg)
     assert changes["epochs"] == 3
     assert changes["model"]["_target_"] == "yt8m_exp.models.video_level.moe.build"
-    assert "batch_size" not in changes
+    assert "precision" not in changes
     assert "data.features.mean_audio" not in changes
 
 

@@ -25,7 +25,12 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     from yt8m_exp.models.batch_norm import BatchNorm
     from yt8m_exp.training import losses, step
 
-    sure = {"dropout": "dropout=0", "sampling": "sampling=stride", "batch_norm": "batch_norm=false"}
+    sure = {
+        "dropout": "dropout=0",
+        "input_dropout": "input_dropout=0",
+        "sampling": "sampling=stride",
+        "batch_norm": "batch_norm=false",
+    }
     keys = [] if chance else sure.keys() & configured.config(name).keys()
     features = {"rgb": 24, "audio": 8}
     keras.utils.set_random_seed(0)

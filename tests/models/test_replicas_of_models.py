@@ -21,7 +21,7 @@ def trained(cache, tmp_path_factory):
     process.start()
     try:
         alone = replicas_of_models.all_models(tf.distribute.get_strategy())
-        process.join(200)
+        process.join(600)
         errors = output.with_suffix(".txt")
         assert process.exitcode == 0, errors.read_text() if errors.exists() else "no answer"
         return alone, dict(np.load(output))

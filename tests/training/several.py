@@ -22,7 +22,8 @@ def train(strategy, *, clip: float | None) -> dict[str, np.ndarray]:
 
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = configured.build("logistic", {"mean_audio": SIZE}, CLASSES, "head.initial_bias=-3")
+        words = ("head.initial_bias=-3", "normalize=each")
+        model = configured.build("logistic", {"mean_audio": SIZE}, CLASSES, *words)
         optimizer = keras.optimizers.SGD(  # unlike Adam, it knows a gradient's length
             momentum=0.9, use_ema=True, ema_momentum=0.5
         )

@@ -90,7 +90,8 @@ def test_without_smoothing_it_is_the_cross_entropy(loss):
 
 
 def test_it_takes_a_step_of_training(loss):
-    cfg = compose.compose("train", [f"loss={NAME}", "loss.smoothing=0.2", "deterministic=false"])
+    words = ("loss.smoothing=0.2", "deterministic=false", "model.normalize=each")
+    cfg = compose.compose("train", [f"loss={NAME}", *words])
     assert cfg.loss.smoothing == 0.2
     configured.shrink(cfg.data.features)
     learner = recipe.learner(cfg, tf.distribute.get_strategy())
