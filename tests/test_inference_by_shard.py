@@ -42,8 +42,9 @@ def shards(tmp_path_factory):
 
 def predict(output, shards, *words):
     """Runs `inference` in this process, whose fork server has loaded what workers need."""
-    given = (f"shards={shards}", f"output={output}", "model_uri=models:/tagger/1", *QUICK, *words)
-    given += (f"tracking.runs={Path(shards).parent / 'runs'}",)
+    runs = f"tracking.runs={Path(shards).parent / 'runs'}"
+    given = (f"shards={shards}", f"output={output}", "model_uri=models:/tagger/1", *QUICK, runs)
+    given += words
     cfg = compose.compose("inference", given)
     return inference.run(compose.from_plain(compose.plain(cfg))).result
 
