@@ -1,5 +1,7 @@
+import gc
 import logging
 
+import keras
 import pytest
 from omegaconf import OmegaConf
 
@@ -19,6 +21,14 @@ def configured(*overrides, small=False):
         shrink(cfg.model)
     strategy = recipe.strategy(cfg)
     return cfg, recipe.learner(cfg, strategy), strategy
+
+
+@pytest.fixture(autouse=True)
+def freed():
+    """Frees the models that a test has traced, of which a graph would keep the weights."""
+    yield
+    keras.backend.clear_session()
+    gc.collect()
 
 
 def of_model(name):
