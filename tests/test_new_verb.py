@@ -80,9 +80,9 @@ def project(tmp_path_factory) -> Path:
             shutil.copy(PROJECT / name, folder / name)
     for name, text in FILES.items():
         (folder / name).write_text(text.lstrip())
-    schema = folder / "yt8m_exp" / "config" / "schema.py"
-    head, start, rest = schema.read_text().partition("TYPES: dict[str, dict[str, Any]] = {\n")
-    schema.write_text(head + start + TYPES + rest)
+    table = folder / "yt8m_exp" / "config" / "key_types.py"
+    head, start, rest = table.read_text().partition("TYPES: dict[str, dict[str, Any]] = {\n")
+    table.write_text(head + start + TYPES + rest)
     with (folder / "MLproject").open("a") as file:
         file.write(ENTRY.rstrip("\n").lstrip("\n") + "\n")
     return folder

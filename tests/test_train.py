@@ -52,8 +52,10 @@ def disturbed(store, resumable):
     third = store.start("train", f"resume={run_id}")
     before = store.checkpoints(run_id)
     third.until(lambda: store.checkpoints(run_id) != before)
+    third.send(signal.SIGSTOP)  # or it might end meanwhile
     intruder = store.run("train", f"resume={run_id}")
     third.send(signal.SIGTERM)
+    third.send(signal.SIGCONT)
     stopped = third.wait()
     kept = store.checkpoints(run_id), store.status(run_id), store.get(run_id).data.tags["error"]
     result = store.done("train", f"resume={run_id}", "data.packed.precision=float32")
