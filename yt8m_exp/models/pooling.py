@@ -11,9 +11,8 @@ from keras import ops
 from yt8m_exp.models.frames import mask
 
 
-@keras.saving.register_keras_serializable("yt8m_exp")
-class MeanPooling(keras.layers.Layer):
-    """Returns the mean over frames.
+class _Pooling(keras.layers.Layer):
+    """A pooling of frames.
 
     Args:
         padded: whether all rows count as frames.
@@ -22,6 +21,14 @@ class MeanPooling(keras.layers.Layer):
     def __init__(self, padded: bool = False, **layer) -> None:
         super().__init__(**layer)
         self.padded = padded
+
+    def get_config(self):
+        return super().get_config() | {"padded": self.padded}
+
+
+@keras.saving.register_keras_serializable("yt8m_exp")
+class MeanPooling(_Pooling):
+    """Returns the mean over frames."""
 
     def call(self, x, frames):
         if self.padded:
@@ -30,21 +37,10 @@ class MeanPooling(keras.layers.Layer):
         share = ops.cast(mask(x, frames), "float32") / count[:, None]
         return ops.matmul(ops.cast(share, x.dtype)[:, None, :], x)[:, 0]
 
-    def get_config(self):
-        return super().get_config() | {"padded": self.padded}
-
 
 @keras.saving.register_keras_serializable("yt8m_exp")
-class MaxPooling(keras.layers.Layer):
-    """Returns the largest value over frames of each feature.
-
-    Args:
-        padded: whether all rows count as frames.
-    """
-
-    def __init__(self, padded: bool = False, **layer) -> None:
-        super().__init__(**layer)
-        self.padded = padded
+class MaxPooling(_Pooling):
+    """Returns the largest value over frames of each feature."""
 
     def call(self, x, frames):
         if self.padded:
@@ -52,40 +48,18 @@ class MaxPooling(keras.layers.Layer):
         largest = ops.max(ops.where(mask(x, frames)[:, :, None], x, -1e30), axis=1)
         return or_zero(largest, frames)
 
-    def get_config(self):
-        return super().get_config() | {"padded": self.padded}
-
 
 @keras.saving.register_keras_serializable("yt8m_exp")
-class LastFrame(keras.layers.Layer):
-    """Returns the row of each video's last frame.
-
-    Args:
-        padded: whether all rows count as frames.
-    """
-
-    def __init__(self, padded: bool = False, **layer) -> None:
-        super().__init__(**layer)
-        self.padded = padded
+class LastFrame(_Pooling):
+    """Returns the row of each video's last frame."""
 
     def call(self, x, frames):
         return x[:, -1] if self.padded else or_zero(at_last_frame(x, frames), frames)
 
-    def get_config(self):
-        return super().get_config() | {"padded": self.padded}
-
 
 @keras.saving.register_keras_serializable("yt8m_exp")
-class AttentionPooling(keras.layers.Layer):
-    """Returns means (B, A, D) over frames, weighted by the softmax over frames of scores (B, T, A).
-
-    Args:
-        padded: whether all rows count as frames.
-    """
-
-    def __init__(self, padded: bool = False, **layer) -> None:
-        super().__init__(**layer)
-        self.padded = padded
+class AttentionPooling(_Pooling):
+    """Returns means (B, A, D) over frames, weighted by the softmax of scores (B, T, A) over them."""
 
     def call(self, scores, x, frames):
         scores = ops.transpose(ops.cast(scores, "float32"), (0, 2, 1))  # (B, A, T)
@@ -97,9 +71,6 @@ class AttentionPooling(keras.layers.Layer):
             weights = ops.where(is_frame, weights, 0.0)
         total = ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-30)  # 0 without frames
         return ops.matmul(ops.cast(weights / total, x.dtype), x)
-
-    def get_config(self):
-        return super().get_config() | {"padded": self.padded}
 
 
 def at_last_frame(x: keras.KerasTensor, frames: keras.KerasTensor) -> keras.KerasTensor:
