@@ -59,7 +59,7 @@ class LastFrame(_Pooling):
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class AttentionPooling(_Pooling):
-    """Returns means (B, A, D) over frames, weighted by the softmax of scores (B, T, A) over them."""
+    """Returns means (B, A, D) over frames, weighted by softmax(scores), scores (B, T, A)."""
 
     def call(self, scores, x, frames):
         scores = ops.transpose(ops.cast(scores, "float32"), (0, 2, 1))  # (B, A, T)
