@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.buckets import bucket, proxy, storage_server  # noqa: F401 (fixtures of all tests)
 from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
@@ -24,6 +25,18 @@ LONG = (
 SLOW = {"store", "database", "postgres_server", "storage_server", "tracking_server"}
 """Fixtures that start processes, a server or a database: whoever asks for one is slow."""
 SAMPLE = Path(__file__).parents[1] / "sample"
+
+PROFILES = {"tests": 300, "fuzz": 3000}
+"""Examples of each property: as part of the tests, and in rounds (`benchmarks.faults fuzz`)."""
+for profile, examples in PROFILES.items():
+    settings.register_profile(
+        profile,
+        settings.default,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),
+    )
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

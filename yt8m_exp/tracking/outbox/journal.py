@@ -2,12 +2,17 @@
 
 import json
 import logging
+import math
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from yt8m_exp.spec import OutsideError
 
+MOST = 1 << 63
+"""Times and steps are below it, in MLflow's database."""
 logger = logging.getLogger(__name__)
 
 
@@ -64,16 +69,35 @@ def read(path: Path) -> Iterator[Point]:
         return
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            try:
-                call = json.loads(line)
-                points = [
-                    Point(k, v, call["time"], call["step"]) for k, v in call["metrics"].items()
-                ]
-            except (ValueError, TypeError, KeyError):
-                if line.strip():
-                    logger.warning("%s, line %d is damaged and was left out.", path, number)
-                continue
-            yield from points
+            points = _points(line)
+            if points is not None:
+                yield from points
+            elif line.strip():
+                logger.warning("%s, line %d is damaged and was left out.", path, number)
+
+
+def is_name(key: object) -> bool:
+    """Tells whether MLflow takes a metric of this name."""
+    return (
+        isinstance(key, str)
+        and re.fullmatch(r"[/\w.\- :]{1,250}", key) is not None
+        and posixpath.normpath(key) == key
+        and not key.startswith((".", "/"))
+    )
+
+
+def _points(line: bytes) -> list[Point] | None:
+    """Returns the points of a line; None if MLflow would refuse one, and with it all others."""
+    try:
+        call = json.loads(line)
+        time, step, metrics = call["time"], call["step"], call["metrics"]
+        points = [Point(key, float(value), time, step) for key, value in metrics.items()]
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None
+    whole = all(type(number) is int and 0 <= number < MOST for number in (time, step))
+    if not whole or not all(is_name(key) and not math.isinf(value) for key, value, *_ in points):
+        return None
+    return points
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -2,9 +2,7 @@
 
 import logging
 import math
-import posixpath
 import random
-import re
 import threading
 import time
 from collections import defaultdict
@@ -15,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from yt8m_exp.tracking import patience
-from yt8m_exp.tracking.outbox.journal import Journal, Point, read
+from yt8m_exp.tracking.outbox.journal import Journal, Point, is_name, read
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +131,7 @@ class MetricWriter:
             self._changed.notify_all()
 
     def _number(self, key: str, value: float) -> float | None:
-        if not _is_name(key):
+        if not is_name(key):
             self._warn_once(key, "MLflow allows no metric named %r; it is left out.", key)
             return None
         try:
@@ -190,15 +188,6 @@ class MetricWriter:
             self._failures = 0
             del self._pending[: len(batch)]
             self._changed.notify_all()
-
-
-def _is_name(key: str) -> bool:
-    return (
-        isinstance(key, str)
-        and re.fullmatch(r"[/\w.\- :]{1,250}", key) is not None
-        and posixpath.normpath(key) == key
-        and not key.startswith((".", "/"))
-    )
 
 
 def _stored_steps(client: MlflowClient, run_id: str) -> defaultdict[str, set[int]]:
