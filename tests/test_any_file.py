@@ -6,7 +6,7 @@ from collections import deque
 from functools import partial
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_exp.data import vocabulary
@@ -62,9 +62,6 @@ def refused(read, path):
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(data=st.data())
 def test_a_file_is_read_or_refused_with_its_name(tmp_path, kind, data):
     read, known = READERS[kind]

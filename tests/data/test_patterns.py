@@ -3,7 +3,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_exp.data.patterns import find_files
@@ -99,7 +99,6 @@ file_names = st.one_of(
 ).filter(lambda name: "/" not in name and "\0" not in name and name.strip("."))
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(file_names, min_size=1, max_size=4, unique=True), file_names)
 def test_any_name_is_found_by_its_very_words_and_in_its_folder(file_names, folder):
     with tempfile.TemporaryDirectory() as root:
@@ -113,7 +112,6 @@ def test_any_name_is_found_by_its_very_words_and_in_its_folder(file_names, folde
             assert sorted(find_files(str(Path(root, folder, "*")))) == sorted(shown)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.text("[]*?!-{}~$ab./\\:\0é", max_size=12))
 def test_any_pattern_finds_files_or_is_refused(pattern):
     with tempfile.TemporaryDirectory() as root:

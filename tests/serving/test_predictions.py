@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_exp.evaluation import scoring
@@ -130,7 +130,6 @@ def test_equal_runs_give_equal_compressed_bytes(tmp_path):
     assert gzip.decompress(compressed) == (tmp_path / "plain.csv").read_bytes()
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=5))
 def test_any_ids_survive(ids):
     with tempfile.TemporaryDirectory() as folder:

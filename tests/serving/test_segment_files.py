@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_exp.serving.predictions import read_predictions
@@ -47,7 +47,6 @@ def test_the_file_by_hand(tmp_path):
 segment_names = st.text(st.characters(codec="utf-8"), max_size=6).map("{}:0".format)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(segment_names, min_size=1, max_size=5, unique=True))
 def test_any_segments_survive_or_are_refused(names):
     with tempfile.TemporaryDirectory() as folder:

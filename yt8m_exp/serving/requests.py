@@ -103,7 +103,14 @@ def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list
 def _matrix(column: pd.Series, size: int) -> np.ndarray:
     matrix = np.empty((len(column), size), np.float32)
     for row, value in enumerate(column):
-        array = np.asarray(value, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # infinity is refused below
+                array = np.asarray(value, np.float32)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"Row {row}, column `{column.name}`: expected {size} finite numbers, but got "
+                f"other values."
+            ) from None
         if array.shape != (size,) or not np.isfinite(array).all():
             raise InputError(
                 f"Row {row}, column `{column.name}`: expected {size} finite numbers, but got an "

@@ -2,7 +2,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_exp.jobs.steps import study_file
@@ -63,7 +63,6 @@ PATHS = [
 ]
 
 
-@settings(deadline=None, max_examples=500, suppress_health_check=list(HealthCheck))
 @given(path=st.sampled_from(PATHS), value=VALUES)
 def test_a_study_with_any_value_is_read_or_refused(tmp_path, path, value):
     file = tmp_path / "study.yaml"
@@ -71,7 +70,6 @@ def test_a_study_with_any_value_is_read_or_refused(tmp_path, path, value):
     refusal(file)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_file_of_any_text_is_read_or_refused(tmp_path, data):
     file, known = tmp_path / "study.yaml", yaml.safe_dump(GOOD)
