@@ -58,6 +58,12 @@ def test_the_value_of_a_variable_is_found_wherever_it_is(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("part", ["-", "token", "?token", "passwd=a", "http://a@"])
+def test_a_word_of_any_length_is_done_soon(part):
+    """By a search that begins anew at each part, it would take many minutes."""
+    assert redact(part * (300_000 // len(part)))
+
+
 def test_plain_data_is_redacted_by_keys_and_in_texts():
     data = {"password": "a b", "passwords": ["x", 17], "max_tokens": 300, "token": None}
     data |= {"inner": {"uri": ("http://u:p@h", 3)}}

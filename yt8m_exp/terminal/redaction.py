@@ -19,21 +19,24 @@ PLACES = ("_FILE", "_PATH", "_DIR")
 KNOWN_CHARACTERS = 6
 """A shorter value of a variable is not looked for: it would be found in other words."""
 
+# Repetitions that may begin at many places of a word have limits: a megabyte without a space, as a
+# trial may print it, would else take hours.
 _PORT = r"\d{1,5}(?:[/?#,;\s'\")\]}]|$)"
-_USER_INFO = re.compile(rf"(://[^\s:/@'\"]*:)(?!{_PORT})[^\s'\"]+(?=@)")
+_USER_INFO = re.compile(rf"(://[^\s:/@'\"]{{0,256}}:)(?!{_PORT})[^\s'\"]{{1,2048}}(?=@)")
 _TOKEN_ALONE = re.compile(r"(https?://)[^\s:/@'\"]+(?=@)")
 _QUERY = re.compile(
-    r"([?&;](?!viewStateShareKey=)[^\s=&;?]*"  # by which MLflow's pages name a view
-    r"(?:passw|token|secret|signature|credential|key|sig)[^\s=&;]*=)[^\s&;'\"<>,)]+",
+    r"([?&;](?!viewStateShareKey=)[^\s=&;?]{0,99}"  # by which MLflow's pages name a view
+    r"(?:passw|token|secret|signature|credential|key|sig)[^\s=&;?]{0,99}=)[^\s&;'\"<>,)]+",
     re.IGNORECASE,
 )
-_TO_NAME = rf"((?:{NAME.pattern})[\w.-]*['\"]?\s*[=:]\s*)"
+_TO_NAME = rf"((?:{NAME.pattern})[\w.-]{{0,99}}['\"]?\s*[=:]\s*)"
 _QUOTED = r"\"[^\"]*\"|'[^']*'"
 _ASSIGNED = re.compile(rf"{_TO_NAME}({_QUOTED}|[^\s'\",;&}}\])]+)", re.IGNORECASE)
 _ASSIGNED_IN_CODE = re.compile(
-    rf"((?:{NAME.pattern})[\w.-]*['\"]?(?:: [\w.\[\]| ]+)?\s*[=:]\s*)({_QUOTED})", re.IGNORECASE
+    rf"((?:{NAME.pattern})[\w.-]{{0,99}}['\"]?(?:: [\w.\[\]| ]+)?\s*[=:]\s*)({_QUOTED})",
+    re.IGNORECASE,
 )
-_OPTION = re.compile(rf"(--[\w-]*(?:{NAME.pattern})[\w-]*\s+)(\S+)", re.IGNORECASE)
+_OPTION = re.compile(rf"((?<![\w-])--[\w-]*(?:{NAME.pattern})[\w-]*\s+)(\S+)", re.IGNORECASE)
 _HARMLESS = re.compile(r"['\"]?(|true|false|null|none|\*+)['\"]?", re.IGNORECASE)
 _COUNT = re.compile(r"[-+]?\d[\d_.]{0,8}(e[-+]?\d+)?", re.IGNORECASE)
 _SCRIPT = re.compile(r"(<script\b.*?</script>)", re.IGNORECASE | re.DOTALL)
