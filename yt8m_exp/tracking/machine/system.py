@@ -19,7 +19,8 @@ def sampling(writer: MetricWriter, run_id: str, started: float) -> Iterator[None
 
     MLflow's own loop asks the server for the run's status before each sample, so that an outage
     ends it, and `finish` waits for its retries (MLflow 3.17.2, not reported). This loop only writes
-    to the run's writer. The step is the seconds since the run's start: a resumed run continues it.
+    to the run's writer. The step is the seconds since the run's start: a resumed run continues it,
+    and a clock that is put back while the run lasts changes nothing.
 
     Args:
         writer: The run's writer.
@@ -30,11 +31,12 @@ def sampling(writer: MetricWriter, run_id: str, started: float) -> Iterator[None
     logging.getLogger(SystemMetricsMonitor.__module__).setLevel(logging.WARNING)
     monitor = SystemMetricsMonitor(run_id)
     stop = threading.Event()
+    before, began = max(time.time() - started, 0.0), time.monotonic()
 
     def publish() -> None:
         monitor.collect_metrics()
         metrics = {f"system/{key}": value for key, value in monitor.aggregate_metrics().items()}
-        writer.log(metrics, step=int(time.time() - started))
+        writer.log(metrics, step=int(before + time.monotonic() - began))
         for part in monitor.monitors:
             part.clear_metrics()
 
