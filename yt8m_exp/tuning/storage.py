@@ -50,11 +50,10 @@ def open_storage(url: str) -> Storage:
 
     Raises:
         InputError: it is another kind of URL, or the database belongs to another program.
-        ImportError: PostgreSQL's driver is not installed.
+        OutsideError: the database cannot be reached.
     """
     if url.startswith("postgresql"):
-        engine = create_engine(url, poolclass=NullPool)
-        with _advisory(engine, SCHEMA):  # drivers that start at once make one schema
+        with _reached(url) as engine, _advisory(engine, SCHEMA):  # drivers may start at once
             _require_own(engine)
             database = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         return Storage(url, database, lambda study: _advisory(database.engine, study))
@@ -78,16 +77,21 @@ def describe(url: str) -> str:
     """
     if not url.startswith("postgresql"):
         return "a journal" if Path(url).exists() else "none yet; the first sweep makes it"
+    with _reached(url) as engine, engine.connect() as connection:
+        version = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
+        _require_own(engine)
+        if not inspect(connection).has_table("studies"):
+            return f"PostgreSQL {version}; the first sweep makes its tables"
+        studies = connection.exec_driver_sql("SELECT count(*) FROM studies").scalar()
+        return f"PostgreSQL {version}, {studies:,} studies"
+
+
+@contextmanager
+def _reached(url: str) -> Iterator[Engine]:
+    """Yields connections to a database; says in a sentence that it cannot be reached or used."""
     try:
         options = {"connect_timeout": CONNECT_SECONDS}
-        engine = create_engine(url, poolclass=NullPool, connect_args=options)
-        with engine.connect() as connection:
-            version = str(connection.exec_driver_sql("SHOW server_version").scalar()).split()[0]
-            _require_own(engine)
-            if not inspect(connection).has_table("studies"):
-                return f"PostgreSQL {version}; the first sweep makes its tables"
-            studies = connection.exec_driver_sql("SELECT count(*) FROM studies").scalar()
-            return f"PostgreSQL {version}, {studies:,} studies"
+        yield create_engine(url, poolclass=NullPool, connect_args=options)
     except (SQLAlchemyError, ImportError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         raise OutsideError(
