@@ -172,6 +172,23 @@ def test_a_trial_fails_alone(studies):
     assert outcome.result["counts"] == {"complete": 1}
 
 
+def test_a_trial_beyond_ulimit_fails_alone_with_a_sentence(studies):
+    result = studies.done("trials=2", work="outgrows_ulimit", max_failures=9)
+    assert result["counts"]["complete"] == 2
+    failed = [trial for trial in studies.trials if trial.state.name == "FAIL"]
+    assert failed
+    for trial in failed:
+        assert trial.params["learning_rate"] < 0.01
+        assert trial.user_attrs["reason"].startswith("Out of memory. MemoryError")
+
+
+def test_a_trial_that_floods_its_output_disturbs_nobody(studies):
+    outcome = studies.drive("trials=1", work="floods")
+    assert outcome.result["counts"] == {"complete": 1}
+    assert len(studies.output(studies.trials[0])) > 20_000_000
+    assert len(outcome.out + outcome.err) < 10_000
+
+
 def test_a_trial_that_is_killed_is_tried_again_with_its_parameters_and_its_values(studies):
     result = studies.done("trials=2", work="dies_once")
     assert result["counts"] == {"complete": 2, "requeued": 2}

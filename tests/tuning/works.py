@@ -1,12 +1,15 @@
 """What trials of tests work on: quick stand-ins for training, and ways to go wrong."""
 
 import os
+import resource
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 EVALUATIONS = 3
 RECORDS = 256
@@ -48,6 +51,15 @@ def raises(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
 
 def wants_memory(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
     return {"gap": float(len(bytearray(4 << 30)))}
+
+
+def outgrows_ulimit(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """As `curve` under `ulimit -v`, which a trial of a low learning rate does not keep to."""
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+    if float(parameters(overrides)["learning_rate"]) < 0.01:
+        return wants_memory(overrides, reported)
+    return curve(overrides, reported)
 
 
 def hangs(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
@@ -101,3 +113,11 @@ def takes_no_notice(overrides: Sequence[str], reported: Reported) -> dict[str, A
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("at work", flush=True)
     return hangs(overrides, reported)
+
+
+def floods(overrides: Sequence[str], reported: Reported) -> dict[str, Any]:
+    """Prints 20 MB in lines without end, half of it past Python's streams."""
+    for _ in range(10):
+        print("-" * 1_000_000)
+        os.write(1, b"x" * 1_000_000)
+    return curve(overrides, reported)

@@ -126,7 +126,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    sentence = redact(f"{type(error).__name__}: {error}".strip())
+    sentence = redact(" ".join(f"{type(error).__name__}: {error}".split()))
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return {"kind": "interrupted", "reason": sentence}
     if any(name in sentence for name in OUT_OF_MEMORY):

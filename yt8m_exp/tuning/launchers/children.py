@@ -5,6 +5,13 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+IN_LIBRARY = " (a fault of a library, or no memory within a limit as of ulimit -v: see output.log)"
+HINTS = {
+    "SIGKILL": " (no memory left on the machine, or somebody's kill -9)",
+    "SIGSEGV": IN_LIBRARY,
+    "SIGABRT": IN_LIBRARY,
+}
+
 
 class Child(Protocol):
     """A trial's process, here or on another machine.
@@ -49,6 +56,5 @@ def exit_in_words(code: int | None) -> str:
         return "did not end"
     if code < 0:
         name = signal.Signals(-code).name
-        hint = " (no memory left on the machine, or somebody's kill -9)" if code == -9 else ""
-        return f"was killed by {name}{hint}"
+        return f"was killed by {name}{HINTS.get(name, '')}"
     return f"exited with {code} and no report"
