@@ -10,7 +10,9 @@ import pytest
 
 from tests.faults import FAULTS, TRAINED, Trained, machine_of
 from tests.proxy import failing, reset
+from tests.tracking.server import Server
 from tests.verbs import SCORED, copy_database
+from yt8m_exp.tracking.connection import login
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,45 @@ def test_a_login_that_expires_ends_a_prediction_with_a_sentence(
     assert f"The tracking server at {address} does not accept the login. Set MLFLOW_" in ended.err
     assert ended.sentence.endswith("Then start the same command again.")
     assert not output.exists()
+
+
+@pytest.fixture
+def closed_server(database, tmp_path):
+    """A tracking server that lets nobody in without a login."""
+    server = Server(tmp_path, login=("anna", "correct horse battery"))
+    copy_database(database, tmp_path)
+    server.start()
+    server.wait()
+    yield server
+    server.kill()
+
+
+def test_a_training_whose_login_expires_says_so_and_a_new_login_logs_the_rest(
+    store, straight, closed_server, tmp_path, monkeypatch
+):
+    machine = machine_of(store, closed_server.uri, closed_server.uri, tmp_path / "machine")
+    name, password = closed_server.login
+    for given in ({}, {login.USERNAME: name, login.PASSWORD: "wrong"}):
+        machine.environment = machine.environment | given
+        outcome = machine.run("train", *TRAINED)
+        assert outcome.status == 1
+        assert "does not accept the login. Set MLFLOW_TRACKING_USERNAME and" in outcome.sentence
+
+    machine.environment = machine.environment | {login.PASSWORD: password}
+    running, run_id = machine.start_run("train", *TRAINED)
+    running.until(lambda: "Validate:" in running.read("err"))
+    closed_server.change_password("another horse battery")
+    expired = running.wait()
+    assert expired.status == 1
+    assert "does not accept the login. Set MLFLOW_TRACKING_USERNAME and" in expired.sentence
+    assert f"resume={run_id} logs the rest" in expired.sentence
+
+    name, password = closed_server.login
+    machine.environment = machine.environment | {login.PASSWORD: password}
+    machine.done("train", f"resume={run_id}")
+    monkeypatch.setenv(login.USERNAME, name)
+    monkeypatch.setenv(login.PASSWORD, password)
+    assert straight.differences(machine, run_id) == []
 
 
 @pytest.fixture

@@ -8,14 +8,29 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import requests
+
+LOGINS = """[mlflow]
+database_uri = sqlite:///{folder}/users.db
+admin_username = {name}
+admin_password = {password}
+default_permission = READ
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
 
 class Server:
-    """A real MLflow server on loopback that can be killed and started again."""
+    """A real MLflow server on loopback that can be killed and started again.
 
-    def __init__(self, folder: Path):
+    Args:
+        folder: of its database and its artifacts.
+        login: name and password without which it answers nothing; None lets everybody in.
+    """
+
+    def __init__(self, folder: Path, login: tuple[str, str] | None = None):
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.folder = folder
+        self.folder, self.login = folder, login
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -25,13 +40,35 @@ class Server:
         artifacts = ("--artifacts-destination", str(self.folder / "artifacts"))
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         environment.pop("MLFLOW_TRACKING_URI", None)
+        logins = self._logins(environment) if self.login else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *store, *where, *artifacts],
+            [sys.executable, "-m", "mlflow", "server", *store, *where, *artifacts, *logins],
             env=environment,
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def _logins(self, environment: dict[str, str]) -> tuple[str, ...]:
+        assert self.login is not None
+        name, password = self.login
+        file = self.folder / "users.ini"
+        file.write_text(LOGINS.format(folder=self.folder, name=name, password=password))
+        environment |= {"MLFLOW_AUTH_CONFIG_PATH": str(file), "MLFLOW_FLASK_SERVER_SECRET_KEY": "s"}
+        return ("--app-name", "basic-auth")
+
+    def change_password(self, password: str) -> None:
+        """Gives the user another password: the old one is refused from now on."""
+        assert self.login is not None
+        name, before = self.login
+        answer = requests.patch(
+            f"{self.uri}/api/2.0/mlflow/users/update-password",
+            json={"username": name, "password": password, "current_password": before},
+            auth=(name, before),
+            timeout=60,
+        )
+        answer.raise_for_status()
+        self.login = name, password
 
     def wait(self) -> None:
         while True:
