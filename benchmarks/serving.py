@@ -51,15 +51,15 @@ def main() -> None:
 
 def latency(folder: Path, requests: int) -> None:
     """Compares answers about one video with those of a model that does nothing."""
-    model = _built("logistic", {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO})
-    names = {"empty": _logged_empty(folder), "logistic": _logged(folder, model)}
+    model = built("logistic", {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO})
+    names = {"empty": _logged_empty(folder), "logistic": logged(folder, model)}
     bodies = [
         json.dumps(records_request([record])).encode()
-        for record in _records("video/validate", requests)
+        for record in records("video/validate", requests)
     ]
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
-        servers = {name: _serving(stack, uri, folder / name) for name, uri in names.items()}
+        servers = {name: served(stack, uri, folder / name) for name, uri in names.items()}
         for number in range(WARM + requests):
             for name, server in servers.items():
                 took = _timed(server, bodies[number % len(bodies)])
@@ -75,11 +75,11 @@ def latency(folder: Path, requests: int) -> None:
 
 def frames(folder: Path, requests: int) -> None:
     """Watches the memory of a server that predicts whole videos of frames."""
-    model = _built("frame_logistic", {"rgb": spec.RGB, "audio": spec.AUDIO})
-    body = json.dumps(records_request(_records("frame/*", FRAME_VIDEOS))).encode()
+    model = built("frame_logistic", {"rgb": spec.RGB, "audio": spec.AUDIO})
+    body = json.dumps(records_request(records("frame/*", FRAME_VIDEOS))).encode()
     print(f"{requests} requests of {FRAME_VIDEOS} videos, {len(body) / 2**20:.1f} MiB each")
     with ExitStack() as stack:
-        server = _serving(stack, _logged(folder, model), folder / "frames")
+        server = served(stack, logged(folder, model), folder / "frames")
         for number in range(requests + 1):
             took = _timed(server, body)
             if number % max(requests // 10, 1) == 0:
@@ -87,7 +87,8 @@ def frames(folder: Path, requests: int) -> None:
                 print(f"{number:6} requests {memory:8,.0f} MiB {took:6.2f} s", flush=True)
 
 
-def _built(name: str, features: dict[str, int]) -> Any:
+def built(name: str, features: dict[str, int]) -> Any:
+    """Returns a model as its configuration has it, with random weights."""
     cfg = compose.compose("train", [f"model={name}"]).model
     return instantiate(cfg, features=features, classes=spec.CLASSES)
 
@@ -100,12 +101,14 @@ def _timed(server: Server, body: bytes) -> float:
     return time.perf_counter() - begin
 
 
-def _serving(stack: ExitStack, model_uri: str, folder: Path) -> Server:
+def served(stack: ExitStack, model_uri: str, folder: Path) -> Server:
+    """Serves a model of this process's store until the stack ends."""
     folder.mkdir()
     return stack.enter_context(serving(model_uri, os.environ["MLFLOW_TRACKING_URI"], folder))
 
 
-def _logged(folder: Path, model) -> str:
+def logged(folder: Path, model) -> str:
+    """Logs a model in this process's store; returns its URI."""
     import mlflow
 
     from yt8m_exp.data.vocabulary import Vocabulary
@@ -136,7 +139,8 @@ def _logged_empty(folder: Path) -> str:
         ).model_uri
 
 
-def _records(folder: str, most: int) -> list[bytes]:
+def records(folder: str, most: int) -> list[bytes]:
+    """Returns so many records of a folder of the sample, again and again if it has fewer."""
     found: list[bytes] = []
     for path in sorted(SAMPLE.glob(f"{folder}/*.tfrecord")):
         data = path.read_bytes()

@@ -1,8 +1,6 @@
 """The same answers from every door, and a server that no request brings down."""
 
-import base64
 import json
-import pickle
 import random
 
 import keras
@@ -12,6 +10,7 @@ import tensorflow as tf
 
 from benchmarks.servers import records_request, serving
 from tests.made_segments import frame_records
+from tests.serving.hostile import hostile
 from tests.verbs import PROJECT, record, sample_records
 from yt8m_exp import spec
 from yt8m_exp.data import shards
@@ -24,16 +23,6 @@ SHARDS = sorted(
     str(path.relative_to(PROJECT)) for path in (PROJECT / "sample" / "video").rglob("*.tfrecord")
 )[:4]
 VIDEOS = 1000
-
-
-class Opened:
-    """What a pickle would do if it were loaded."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 @pytest.fixture(scope="module")
@@ -151,47 +140,6 @@ def test_a_bad_row_is_told_by_row_and_column_without_a_stack_trace(server, reque
     assert sentence in answer["message"]
     assert "Traceback" not in json.dumps(answer)
     assert ".py" not in json.dumps(answer)
-
-
-def hostile(rng: random.Random, record: bytes, trap: str):
-    """Requests of all kinds that a client may send by mistake or on purpose."""
-    evil = pickle.dumps(Opened(trap))
-    good = json.dumps(records_request([record] * 2)).encode()
-    yield b"", "application/json"
-    yield b"[" * 100_000, "application/json"
-    yield b'{"dataframe_split": ' * 2000, "application/json"
-    yield b"x" * 30_000_000, "application/json"
-    yield evil, "application/octet-stream"
-    yield evil, "application/x-parquet"
-    yield evil, "application/json"
-    yield b"record\n" + base64.b64encode(evil), "text/csv"
-    for request in (
-        records_request([evil]),
-        records_request([b""] * 3),
-        records_request([record], top_k=2**62),
-        records_request([record], top_k="many"),
-        records_request([record], unknown=1),
-        {"dataframe_split": {"columns": ["record"], "data": [[7]]}},
-        {"dataframe_split": {"columns": [], "data": []}},
-        {"inputs": {"mean_rgb": "x"}},
-        {"inputs": {"rgb": [[[1e300]]], "audio": "AAAA"}},
-        {"instances": [[[[]]]]},
-    ):
-        yield json.dumps(request).encode(), "application/json"
-    for _ in range(100):
-        body = changed(rng, good, len(good))
-        yield body[: rng.randrange(len(body))] if rng.random() < 0.3 else body, "application/json"
-    for _ in range(100):  # where the lengths and kinds of its parts are
-        body = records_request([changed(rng, record, 2000)])
-        yield json.dumps(body).encode(), "application/json"
-
-
-def changed(rng: random.Random, text: bytes, most: int) -> bytes:
-    """Returns a text with some of its first bytes changed."""
-    body = bytearray(text)
-    for _ in range(rng.randrange(1, 30)):
-        body[rng.randrange(min(most, len(body)))] = rng.randrange(256)
-    return bytes(body)
 
 
 @pytest.fixture(params=["video", "frame"])
