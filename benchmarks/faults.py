@@ -1,18 +1,22 @@
-"""What do a training, a sweep and a promotion survive?
+"""What do a training, a sweep and a promotion survive, and what do readers do with any bytes?
 
     python -m benchmarks.faults kills 200
     python -m benchmarks.faults requests 0.1
+    python -m benchmarks.faults fuzz 60
 
 `kills` kills a training on a tracking server at random moments, its start and its closing included,
 and resumes it, until as many processes are dead. `requests` runs a training, a sweep and a
 promotion while this share of the requests to the server fails. Both print what is not as it is in a
-training that nothing disturbed.
+training that nothing disturbed. `fuzz` tries all properties that tests state of shards, requests,
+CSVs, studies' files and journals on new examples for so many minutes, and prints those that break
+one.
 """
 
 import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,6 +42,7 @@ STUDY = {
     "space": {"learning_rate": {"type": "float", "low": 0.001, "high": 0.05, "log": True}},
     "sampler": {"_target_": "optuna.samplers.RandomSampler", "seed": 0},
 }
+TESTS = Path(__file__).parents[1] / "tests"
 PHASES = {"closing": "the best model", "training": "Validate:", "start": ""}
 """The phases of a training, latest first, and the words with which each begins."""
 
@@ -46,6 +51,8 @@ def main() -> None:
     """Measures and prints what was asked for."""
     cli.prepare()
     what, *words = sys.argv[1:] or ["kills", "20"]
+    if what == "fuzz":
+        return fuzz(60 * float(words[0]))
     with _served() as (machine, proxy, straight):
         if what == "kills":
             kills(machine, straight, int(words[0]))
@@ -109,6 +116,22 @@ def requests(machine: Store, proxy: Proxy, straight: Trained, share: float) -> N
     if [decision["to"] for decision in found["history"]["decisions"]] != [1]:
         wrong.append("decisions")
     print(wrong or "nothing is wrong")
+
+
+def fuzz(seconds: float) -> None:
+    """Tries properties on new examples, in rounds; prints the tests that fail, and why."""
+    files = [path for path in TESTS.rglob("test_*.py") if "from hypothesis" in path.read_text()]
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", "-p", "no:cacheprovider"]
+    command += ["-m", "hypothesis", "--hypothesis-profile=fuzz", "--timeout=3600", *map(str, files)]
+    began, rounds = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        rounds += 1
+        seed = f"--hypothesis-seed={random.SystemRandom().randrange(2**32)}"
+        ended = subprocess.run([*command, seed], stdout=subprocess.PIPE, text=True)
+        minutes = (time.monotonic() - began) / 60
+        print(f"{minutes:6.1f} min, round {rounds}: {ended.stdout.splitlines()[-1]}", flush=True)
+        if ended.returncode:
+            print(seed, ended.stdout, sep="\n", flush=True)
 
 
 def _phase(running: Running) -> str:
