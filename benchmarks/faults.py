@@ -12,6 +12,7 @@ CSVs, studies' files and journals on new examples for so many minutes, and print
 one.
 """
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -119,17 +120,18 @@ def requests(machine: Store, proxy: Proxy, straight: Trained, share: float) -> N
 
 
 def fuzz(seconds: float) -> None:
-    """Tries properties on new examples, in rounds; prints the tests that fail, and why."""
+    """Tries properties on new examples, file by file; prints the tests that fail, and why."""
     files = [path for path in TESTS.rglob("test_*.py") if "from hypothesis" in path.read_text()]
     command = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", "-p", "no:cacheprovider"]
-    command += ["-m", "hypothesis", "--hypothesis-profile=fuzz", "--timeout=3600", *map(str, files)]
-    began, rounds = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        rounds += 1
+    command += ["-m", "hypothesis", "--hypothesis-profile=fuzz", "--timeout=3600"]
+    began = time.monotonic()
+    for path in itertools.cycle(sorted(files)):
+        if (passed := time.monotonic() - began) > seconds:
+            break
         seed = f"--hypothesis-seed={random.SystemRandom().randrange(2**32)}"
-        ended = subprocess.run([*command, seed], stdout=subprocess.PIPE, text=True)
-        minutes = (time.monotonic() - began) / 60
-        print(f"{minutes:6.1f} min, round {rounds}: {ended.stdout.splitlines()[-1]}", flush=True)
+        ended = subprocess.run([*command, seed, str(path)], stdout=subprocess.PIPE, text=True)
+        name, said = path.relative_to(TESTS), ended.stdout.splitlines()[-1]
+        print(f"{passed / 60:6.1f} min {name}: {said}", flush=True)
         if ended.returncode:
             print(seed, ended.stdout, sep="\n", flush=True)
 
