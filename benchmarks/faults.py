@@ -122,7 +122,7 @@ def requests(machine: Store, proxy: Proxy, straight: Trained, share: float) -> N
 def fuzz(seconds: float) -> None:
     """Tries properties on new examples, file by file; prints the tests that fail, and why."""
     files = [path for path in TESTS.rglob("test_*.py") if "from hypothesis" in path.read_text()]
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-n0", "--tb=short", "-p", "no:cacheprovider"]
     command += ["-m", "hypothesis", "--hypothesis-profile=fuzz", "--timeout=3600"]
     began = time.monotonic()
     for path in itertools.cycle(sorted(files)):
