@@ -15,6 +15,7 @@ database_uri = sqlite:///{folder}/users.db
 admin_username = {name}
 admin_password = {password}
 default_permission = READ
+auth_cache_ttl_seconds = 600
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 """
 

@@ -33,7 +33,7 @@ def batch(rows: pd.DataFrame, schema: records.Schema) -> tuple[list[str], Batch]
     if RECORD in rows:
         names, features = _from_records(rows[RECORD].tolist(), schema)
     else:
-        names = rows.get("id", rows.index).astype(str).tolist()
+        names = [_name(value, row) for row, value in enumerate(rows.get("id", rows.index))]
         features = _from_columns(rows, schema)
     return names, features | {"labels": np.full((len(names), 1), LABEL_PADDING, np.int32)}
 
@@ -98,6 +98,14 @@ def _from_records(serialized: list[bytes], schema: records.Schema) -> tuple[list
         if problem := ids.undecodable(video):
             raise InputError(f"Row {row}, column `{RECORD}`: {problem}")
     return [video.decode() for video in found.pop("id")], found
+
+
+def _name(value: object, row: int) -> str:
+    if not isinstance(value, bytes):
+        return str(value)
+    if problem := ids.undecodable(value):
+        raise InputError(f"Row {row}, column `id`: {problem}")
+    return value.decode()
 
 
 def _matrix(column: pd.Series, size: int) -> np.ndarray:
