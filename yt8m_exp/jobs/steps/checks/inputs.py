@@ -38,6 +38,8 @@ def train(cfg: DictConfig) -> None:
             "data.train is given, but data.validate is not: the model is measured on %s.",
             cfg.data.validate,
         )
+    if patterns := compose.plain(cfg)["distillation"]["shards"]:
+        shards.find(patterns, Remedy("distillation.shards"))
     vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     if weights := cfg.loss.get("label_weights"):
         label_weights.read(weights, cfg.data.classes)
