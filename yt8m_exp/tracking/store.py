@@ -136,7 +136,7 @@ def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
     is_server = uri.startswith(("http://", "https://"))
     server = uri.rstrip("/") if is_server else LOCAL_SERVER
     return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
-        "This run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
+        "This run": f"{server}/{views.run_page(experiment, run_id)}",
         "All runs by GAP": f"{server}/{views.page(experiment)}",
     }
 

@@ -22,4 +22,4 @@ def test_links_name_the_server_or_the_command_that_starts_one(folder, monkeypatc
     run_id = client.create_run("0").info.run_id
     pages = store.pages(client, run_id)
     assert pages["Look"] == f"mlflow ui --backend-store-uri {client.tracking_uri}"
-    assert pages["This run"] == f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}"
+    assert pages["This run"].startswith(f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}?")

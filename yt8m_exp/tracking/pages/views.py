@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 
 KEY = "by-gap"
 TAG = f"mlflow.sharedViewState.{KEY}"
+TRAINING = "workflowType=machine_learning"
+"""Makes MLflow show its menu for training: in a new browser, it has that for language models."""
 GAP = "metrics.`best/val/gap`"
 COLUMNS = (
     *(GAP, "metrics.`val/gap`", "params.`model`", "params.`data`", "params.`loss`"),
@@ -50,4 +52,9 @@ def ensure(client: MlflowClient, experiment_id: str, tags_there: dict[str, str])
 
 def page(experiment_id: str) -> str:
     """Returns the view's address below that of a server."""
-    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}"
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}&{TRAINING}"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Returns the address of a run below that of a server."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{TRAINING}"
