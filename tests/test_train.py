@@ -8,6 +8,7 @@ import pytest
 
 from tests.data.examples import example, field, floats, integers, text
 from tests.verbs import CURVES, PROJECT, SCORED, SHARD, SMALL, record, sample_records, shard
+from yt8m_exp.tracking.pages import cards
 
 BIN = Path(sys.executable).parent
 
@@ -25,7 +26,6 @@ RESUMABLE = (
     "averaging={method: greedy, checkpoints: 3}",
     "data.balance=0.3",
 )
-from yt8m_exp.tracking.pages import cards
 
 
 @pytest.fixture(scope="module")
