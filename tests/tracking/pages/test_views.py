@@ -14,6 +14,8 @@ def test_every_experiment_has_the_view_that_verbs_link(folder):
     for experiment_id in (made, before):
         view = json.loads(client.get_experiment(experiment_id).tags[views.TAG])
         assert view["orderByKey"] == view["selectedColumns"][0] == "metrics.`best/val/gap`"
+        assert view["compareRunCharts"][0]["metricKey"] == "val/gap"
+        assert {chart["xAxisKey"] for chart in view["compareRunCharts"]} == {"step"}
         assert views.page(experiment_id).startswith(f"#/experiments/{experiment_id}/")
 
 

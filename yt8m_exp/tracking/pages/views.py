@@ -1,4 +1,4 @@
-"""The view of an experiment that verbs link: the best runs first, with what tells them apart.
+"""The view of an experiment that verbs link: the best runs first, what tells them apart, curves.
 
 MLflow's pages keep a view that was shared as a tag of the experiment, and a link names it by a key.
 The form of the tag is that of MLflow 3.17, which documents none.
@@ -21,6 +21,9 @@ COLUMNS = (
 NAME = "attributes.`Run Name`"
 WIDTHS = {NAME: 310} | dict.fromkeys(COLUMNS, 85)
 """In pixels. A name has to be readable as a whole."""
+CURVES = ("val/gap", "train/loss", "val/map")
+"""Charts that stand first. Their x axis is the step, which is examples seen."""
+SECTION = "curves"
 VIEW = {
     "searchFilter": "",
     "orderByKey": GAP,
@@ -35,6 +38,28 @@ VIEW = {
     "runsHiddenMode": "FIRST_20_RUNS",
     "useGroupedValuesInCharts": True,
     "hideEmptyCharts": True,
+    "isAccordionReordered": True,
+    "compareRunSections": [
+        {"uuid": SECTION, "name": "Curves over examples seen", "display": True, "isReordered": True}
+    ],
+    "compareRunCharts": [
+        {
+            "uuid": metric,
+            "type": "LINE",
+            "metricKey": metric,
+            "selectedMetricKeys": [metric],
+            "metricSectionId": SECTION,
+            "xAxisKey": "step",
+            "xAxisScaleType": "linear",
+            "scaleType": "linear",
+            "lineSmoothness": 0,
+            "selectedXAxisMetricKey": "",
+            "runsCountToCompare": 10,
+            "deleted": False,
+            "isGenerated": False,
+        }
+        for metric in CURVES
+    ],
 }
 
 
