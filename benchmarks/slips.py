@@ -5,6 +5,7 @@
 Each slip is a command of its own. It should end within 3 s, and without TensorFlow.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -46,10 +47,11 @@ def main() -> None:
     """Prints, for each slip, how it ended and what was seen."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         client: MlflowClient = store.connect()
         client.create_registered_model("yt8m")
-        client.create_model_version("yt8m", "models:/m-none")
+        client.create_model_version("yt8m", f"{folder}/model")
         client.set_registered_model_alias("yt8m", "champion", "1")
         shard(folder / "test.tfrecord", record("a", labels=None))
         places = {"folder": folder, "video": "sample/video/train"}
