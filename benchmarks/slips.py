@@ -35,9 +35,8 @@ SLIPS = {
 RUN = """
 import atexit, runpy, sys
 from pathlib import Path
-atexit.register(lambda: Path(sys.argv[-1]).write_text(str("tensorflow" in sys.modules)))
-mark = sys.argv.pop()
-atexit.register(sys.argv.append, mark)
+mark = Path(sys.argv.pop())
+atexit.register(lambda: mark.write_text(str("tensorflow" in sys.modules)))
 runpy.run_module("yt8m_exp", run_name="__main__", alter_sys=True)
 """
 """Runs `yt8m`, and notes at its end whether TensorFlow was loaded."""
