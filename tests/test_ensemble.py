@@ -148,7 +148,10 @@ def test_what_an_ensemble_reads_is_known_before_its_files_are_read(described, le
         (("max_bytes=1000",), "max_bytes=1,000, and it has"),
         (("neighbours.share=0.1",), "neighbours.share > 0 and neighbours.shards"),
         (("weights=learnt",), "weights=learnt and weights_shards"),
-        ((f"shards={FRAMES}",), "its first record has audio, rgb, but the ensemble takes mean_"),
+        (
+            (f"shards={FRAMES}",),
+            "record 0: the ensemble takes mean_audio, mean_rgb, but the record",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_a_sentence(store, trained, words, sentence):

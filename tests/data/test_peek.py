@@ -19,10 +19,12 @@ def test_a_shard_of_the_test_split_is_told_by_its_first_record(tmp_path):
 def test_features_that_are_not_there_are_named():
     frames = list(shards.find(str(PROJECT / "sample/frame/train")))
     peek.require_features(frames, {"rgb"}, taker="moe", remedy="")
-    with pytest.raises(ValueError, match=r"has audio, rgb, but moe takes mean_rgb\. Do this\."):
+    with pytest.raises(
+        ValueError, match=r"takes mean_rgb, but the record has audio, rgb\. Do this\."
+    ):
         peek.require_features(frames, {"mean_rgb"}, taker="moe", remedy="Do this.")
     videos = shards.find(str(PROJECT / SHARD))
-    with pytest.raises(ValueError, match="has mean_audio, mean_rgb, but lstm takes audio, rgb"):
+    with pytest.raises(ValueError, match="lstm takes audio, rgb, but the record has mean_audio"):
         peek.require_features(videos, {"rgb", "audio", "mean_rgb"}, taker="lstm", remedy="")
 
 

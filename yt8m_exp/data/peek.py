@@ -50,11 +50,11 @@ def require_features(
         InputError: the record has not all of them.
     """
     uri, keys, frames = _first(found)
-    if keys and (lacking := sorted(set(features) - keys - frames)):
-        there = sorted(frames or keys - LABELS - set(ids.ID_KEYS))
+    there = frames or keys - LABELS - set(ids.ID_KEYS)
+    if there and (lacking := set(features) - keys - frames):
         raise InputError(
-            f"{uri}: its first record has {', '.join(there) or 'no features'}, but {taker} takes "
-            f"{', '.join(lacking)}. {remedy}"
+            f"{uri}, record 0: {taker} takes {', '.join(sorted(lacking))}, but the record has "
+            f"{', '.join(sorted(there))}. {remedy}"
         )
 
 

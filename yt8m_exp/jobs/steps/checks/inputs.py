@@ -32,7 +32,11 @@ def train(cfg: DictConfig) -> None:
     if cfg.resume:
         return
     for key in ("data.train", "data.validate"):
-        peek.require_labels(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
+        found = list(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
+        peek.require_labels(found)
+        if cfg.data.on_bad_record == "stop":
+            remedy = f"Is this a {cfg.data.level}-level shard? Set {key}, or another group of data."
+            peek.require_features(found, set(cfg.data.features), taker="training", remedy=remedy)
     if "data.train" in compose.given() and "data.validate" not in compose.given():
         logger.warning(
             "data.train is given, but data.validate is not: the model is measured on %s.",
