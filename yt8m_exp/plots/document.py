@@ -41,6 +41,7 @@ td, th { padding: .3rem .8rem; text-align: left; vertical-align: top;
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 pre { background: var(--soft); padding: .7rem 1rem; white-space: pre-wrap; border-radius: 6px }
 code { overflow-wrap: anywhere }
+code.name { white-space: nowrap }
 img, svg.figure { max-width: 100%; height: auto }
 img { background: #ffffff; border-radius: 6px }
 .no { color: var(--red); font-weight: 600 }

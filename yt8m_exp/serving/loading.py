@@ -67,11 +67,7 @@ class Loaded:
 
     def require_frames(self) -> None:
         """Raises InputError if the model takes features of whole videos, which have no segments."""
-        if self.tagger.schema.level == "video":
-            raise InputError(
-                f"Segments are predicted by models that take frames, but {self.uri} takes features "
-                "of whole videos. Give another model_uri, or segments=false."
-            )
+        uris.require_frames(self.uri, self.tagger.schema)
 
 
 def load(model_uri: str) -> Loaded:

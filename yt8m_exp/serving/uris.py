@@ -109,6 +109,15 @@ def schema(known: Mapping[str, str]) -> Schema | None:
     return Schema(json.loads(known["features"]), int(known["classes"]), known["level"])  # type: ignore[arg-type]  # Schema checks it
 
 
+def require_frames(model_uri: str, schema: Schema) -> None:
+    """Raises InputError if a model takes features of whole videos, which have no segments."""
+    if schema.level == "video":
+        raise InputError(
+            f"Segments are predicted by models that take frames, but {model_uri} takes features of "
+            "whole videos. Give another model_uri, or segments=false."
+        )
+
+
 def missing(model_uri: str, error: Exception) -> str:
     """Returns the message for a URI that names no model."""
     reason = str(error)

@@ -62,6 +62,8 @@ def _require_read(cfg: DictConfig) -> None:
     uri = cfg.model_uri
     uris.require(uri)
     if schema := uris.schema(uris.facts(uri)):
+        if cfg.segments:
+            uris.require_frames(uri, schema)
         taken, skip = set(schema.features), cfg.on_bad_record
         features_check.require(cfg, "shards", taken, taker=uri, on_bad_record=skip)
 
