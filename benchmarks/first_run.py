@@ -16,9 +16,8 @@ from tests.verbs import PROJECT
 INSTALL = ["uv", "sync", "--frozen", "--quiet"]
 TRAIN = ["uv", "run", "--frozen", "mlflow", "run", ".", "-e", "train", "--env-manager", "local"]
 STAGES = {
-    "Loading TensorFlow": "mlflow run: up to the first line",
-    "Making the tracking database": "MLflow's modules",
-    "logistic: ": "the tracking database, TensorFlow, the model",
+    "Loading TensorFlow": "mlflow run, which makes the tracking database",
+    "logistic: ": "TensorFlow, the model",
     "Validate: ": "reading the shards",
     "Training: 15,2": "training, with evaluations",
     "run_id": "scoring the file again, figures, logging the model",
