@@ -72,7 +72,7 @@ def test_pieces_of_any_size_give_the_facts_and_batches_of_the_whole_shard(
     ("path", "schema"),
     [
         (FRAMES, Schema(FEATURES, spec.CLASSES, "frame")),
-        (SEGMENTS, Schema(FEATURES, spec.CLASSES, "segment")),
+        (SEGMENTS, Schema({"rgb": 6, "audio": 3}, 20, "segment")),
     ],
 )
 def test_frames_and_segments_come_in_pieces(path, schema, pieces):
