@@ -69,9 +69,10 @@ def gap_curves(points: Mapping[str, Points]) -> Figure:
         figure.subplots(), title="GAP on the validation videos", x="examples seen", y="GAP@20"
     )
     best = sorted(points, key=lambda name: points[name][-1][1], reverse=True)
-    others = best[MOST_NAMED:]
-    axes.add_collection(LineCollection([points[name] for name in others], colors=FAINT))
-    for place, name in enumerate(name for name in points if name not in set(others)):
+    named = set(best[:MOST_NAMED])
+    if others := best[MOST_NAMED:]:
+        axes.add_collection(LineCollection([points[name] for name in others], colors=FAINT))
+    for place, name in enumerate(name for name in points if name in named):
         seen, gaps = np.array(points[name], float).T
         color = PALETTE[place % len(PALETTE)]
         dashes = LINES[place // len(PALETTE) % len(LINES)]
