@@ -73,7 +73,7 @@ def _points(client: MlflowClient, run_ids: Sequence[str], key: str) -> Iterator[
     store: Any = client._tracking_client.store  # no public function takes several runs
     if hasattr(store, "get_metric_history_bulk"):  # a database
         for row in store.get_metric_history_bulk(run_ids, key, MOST_POINTS):
-            yield row.run_id, row.metric
+            yield row.run_id, row
         return
     credentials = get_default_host_creds(client.tracking_uri)
     asked = {"run_id": run_ids, "metric_key": key, "max_results": MOST_POINTS}
