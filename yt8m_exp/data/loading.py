@@ -78,7 +78,7 @@ def load(
         if shard.facts:
             checks.require_same(shard, buffer.data[start : start + shard.loaded_bytes], schema)
     if new:
-        checks.learn_all(*zip(*new, strict=True), buffer, schema)
+        checks.learn_all([shard for shard, _ in new], [at for _, at in new], buffer, schema)
     for shard, _ in new:
         require_plain(shard)
         require(shard)
