@@ -1,5 +1,6 @@
 """What MLflow holds of runs that are compared: configuration, metrics, cost, curves, videos."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,11 +84,9 @@ def predictions(client: MlflowClient, runs: Sequence[Run]) -> list[Logged] | Non
     """
     if len(runs) != 2:
         return None
-    first, second = ({_digest(run): run for run in _evaluations(client, run)} for run in runs)
-    for digest, run in first.items():
-        if digest in second:
-            both = [browser.read(client, found.info.run_id) for found in (run, second[digest])]
-            read = [logged for logged in both if logged]
+    for pair in itertools.product(*(_evaluations(client, run) for run in runs)):
+        if len({_digest(run) for run in pair}) == 1:
+            read = [found for run in pair if (found := browser.read(client, run.info.run_id))]
             if len(read) == 2 and read[0].words.names == read[1].words.names:
                 return read
     return None
