@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from benchmarks.servers import records_request, serving
 from tests.verbs import sample_records
 from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.serving import uris
@@ -22,6 +23,7 @@ def made(store, trained, framed):
     """The last line of an ensemble of a video- and a frame-level model, and neighbours."""
     both = f"members=[{trained['run_id']},{framed['model_uri']}]"
     near = ("neighbours.share=0.1", f"neighbours.shards={KNOWN}")
+    near += ("ridge.share=0.1", f"ridge.shards={KNOWN}")
     words = (f"shards={FRAMES}", "precision=float16", "register=both", QUICK)
     return store.done("ensemble", both, *near, *words)
 
@@ -38,9 +40,10 @@ def answers(model):
 
 def test_members_of_both_levels_and_neighbours_are_one_model(store, trained, framed, made, model):
     assert made["weights"] == {
-        trained["model_uri"]: 0.45,
-        framed["model_uri"]: 0.45,
+        trained["model_uri"]: 0.4,
+        framed["model_uri"]: 0.4,
         "neighbours": 0.1,
+        "ridge": 0.1,
     }
     own = model.unwrap_python_model()
     assert own.schema.features == {"rgb": 1024, "audio": 128}
@@ -86,6 +89,18 @@ def test_an_export_answers_the_same(store, made, answers, tmp_path):
     serve = tf.saved_model.load(f"{tmp_path}/1").signatures["serving_default"]
     given = serve(example_bytes=tf.constant(sample_records(FRAMES)))
     np.testing.assert_allclose(given["predictions"], answers["probabilities"].tolist(), rtol=1e-4)
+
+
+@pytest.mark.slow  # starts `mlflow models serve`
+def test_a_server_answers_the_same(store, made, answers, tmp_path):
+    with serving("models:/both/1", store.uri, tmp_path) as server:
+        status, answer = server.ask(records_request(sample_records(FRAMES)))
+    assert status == 200, answer
+    rows = answer["predictions"]
+    assert [row["id"] for row in rows] == list(answers["id"])
+    assert [row["class_ids"] for row in rows] == list(answers["class_ids"])
+    scores = np.array([row["probabilities"] for row in rows])
+    np.testing.assert_allclose(scores, answers["probabilities"].tolist(), rtol=0, atol=1e-6)
 
 
 def test_it_is_promoted_with_the_gap_that_was_measured(store, made):
@@ -147,6 +162,7 @@ def test_what_an_ensemble_reads_is_known_before_its_files_are_read(described, le
     [
         (("max_bytes=1000",), "max_bytes=1,000, and it has"),
         (("neighbours.share=0.1",), "neighbours.share > 0 and neighbours.shards"),
+        ((f"ridge.shards={KNOWN}",), "ridge.share > 0 and ridge.shards"),
         (("weights=learnt",), "weights=learnt and weights_shards"),
         (
             (f"shards={FRAMES}",),

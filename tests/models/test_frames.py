@@ -5,12 +5,13 @@ import keras
 import numpy as np
 import pytest
 
+from tests.models import configured
 from yt8m_exp import spec
 from yt8m_exp.data.videos import Frames
 from yt8m_exp.models import frames, sampling
 from yt8m_exp.models.frames import Dequantize, MeanFrame
 from yt8m_exp.models.normalization import EIGENVALUES as EIGENVALUES_FILE
-from yt8m_exp.models.sampling import AllFrames, FrameSampler
+from yt8m_exp.models.sampling import AllFrames, FrameSampler, SampledInTraining
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "readers" / "functions.head.npz")
 EIGENVALUES = np.load(EIGENVALUES_FILE)
@@ -185,3 +186,27 @@ def test_inputs_are_bytes_and_their_count():
     ]
     assert [tensor.dtype for tensor in inputs.values()] == ["uint8", "uint8", "int32"]
     assert isinstance(inputs["rgb"], keras.KerasTensor)
+
+
+def test_frames_are_sampled_in_training_alone():
+    parts = videos()
+    layer = SampledInTraining(samples=4, max_frames=6)
+    layer = SampledInTraining.from_config(layer.get_config())
+    kept, count = layer(parts, FRAMES)
+    assert np.array_equal(count, np.minimum(FRAMES, 6))
+    assert all(np.array_equal(x, part[:, :6]) for x, part in zip(kept, parts, strict=True))
+    kept, count = layer(parts, FRAMES, training=True)
+    assert count.numpy().tolist() == [4, 4, 4, 0, 4]
+    rows = [{frame.tobytes() for frame in part[0, :6]} for part in parts]
+    seen = [{frame.tobytes() for frame in x.numpy()[0]} for x in kept]
+    assert all(some <= known for some, known in zip(seen, rows, strict=True))
+
+
+def test_a_model_sampled_in_training_alone_is_served_all_frames():
+    words = ("sampling=random_in_training", "sampling.samples=2", "normalize=each")
+    model = configured.build_small("dbof", {"x": 6}, 3, *words)
+    plain = configured.build_small("dbof", {"x": 6}, 3, "sampling=none", "normalize=each")
+    model.set_weights(plain.get_weights() + model.get_weights()[len(plain.weights) :])
+    given = {"x": videos()[0], "frames": FRAMES}
+    np.testing.assert_allclose(model(given), plain(given), atol=1e-6)
+    assert model(given, training=True).shape == (5, 3)

@@ -23,6 +23,13 @@ OURS = {
     "LSTM 2x1024, all states (README)": ("lstm", "states=all"),
     "bi-LSTM 1024, logistic (runme)": ("bilstm",),
     "bi-LSTM 1024, MoE-2 (runme; its training call fails as written)": ("bilstm", "head=moe"),
+    "bi-GRU 1024, gated, gated MoE-2 (runme)": (
+        *("bigru", "reset_after=false", "head.gated_by=probabilities"),
+    ),
+    "branched bi-GRU 1024 + 128, logistic (runme)": (
+        *("bigru", "reset_after=false", "branched=true", "gated=false", "head=logistic"),
+    ),
+    "DBoF 8192/1024, logistic, 40 frames (runme)": ("dbof", "head=logistic", "sampling.samples=40"),
     "bi-GRU 1024, logistic": ("bigru", "reset_after=false", "gated=false", "head=logistic"),
     "MoNN3Lw, 3 experts": ("frame_statistics", *STATISTICS, "head=monn"),
     "MoNN2Lw, 3 experts": ("frame_statistics", *STATISTICS, "head=monn", "head.shape=[6,3]"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from yt8m_exp.config import parts
 from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import MAX_FRAMES
 
@@ -152,6 +153,11 @@ TYPES: dict[str, dict[str, Any]] = {
         "neighbours.temperature": Positive,
         "neighbours.prior": NotNegative,
         "neighbours.audio": NotNegative,
+        "ridge.share": Share,
+        "ridge.shards": Patterns | None,
+        "ridge.width": Positive,
+        "ridge.ridge": Positive,
+        "ridge.normalize": parts.TYPES["normalize"],
         "precision": Stored,
         "shards": Patterns | None,
         "on_bad_record": BadRecord,

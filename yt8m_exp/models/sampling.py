@@ -100,6 +100,41 @@ class FrameSampler(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("yt8m_exp")
+class SampledInTraining(keras.layers.Layer):
+    """Draws frames with replacement in training, and keeps all frames in inference.
+
+    A mean over frames is then the one that training sees on average.
+
+    Args:
+        samples: S, the number of frames that are drawn of a video, see `FrameSampler`.
+        max_frames: frames after this one are never used.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+
+    def __init__(self, samples: int, max_frames: int, *, name: str = "sampled", **layer) -> None:
+        super().__init__(name=name, **layer)
+        self.drawn = _require_positive("samples", samples)
+        self.max_frames = _require_positive("max_frames", max_frames)
+        self.seed_generator = keras.random.SeedGenerator(name=f"{name}_seed")
+
+    def call(self, parts, frames, training=False):
+        frames = ops.minimum(frames, self.max_frames)
+        if not training:
+            return [part[:, : self.max_frames] for part in parts], frames
+        shape = (ops.shape(frames)[0], self.drawn)
+        indices = random_indices(keras.random.uniform(shape, seed=self.seed_generator), frames)
+        return [_take(part, indices) for part in parts], ops.where(frames > 0, self.drawn, 0)
+
+    def compute_output_spec(self, parts, frames, training=False):
+        return _output_spec(parts, frames, length=None)
+
+    def get_config(self):
+        return super().get_config() | {"samples": self.drawn, "max_frames": self.max_frames}
+
+
 @keras.saving.register_keras_serializable("yt8m_exp", "Choose")
 class _Choose(keras.layers.Layer):
     """Loads the sampler of older models: one layer with `sampling`, which could be `none`."""

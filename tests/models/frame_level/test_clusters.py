@@ -143,6 +143,28 @@ def test_branches_are_supervised_and_not_served():
     assert model.output.shape == (None, 3)
 
 
+def test_whole_clusters_are_dropped_in_training_alone():
+    layer = NeXtVLAD(8, groups=2, expansion=1, count_padding=False, cluster_dropout=0.5)
+    layer.build((3, 4, 6))
+    layer.norm.normalized = lambda x, weights, training: x  # over videos, it would hide zeros
+    kept = np.reshape(layer(X, IS_FRAME, training=True), (3, 3, 8))[:2].any(axis=1)
+    assert 0 < kept.sum() < kept.size
+    assert np.reshape(layer(X, IS_FRAME), (3, 3, 8))[:2].all()
+    seen = np.reshape(layer(X, IS_FRAME, training=True), (3, 3, 8))[:2]
+    assert ((seen != 0).all(axis=1) | (seen == 0).all(axis=1)).all()
+
+
+def test_reduced_frames_are_pooled_as_frames_of_fewer_values():
+    layer = VLAD(3, centers="subtract", reduced=0.5)
+    found = layer(X, IS_FRAME)
+    narrow = VLAD(3, centers="subtract")
+    narrow.build((3, 4, 3))
+    kernel, *others = layer.get_weights()
+    narrow.set_weights(others)
+    assert kernel.shape == (6, 3)
+    np.testing.assert_allclose(found, narrow(X @ kernel, IS_FRAME), atol=1e-6)
+
+
 def test_audio_has_its_share_of_clusters():
     assert [late_fusion.share(name, 9, 0.5) for name in ("rgb", "audio")] == [9, 4]
     assert late_fusion.share("audio", 4, 0.1) == 1
@@ -157,6 +179,7 @@ def test_audio_has_its_share_of_clusters():
         ("netvlad", "units=0", "`units >= 1` must hold, but got units=0"),
         ("netvlad", "centers=add", "`centers` must be subtract, gate or none, but got 'add'"),
         ("netvlad", "pooled_norm=l1", "`pooled_norm` must be l2 or batch, but got 'l1'"),
+        ("netvlad", "reduced=0", "`0 < reduced <= 1` must hold, but got reduced=0"),
         ("netvlad", "audio_share=2", "`0 < audio_share <= 1` must hold, but got audio_share=2"),
         ("netfv", "intra_norm=no", "`intra_norm` must be both or first, but got 'no'"),
         ("nextvlad", "groups=7", "`groups` must divide the expanded values, but got groups=7"),
@@ -170,6 +193,34 @@ def test_a_setting_out_of_its_range_is_refused(name, words, sentence):
     features = {"rgb": 6, "audio": 2}
     with pytest.raises(InstantiationException, match=sentence):
         configured.build_small(name, features, 3, "normalize=none", *words.split())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        VLAD(12, centers="subtract"),
+        VLAD(12, centers="none"),
+        NeXtVLAD(12, groups=2, expansion=2, count_padding=False),
+        FisherVector(12, coupling=None, intra_norm="both"),
+    ],
+    ids=["netvlad", "netrvlad", "nextvlad", "netfv"],
+)
+def test_no_tensor_of_a_step_holds_the_residual_of_each_frame_to_each_center(layer):
+    videos, frames, size = 2, 50, 16
+    x, is_frame = tf.zeros((videos, frames, size)), tf.ones((videos, frames), bool)
+    layer(x, is_frame)
+
+    @tf.function
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(layer(x, is_frame, training=True))
+        return tape.gradient(total, layer.trainable_variables)
+
+    operations = gradients.get_concrete_function(x).graph.get_operations()
+    outputs = [output for operation in operations for output in operation.outputs]
+    sizes = [found.shape.num_elements() for found in outputs if found.shape.is_fully_defined()]
+    assert len(sizes) > 0.9 * len(outputs)
+    assert videos * frames * size <= max(sizes) < videos * frames * 12 * size
 
 
 def planted(videos, rng):

@@ -1,5 +1,6 @@
 """Models that read the frames in order: predictions and gradients are the winners' own."""
 
+import keras
 import numpy as np
 import pytest
 from hydra.errors import InstantiationException
@@ -129,3 +130,25 @@ def test_attention_with_positions_sees_the_order_of_states(kind):
     assert model.get_layer("positions").table.shape == (4, 3)
     x = np.zeros((1, 9, 4), np.uint8)
     assert model({"x": x, "frames": np.array([9], np.int32)}).shape == (1, 3)
+
+
+def test_a_branched_model_reads_each_feature_by_itself_and_no_padding():
+    rng = np.random.default_rng(0)
+    sizes = {"rgb": 6, "audio": 4}
+    model = configured.build_small(
+        "bigru", sizes, 3, "branched=true", "gated=false", "normalize=none", "head=logistic"
+    )
+    states = keras.Model(model.input, model.get_layer("branches").output)
+    given = {name: rng.integers(0, 256, (3, 5, size), np.uint8) for name, size in sizes.items()}
+    given["frames"] = np.array([5, 2, 0], np.int32)
+    found = states(given).numpy()
+    other = given | {"audio": 255 - given["audio"]}
+    np.testing.assert_array_equal(states(other)[:, :6], found[:, :6])
+    assert np.abs(states(other)[:2, 6:] - found[:2, 6:]).max() > 1e-3
+    padded = {name: x.copy() for name, x in given.items()}
+    for name in sizes:
+        padded[name][1, 2:] = 255
+    for training in (False, True):
+        np.testing.assert_allclose(
+            states(padded, training=training), states(given, training=training), atol=1e-6
+        )

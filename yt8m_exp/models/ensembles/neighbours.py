@@ -135,9 +135,8 @@ class Neighbours(keras.layers.Layer):
             vectors: of length one, float32 (N, D).
             labels: class ids, int32 (N, L), padded with -1.
         """
-        scales = np.abs(vectors).max(axis=1) / _STEPS
-        steps = np.rint(vectors / np.where(scales > 0, scales, 1)[:, None])
-        self.vectors.assign(steps.T.astype(np.int8))
+        steps, scales = in_steps(vectors)
+        self.vectors.assign(steps.T)
         self.scales.assign(scales)
         self.class_ids.assign(np.where(labels < 0, self.classes, labels))
 
@@ -165,3 +164,10 @@ class Neighbours(keras.layers.Layer):
             "temperature": self.temperature,
             "prior": self.prior,
         }
+
+
+def in_steps(vectors: NDArray) -> tuple[NDArray, NDArray]:
+    """Returns vectors (N, D) as int8, and the scale (N,) that each is to be multiplied by."""
+    scales = np.abs(vectors).max(axis=1) / _STEPS
+    steps = np.rint(vectors / np.where(scales > 0, scales, 1)[:, None])
+    return steps.astype(np.int8), scales.astype(np.float32)

@@ -31,6 +31,7 @@ class Stack:
         layer: makes a layer.
         units: H, of each layer.
         layers: their number.
+        prefix: of the layers' names.
 
     Raises:
         InputError: there are no layers, or no units in them.
@@ -39,6 +40,7 @@ class Stack:
     layer: Layer
     units: int
     layers: int
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if self.units < 1 or self.layers < 1:
@@ -50,7 +52,7 @@ class Stack:
     def sequence(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the hidden states (B, T, H) of the top layer."""
         for number in range(self.layers):
-            x = self.layer(self.units, return_sequences=True, name=f"layer_{number}")(x)
+            x = self.layer(self.units, return_sequences=True, name=self._name(number))(x)
         return x
 
     def last(
@@ -72,16 +74,20 @@ class Stack:
                 f"`states` must be last, all, memory or attention, but got {states!r}."
             )
         if states == "last":
-            return LastFrame(name="last_state")(self.sequence(x), frames)
-        is_frame, kept = FrameMask(name="mask")(x, frames), []
+            return LastFrame(name=f"{self.prefix}last_state")(self.sequence(x), frames)
+        is_frame, kept = FrameMask(name=f"{self.prefix}mask")(x, frames), []
         for number in range(self.layers):
-            options = {"return_sequences": True, "return_state": True, "name": f"layer_{number}"}
+            options = {"return_sequences": True, "return_state": True, "name": self._name(number)}
             x, *found = self.layer(self.units, **options)(x, mask=is_frame)  # hidden, cells
             kept += reversed(found if states == "all" else found[1:])
         if not kept:
             raise InputError("`states=memory` needs the cells of an LSTM, but a GRU has none.")
-        x = keras.layers.Concatenate(name="states")(kept) if len(kept) > 1 else kept[0]
-        return OfFrames(name="last_state")(x, frames)
+        joined = keras.layers.Concatenate(name=f"{self.prefix}states")
+        x = joined(kept) if len(kept) > 1 else kept[0]
+        return OfFrames(name=f"{self.prefix}last_state")(x, frames)
+
+    def _name(self, number: int) -> str:
+        return f"{self.prefix}layer_{number}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ class Attention:
 
 
 def both_ways(
-    x: keras.KerasTensor, frames: keras.KerasTensor, layer: Layer, units: int
+    x: keras.KerasTensor, frames: keras.KerasTensor, layer: Layer, units: int, *, prefix: str = ""
 ) -> keras.KerasTensor:
     """Returns the hidden states (B, T, H) of two layers of H / 2 units, one of which reads back.
 
@@ -141,11 +147,11 @@ def both_ways(
     """
     if units % 2 or units < 2:
         raise InputError(f"`units` must be even, half of them each way, but got units={units}.")
-    forward = layer(units // 2, return_sequences=True, name="forward")(x)
-    turned = Reversed(name="reversed")(x, frames)
-    backward = layer(units // 2, return_sequences=True, name="backward")(turned)
-    backward = Reversed(name="backward_in_order")(backward, frames)
-    return keras.layers.Concatenate(name="both_ways")([forward, backward])
+    forward = layer(units // 2, return_sequences=True, name=f"{prefix}forward")(x)
+    turned = Reversed(name=f"{prefix}reversed")(x, frames)
+    backward = layer(units // 2, return_sequences=True, name=f"{prefix}backward")(turned)
+    backward = Reversed(name=f"{prefix}backward_in_order")(backward, frames)
+    return keras.layers.Concatenate(name=f"{prefix}both_ways")([forward, backward])
 
 
 def gated(x: keras.KerasTensor) -> keras.KerasTensor:

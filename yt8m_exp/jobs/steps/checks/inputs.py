@@ -145,18 +145,24 @@ def import_checkpoint(cfg: DictConfig) -> None:
 def ensemble(cfg: DictConfig) -> None:
     """Checks that what an option needs is given, and checks the shards."""
     _require_runs(cfg.tracking.runs)
-    shares, learns = cfg.neighbours.share > 0, cfg.weights == "learnt"
-    if shares != (cfg.neighbours.shards is not None):
+    for key in ("neighbours", "ridge"):
+        share, known = cfg[key].share, cfg[key].shards
+        if (share > 0) != (known is not None):
+            raise InputError(
+                f"{key}.share > 0 and {key}.shards must be given together, but got "
+                f"{key}.share={share}, {key}.shards={known}."
+            )
+    if (together := cfg.neighbours.share + cfg.ridge.share) > 1:
         raise InputError(
-            "neighbours.share > 0 and neighbours.shards must be given together, but got "
-            f"neighbours.share={cfg.neighbours.share}, neighbours.shards={cfg.neighbours.shards}."
+            f"`neighbours.share + ridge.share <= 1` must hold, but got {together} together."
         )
+    learns = cfg.weights == "learnt"
     if learns != (cfg.weights_shards is not None):
         raise InputError(
             "weights=learnt and weights_shards must be given together, but got "
             f"weights={cfg.weights}, weights_shards={cfg.weights_shards}."
         )
-    for key in ("weights_shards", "neighbours.shards"):
+    for key in ("weights_shards", "neighbours.shards", "ridge.shards"):
         if patterns := compose.select(compose.plain(cfg), key):
             peek.require_labels(shards.find(patterns, Remedy(key)))
     _find(cfg)

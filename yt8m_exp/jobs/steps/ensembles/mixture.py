@@ -15,8 +15,9 @@ from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring, selection
 from yt8m_exp.jobs.steps import sources
 from yt8m_exp.jobs.steps.ensembles import members
-from yt8m_exp.models.ensembles import ensemble, neighbours
+from yt8m_exp.models.ensembles import ensemble, neighbours, ridge
 from yt8m_exp.models.ensembles.neighbours import Vote
+from yt8m_exp.models.ensembles.ridge import Fit
 from yt8m_exp.registry.measure import distinct
 from yt8m_exp.serving import tagger
 from yt8m_exp.serving.loading import Loaded
@@ -26,8 +27,8 @@ from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
 
-NEIGHBOURS = "neighbours"
-"""The name of the neighbours among the members."""
+NEIGHBOURS, RIDGE = "neighbours", "ridge"
+"""The names, among the members, of what holds known videos, and of its keys."""
 BY_VIDEO = {"rgb": "mean_rgb", "audio": "mean_audio"}
 
 
@@ -55,7 +56,7 @@ def of_equals(models: Sequence[keras.Model]) -> keras.Model:
 
 
 def mixed(cfg: DictConfig, tracked: Run, loaded: Sequence[Loaded]) -> Mixed:
-    """Makes the ensemble: learns the weights, and adds the neighbours, where they are asked for.
+    """Makes the ensemble: learns the weights, and adds known videos, where they are asked for.
 
     Args:
         cfg: the configuration.
@@ -72,12 +73,13 @@ def mixed(cfg: DictConfig, tracked: Run, loaded: Sequence[Loaded]) -> Mixed:
         chosen, notes = [manifest.as_dict()], [note]
     model = _of_those_that_count(models, weights, cfg.mean)
     shares, known = dict(zip(uris, weights, strict=True)), []
-    if share := cfg.neighbours.share:
-        votes, manifest = _neighbours(cfg, tracked, model)
-        model = ensemble.build([model, votes], [1 - share, share], mean="probabilities")
-        shares = {uri: (1 - share) * weight for uri, weight in shares.items()}
-        shares[NEIGHBOURS] = share
-        known = [manifest.as_dict()]
+    if asked := {name: cfg[name].share for name in (NEIGHBOURS, RIDGE) if cfg[name].share}:
+        holders = [_known(cfg, tracked, model, name) for name in asked]
+        rest = max(1 - sum(asked.values()), 0.0)
+        parts = [model, *(holder for holder, _ in holders)]
+        model = ensemble.build(parts, [rest, *asked.values()], mean="probabilities")
+        shares = {uri: rest * weight for uri, weight in shares.items()} | asked
+        known = [manifest.as_dict() for _, manifest in holders]
     read = {
         "train": members.learnt_from(abouts, "train", *known),
         "validate": members.learnt_from(abouts, "validate", *chosen),
@@ -120,18 +122,23 @@ def _learnt(
     return selected.weights, manifest, note
 
 
-def _neighbours(cfg: DictConfig, tracked: Run, model: keras.Model) -> tuple[keras.Model, Manifest]:
-    """Returns the neighbours among the videos of `neighbours.shards`, and these."""
+def _known(
+    cfg: DictConfig, tracked: Run, model: keras.Model, name: str
+) -> tuple[keras.Model, Manifest]:
+    """Returns a model of known videos, `neighbours` or `ridge`, and these videos."""
     schema = tagger.schema(model)
     features = {BY_VIDEO.get(name, name): size for name, size in schema.features.items()}
     wanted = Schema(features, schema.classes)
-    manifest = _read(cfg, tracked, "neighbours.shards", wanted, context="neighbours")
+    manifest = _read(cfg, tracked, f"{name}.shards", wanted, context=name)
     batches = list(ordered_batches(manifest))
     videos = {name: np.concatenate([batch[name] for batch in batches]) for name in features}
     labels = distinct([batch["labels"] for batch in batches])
-    options = compose.plain(cfg.neighbours)
-    vote = Vote(**{key: options[key] for key in ("k", "temperature", "prior", "audio")})
-    return neighbours.build(videos, labels, schema.classes, vote=vote), manifest
+    options = compose.plain(cfg[name])
+    options = {key: value for key, value in options.items() if key not in ("share", "shards")}
+    if name == NEIGHBOURS:
+        vote = Vote(**options)
+        return neighbours.build(videos, labels, schema.classes, vote=vote), manifest
+    return ridge.build(videos, labels, schema.classes, fit=Fit(**options)), manifest
 
 
 def _read(cfg: DictConfig, tracked: Run, key: str, schema: Schema, *, context: str) -> Manifest:

@@ -35,6 +35,7 @@ def build(
     count_padding: bool,
     units: int,
     dropout: float,
+    cluster_dropout: float,
 ) -> keras.Model:
     """Builds the model.
 
@@ -64,6 +65,7 @@ def build(
         count_padding: see `nextvlad.NeXtVLAD`.
         units: units of the hidden layer of each branch.
         dropout: share of the pooled values that is dropped in training.
+        cluster_dropout: see `nextvlad.NeXtVLAD`.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
@@ -82,6 +84,7 @@ def build(
         count_padding=count_padding,
         units=units,
         dropout=dropout,
+        cluster_dropout=cluster_dropout,
         gate=gate,
     )
     named = frames.named(features)

@@ -24,6 +24,7 @@ def build(
     clusters: int,
     audio_share: float,
     pooled_norm: PooledNorm,
+    reduced: float,
     units: int,
     hidden_relu: bool,
     dropout: float,
@@ -44,6 +45,7 @@ def build(
         clusters: K.
         audio_share: audio has this share of K clusters.
         pooled_norm: see `VLAD`.
+        reduced: see `VLAD`.
         units: units of the hidden layer.
         hidden_relu: see `late_fusion.hidden`.
         dropout: share of the pooled values that is dropped in training.
@@ -55,7 +57,9 @@ def build(
 
     def pool(name: str) -> VLAD:
         own = late_fusion.share(name, clusters, audio_share)
-        return VLAD(own, centers="none", pooled_norm=pooled_norm, name=f"{name}_vlad")
+        return VLAD(
+            own, centers="none", pooled_norm=pooled_norm, reduced=reduced, name=f"{name}_vlad"
+        )
 
     named = frames.named(features)
     x = late_fusion.pooled(named, sampling, normalize, pool)

@@ -32,6 +32,7 @@ def build(
     audio_share: float,
     centers: Centers,
     pooled_norm: PooledNorm,
+    reduced: float,
     units: int,
     hidden_relu: bool,
     dropout: float,
@@ -53,6 +54,7 @@ def build(
         audio_share: audio has this share of K clusters.
         centers: see `VLAD`.
         pooled_norm: see `VLAD`.
+        reduced: see `VLAD`.
         units: units of the hidden layer.
         hidden_relu: see `late_fusion.hidden`.
         dropout: share of the pooled values that is dropped in training.
@@ -64,7 +66,9 @@ def build(
 
     def pool(name: str) -> VLAD:
         own = late_fusion.share(name, clusters, audio_share)
-        return VLAD(own, centers=centers, pooled_norm=pooled_norm, name=f"{name}_vlad")
+        return VLAD(
+            own, centers=centers, pooled_norm=pooled_norm, reduced=reduced, name=f"{name}_vlad"
+        )
 
     named = frames.named(features)
     x = late_fusion.pooled(named, sampling, normalize, pool)
@@ -85,35 +89,52 @@ class VLAD(keras.layers.Layer):
         centers: `subtract` as above (NetVLAD); `none` leaves the centres c out (NetRVLAD); `gate`
             multiplies each sum by `sigmoid(c_dk)` instead (NetVLAGD of the source's code).
         pooled_norm: how the whole is normalised: `l2`, or `batch` over videos, as in NeXtVLAD.
+        reduced: frames are first multiplied by a kernel to this share of their values; 1: they
+            stay as they are. With a quarter, R. Lin et al. (see `nextvlad`) call it NetVLAD-small.
 
     Raises:
         InputError: an argument is out of its range.
     """
 
     def __init__(
-        self, clusters: int, *, centers: Centers, pooled_norm: PooledNorm = "l2", **layer
+        self,
+        clusters: int,
+        *,
+        centers: Centers,
+        pooled_norm: PooledNorm = "l2",
+        reduced: float = 1.0,
+        **layer,
     ) -> None:
         super().__init__(**layer)
         if centers not in get_args(Centers):
             raise InputError(f"`centers` must be subtract, gate or none, but got {centers!r}.")
         if pooled_norm not in get_args(PooledNorm):
             raise InputError(f"`pooled_norm` must be l2 or batch, but got {pooled_norm!r}.")
+        if not 0 < reduced <= 1:
+            raise InputError(f"`0 < reduced <= 1` must hold, but got reduced={reduced}.")
         self.clusters = clusters
         self.centers = centers
         self.pooled_norm = pooled_norm
+        self.reduced = reduced
         self.assignment = SoftAssignment(clusters, name="assignment")
         if pooled_norm == "batch":
             self.norm = BatchNorm(name="norm")
 
     def build(self, shape):
-        size = shape[-1]
-        self.assignment.build(shape)
+        size = max(int(shape[-1] * self.reduced), 1)
+        if self.reduced < 1:
+            of_frames = (shape[-1], size)
+            self.reduced_kernel = self.add_weight(
+                of_frames, normal(shape[-1]), name="reduced_kernel"
+            )
+        self.assignment.build((*shape[:-1], size))
         if self.centers != "none":
             self.center = self.add_weight((size, self.clusters), normal(size), name="center")
         if self.pooled_norm == "batch":
             self.norm.build((size * self.clusters,))
 
     def call(self, x, is_frame, training=False):
+        x = ops.matmul(x, self.reduced_kernel) if self.reduced < 1 else x
         shares = self.assignment(x, is_frame, training=training)
         sums = ops.einsum("btd,btk->bdk", x, shares)
         if self.centers == "subtract":
@@ -131,4 +152,5 @@ class VLAD(keras.layers.Layer):
             "clusters": self.clusters,
             "centers": self.centers,
             "pooled_norm": self.pooled_norm,
+            "reduced": self.reduced,
         }

@@ -35,6 +35,7 @@ def build(
     count_padding: bool,
     units: int,
     dropout: float,
+    cluster_dropout: float,
 ) -> keras.Model:
     """Builds the model.
 
@@ -55,6 +56,7 @@ def build(
         count_padding: see `NeXtVLAD`.
         units: units of the hidden layer.
         dropout: share of the pooled values that is dropped in training.
+        cluster_dropout: see `NeXtVLAD`.
 
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
@@ -70,6 +72,7 @@ def build(
         count_padding=count_padding,
         units=units,
         dropout=dropout,
+        cluster_dropout=cluster_dropout,
         gate=gate,
     )
     is_frame = frames.Mask(name="mask")(x, count)
@@ -95,6 +98,7 @@ class Branch:
     count_padding: bool
     units: int
     dropout: float
+    cluster_dropout: float
     gate: Gate
 
     def __post_init__(self) -> None:
@@ -127,6 +131,7 @@ class Branch:
             groups=late_fusion.share(name, self.groups, self.audio_share),
             expansion=self.expansion,
             count_padding=self.count_padding,
+            cluster_dropout=self.cluster_dropout,
             name=f"{prefix}{name}_vlad",
         )
 
@@ -180,13 +185,21 @@ class NeXtVLAD(keras.layers.Layer):
         expansion: lambda.
         count_padding: whether padding counts in the statistics of a batch in training, as in the
             source's code (`with_padding` says with which value); it never counts otherwise.
+        cluster_dropout: share of whole clusters that is dropped in training.
 
     Raises:
         InputError: an argument is out of its range; or, when it is built, values cannot be cut.
     """
 
     def __init__(
-        self, clusters: int, *, groups: int, expansion: int, count_padding: bool, **layer
+        self,
+        clusters: int,
+        *,
+        groups: int,
+        expansion: int,
+        count_padding: bool,
+        cluster_dropout: float = 0.0,
+        **layer,
     ) -> None:
         super().__init__(**layer)
         if groups < 1 or expansion < 1:
@@ -198,6 +211,8 @@ class NeXtVLAD(keras.layers.Layer):
         self.groups = groups
         self.expansion = expansion
         self.count_padding = count_padding
+        self.cluster_dropout = cluster_dropout
+        self.drop = keras.layers.Dropout(cluster_dropout, (None, 1, None), dtype="float32")
         self.cluster_norm = BatchNorm(unbiased=False, name="cluster_norm")
         self.norm = BatchNorm(unbiased=False, name="norm")
 
@@ -229,7 +244,8 @@ class NeXtVLAD(keras.layers.Layer):
         sums = ops.einsum("brf,brk->bfk", values, shares)
         total = ops.sum(ops.cast(shares, "float32"), axis=1, keepdims=True)  # (B, 1, K)
         sums = ops.cast(sums, "float32") - total * ops.cast(self.center, "float32")
-        pooled = ops.reshape(l2(sums, axis=1), (videos, sums.shape[1] * self.clusters))
+        sums = self.drop(l2(sums, axis=1), training=training)
+        pooled = ops.reshape(sums, (videos, sums.shape[1] * self.clusters))
         return self.norm(pooled, training=training)
 
     def _shares(self, x, is_frame, training):
@@ -248,4 +264,5 @@ class NeXtVLAD(keras.layers.Layer):
             "groups": self.groups,
             "expansion": self.expansion,
             "count_padding": self.count_padding,
+            "cluster_dropout": self.cluster_dropout,
         }
