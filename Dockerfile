@@ -22,8 +22,8 @@ COPY --from=server-packages /venv /venv
 COPY stack/users.ini stack/users.py stack/objects.py /stack/
 
 FROM uv AS worker-packages
-# "--extra postgres --extra gpu" for GPUs
-ARG EXTRAS="--extra postgres"
+# "--extra postgres --extra dask --extra gpu" for GPUs
+ARG EXTRAS="--extra postgres --extra dask"
 RUN /uv/bin/uv sync --quiet --frozen --no-install-project --no-dev ${EXTRAS}
 
 FROM base AS worker
