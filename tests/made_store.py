@@ -62,7 +62,7 @@ def main() -> None:
     experiment_id = store.experiment_id(client, "yt8m")
     rng = random.Random(0)
     best = [train(client, experiment_id, rng, number) for number in range(80)]
-    for model_id, run_id in best[:45]:
+    for model_id, run_id in best[:48]:
         evaluate(client, experiment_id, rng, model_id, run_id)
     for study in ("moe", "video_level"):
         tune(client, experiment_id, rng, study, folder)

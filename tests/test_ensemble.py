@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.verbs import sample_records
 from yt8m_exp.jobs.steps.ensembles import members
+from yt8m_exp.serving import uris
 from yt8m_exp.spec import InputError
 
 QUICK = "tracking.system_metrics=false"
@@ -89,9 +90,14 @@ def test_an_export_answers_the_same(store, made, answers, tmp_path):
 
 def test_it_is_promoted_with_the_gap_that_was_measured(store, made):
     words = ("name=both", "version=1", f"shards={FRAMES}", "policy.minimum_gap=0", QUICK)
+    words += ("policy.latency_milliseconds=60000",)  # how fast it is, is another test's question
     judged = store.done("promote", *words)
     assert judged["promoted"], judged["reason"]
     assert judged["challenger_gap"] == pytest.approx(made["gap"], abs=1e-6)
+
+
+def facts(*members):
+    return {uri: uris.facts(uri) for uri in members}
 
 
 @pytest.fixture
@@ -113,10 +119,27 @@ def test_members_that_disagree_are_refused_before_their_files_are_read(client, d
         "the same classes in the same order": described(vocabulary_digest="b"),
         "rgb has 1024": described(features=json.dumps({"rgb": 512})),
     }
-    assert members.require_alike(client, [one, described(bytes=7)]) == 13
+    assert members.require_alike(facts(one, described(bytes=7))) == 13
     for sentence, other in others.items():
         with pytest.raises(InputError, match=sentence):
-            members.require_alike(client, [one, other])
+            members.require_alike(facts(one, other))
+
+
+@pytest.mark.parametrize(
+    ("levels", "features"),
+    [
+        ("video", {"mean_rgb", "mean_audio"}),
+        ("video frame", {"rgb", "audio"}),
+    ],
+)
+def test_what_an_ensemble_reads_is_known_before_its_files_are_read(described, levels, features):
+    names = {"video": {"mean_rgb": 1024, "mean_audio": 128}, "frame": {"rgb": 1024}}
+    made = [
+        described(classes=3862, level=level, features=json.dumps(names[level]))
+        for level in levels.split()
+    ]
+    assert members.features(facts(*made)) == features
+    assert members.features(facts(*made, described(classes=3862))) is None
 
 
 @pytest.mark.parametrize(
@@ -125,6 +148,10 @@ def test_members_that_disagree_are_refused_before_their_files_are_read(client, d
         (("max_bytes=1000",), "max_bytes=1,000, and it has"),
         (("neighbours.share=0.1",), "neighbours.share > 0 and neighbours.shards"),
         (("weights=learnt",), "weights=learnt and weights_shards"),
+        (
+            (f"shards={FRAMES}",),
+            "record 0: the ensemble takes mean_audio, mean_rgb, but the record",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_a_sentence(store, trained, words, sentence):

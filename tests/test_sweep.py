@@ -8,6 +8,7 @@ import yaml
 
 from tests.data.examples import floats
 from tests.verbs import CURVES, SMALL, record, shard
+from yt8m_exp.tracking import owners
 from yt8m_exp.tuning.slots import slot_environments
 
 BIN = Path(sys.executable).parent
@@ -53,7 +54,7 @@ def disturbed(store, folder):
 
     first.until(lambda: any(len(store.checkpoints(run_id)) > 1 for run_id in of_trials()))
     victim = next(run_id for run_id in of_trials() if store.checkpoints(run_id))
-    os.kill(int(store.get(victim).data.tags["pid"]), signal.SIGKILL)
+    os.kill(int(owners.of_run(store.get(victim))["pid"]), signal.SIGKILL)
     first.until(lambda: "was killed by SIGKILL" in first.read("err"))
     first.send(signal.SIGINT)
     stopped = first.wait()

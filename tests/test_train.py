@@ -8,6 +8,7 @@ import pytest
 
 from tests.data.examples import example, field, floats, integers, text
 from tests.verbs import CURVES, PROJECT, SCORED, SHARD, SMALL, record, sample_records, shard
+from yt8m_exp.tracking.pages import cards
 
 BIN = Path(sys.executable).parent
 
@@ -211,10 +212,10 @@ def test_a_run_tells_its_story(store, trained, run):
     shards = "sample/video/train/validate0017.tfrecord,sample/video/train/validate0040.tfrecord"
     command = f"yt8m train 'data.train=[{shards}]' epochs=3"
     assert run.data.tags["command"] == command
-    assert f"```\n{command}\n```" in card
+    assert cards.code(command) in card
     for digest in (dataset.dataset.digest for dataset in run.inputs.dataset_inputs):
         assert digest in card
-    gap = f"| {trained['gap']:.4f} |"
+    gap = f"| {trained['gap']:.4f}"
     for part in ("GAP@20", gap, "epochs `3`", "classes have no video there"):
         assert part in card
     assert f'load_model("{trained["model_uri"]}")' in card

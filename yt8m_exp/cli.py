@@ -180,12 +180,14 @@ def _work(verb: str, cfg: DictConfig, *, tensorflow: bool) -> Summary:
     schema.check(verb, values)
     cfg = compose.from_plain(values)
     logger.info("Loading%s ...", " TensorFlow and MLflow" if tensorflow else "")
-    for step in CHECKS:
-        if check := getattr(_load(f"jobs.steps.checks.{step}"), verb, None):
-            check(cfg)
-    if tensorflow:
-        quiet.load_tensorflow()
-    return _load(f"jobs.{verb}").run(cfg)
+    with quiet.uncollected():
+        for step in CHECKS:
+            if check := getattr(_load(f"jobs.steps.checks.{step}"), verb, None):
+                check(cfg)
+        if tensorflow:
+            quiet.load_tensorflow()
+        job = _load(f"jobs.{verb}")
+    return job.run(cfg)
 
 
 def _load(module: str) -> ModuleType:

@@ -53,3 +53,13 @@ def test_curves_of_many_runs_differ():
     require_clear_titles(figure)
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(looks) == 10
+
+
+def test_of_very_many_curves_only_the_best_are_named_and_all_are_drawn():
+    points = {f"run {n}": [(1, 0.1), (2, n / 1000)] for n in range(100, 400)}
+    figure = curves.gap_curves(points)
+    require_clear_titles(figure)
+    named = [line.get_label() for line in figure.axes[0].lines]
+    assert named == [f"run {n}" for n in range(400 - curves.MOST_NAMED, 400)]
+    (others,) = figure.axes[0].collections
+    assert len(others.get_segments()) == 300 - curves.MOST_NAMED

@@ -1,4 +1,6 @@
+import shutil
 import sys
+from importlib.metadata import version
 
 import mlflow
 import pytest
@@ -76,3 +78,14 @@ def test_a_model_of_another_kind_is_refused(store, tmp_path):
     )
     with pytest.raises(ValueError, match="is no model of this project: Other"):
         loading.load(str(tmp_path / "model"))
+
+
+def test_other_versions_than_a_model_was_logged_with_are_told(store, trained, tmp_path, caplog):
+    folder = shutil.copytree(store.model(trained["model_uri"]), tmp_path / "model")
+    loading.load(str(folder))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    (folder / "requirements.txt").write_text("keras==1.0\nnothing-here==2.0\nnumpy\n")
+    loading.load(str(folder))
+    (record,) = (record for record in caplog.records if record.levelname == "WARNING")
+    said = f"other versions: keras==1.0 (here {version('keras')}), nothing-here==2.0 (here none)."
+    assert said in record.getMessage()

@@ -92,7 +92,7 @@ def test_a_run_records_configuration_origin_and_owner(folder, artifact):
     assert "x" * 7000 in artifact(run.id, "config.yaml")
     assert data.tags["verb"] == "train"
     assert data.tags["note"] == "first"
-    assert data.tags["pid"] == str(os.getpid())
+    assert data.tags[owners.PREFIX + "pid"] == str(os.getpid())
     assert data.tags["mlflow.runName"] == "moe"
     assert f"mlflow {mlflow.__version__}" in data.tags["versions"]
 
@@ -175,10 +175,10 @@ def test_a_run_of_a_process_that_is_gone_is_closed_by_the_next_start(folder, chi
 
 def relabelled(run_id: str, **labels: str) -> str:
     """Returns a new RUNNING run with the owner of another one, as far as it is not replaced."""
-    owner = ("host", "pid", "pid_namespace", "process_start", "root")
     run = MlflowClient().get_run(run_id)
-    kept = {key: run.data.tags[key] for key in owner}
-    return MlflowClient().create_run(run.info.experiment_id, tags=kept | labels).info.run_id
+    owner = owners.of_run(run) | labels
+    named = {owners.PREFIX + key: value for key, value in owner.items()}
+    return MlflowClient().create_run(run.info.experiment_id, tags=named).info.run_id
 
 
 def started(pid: int) -> str:
@@ -188,7 +188,7 @@ def started(pid: int) -> str:
 def test_a_run_of_another_host_is_refused_with_a_remedy_that_works(folder):
     foreign = finished()
     MlflowClient().update_run(foreign, status="RUNNING")
-    MlflowClient().set_tag(foreign, "host", "gpu-7")
+    MlflowClient().set_tag(foreign, f"{owners.PREFIX}host", "gpu-7")
     with pytest.raises(OutsideError, match="on host 'gpu-7'") as raised, open_run(resume=foreign):
         pass
     remedy = str(raised.value).partition('python -c "')[2].rstrip('"')

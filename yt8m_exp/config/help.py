@@ -13,11 +13,13 @@ from yt8m_exp.config.overrides import literal
 COMMAND = re.compile(r": (?:python -m yt8m_exp\.|yt8m )(.*)")
 WIDEST, LEFT = 100, 36
 FLAGS = {"--help", "-h"}
-END = """
-Another choice of a group may have other keys: add it, as in `yt8m {verb} model=moe --help`.
-json=true prints the result as a line of JSON, also on a terminal. --cfg job prints the whole
-configuration, and --hydra-help what Hydra's own options are.
-"""
+OTHER_CHOICE = (
+    "Another choice of a group may have other keys: add it, as in `yt8m {verb} model=moe --help`."
+)
+MORE = (
+    "json=true prints the result as a line of JSON, also on a terminal. --cfg job prints the whole "
+    "configuration, and --hydra-help what Hydra's own options are."
+)
 
 
 def text(verb: str, words: Sequence[str] = ()) -> str:
@@ -36,8 +38,8 @@ def text(verb: str, words: Sequence[str] = ()) -> str:
 
 def _end(verb: str, found: Keys) -> str:
     chooses = any(group.key == "model" for group in found.groups)
-    paragraphs = END.format(verb=verb)
-    return paragraphs if chooses else "\n" + paragraphs.split("\n", 2)[2]
+    sentences = " ".join([*([OTHER_CHOICE.format(verb=verb)] if chooses else []), MORE])
+    return "\n" + textwrap.fill(sentences, _width(), break_on_hyphens=False) + "\n"
 
 
 def _groups(found: Keys) -> Iterator[str]:
@@ -75,10 +77,13 @@ def _section(found: Keys, prefix: str) -> Iterator[str]:
                 yield from _row(f"{key}={literal(value)}", meaning)
 
 
+def _width() -> int:
+    return min(WIDEST, shutil.get_terminal_size((WIDEST, 1)).columns)
+
+
 def _row(left: str, right: str) -> list[str]:
     """Returns the lines of a key and its meaning, as two columns."""
-    width = min(WIDEST, shutil.get_terminal_size((WIDEST, 1)).columns)
-    lines = textwrap.wrap(right, max(width - LEFT - 2, 20))
+    lines = textwrap.wrap(right, max(_width() - LEFT - 2, 20))
     if not lines or len(left) >= LEFT:
         return [f"  {left}", *(f"  {'':{LEFT}}{line}" for line in lines)]
     first, *rest = lines

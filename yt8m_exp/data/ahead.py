@@ -26,7 +26,7 @@ def in_order(
             yield first, future.result()
 
 
-def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+def ahead(items: Iterator[Item], depth: int = 1) -> Iterator[Item]:
     """Makes items in a thread, up to `depth` ahead of their use.
 
     Args:

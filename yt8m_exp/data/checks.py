@@ -155,10 +155,19 @@ def learn_all(
             learn(shard, buffer[start:], schema)
 
 
-def remember(shard: Shard, learnt: Facts, schema: Schema) -> None:
-    """Notes what was learnt of a shard, for this process and for later ones of the user."""
+def remember(shard: Shard, learnt: Facts, schema: Schema, *, told: bool = False) -> None:
+    """Notes what was learnt of a shard, for this process and for later ones of the user.
+
+    Args:
+        shard: the shard.
+        learnt: what was learnt.
+        schema: what each record was checked for.
+        told: whether another process has learnt it; it may have noted that for both.
+    """
     shard.facts = learnt
-    _keep(_entry(shard.object, schema), json.dumps(vars(learnt)))
+    entry = _entry(shard.object, schema)
+    if not (told and entry.exists()):
+        _keep(entry, json.dumps(vars(learnt)))
 
 
 def require_same(shard: Shard, data: memoryview, schema: Schema) -> None:
@@ -176,7 +185,12 @@ def require_same(shard: Shard, data: memoryview, schema: Schema) -> None:
         if not is_local(shard.path):
             return  # it has been compared when it was downloaded
         data = memoryview(Path(shard.path).read_bytes())
-    if checksums.crc32c(data) != shard.crc32c:
+    require_checksum(shard, checksums.crc32c(data), schema)
+
+
+def require_checksum(shard: Shard, crc32c: str, schema: Schema) -> None:
+    """Refuses a shard that has another checksum now; see `require_same`."""
+    if crc32c != shard.crc32c:
         _entry(shard.object, schema).unlink(missing_ok=True)
         raise InputError(
             f"{shard.path} changed since it was checked: its checksum is another one, with the "

@@ -1,8 +1,9 @@
 """Shards to videos: their files are read to memory, and what lies there is decoded."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,13 +72,18 @@ def load(
     ends = np.cumsum([_aligned_bytes(shard) for shard in shards])
     starts = [int(end) - _aligned_bytes(shard) for end, shard in zip(ends, shards, strict=True)]
     _read_all(shards, starts, buffer, cache)
-    frames = []
-    for shard, start in zip(shards, starts, strict=True):
+    places = list(zip(shards, starts, strict=True))
+    new = [(shard, start) for shard, start in places if not shard.facts]
+    for shard, start in places:
         if shard.facts:
             checks.require_same(shard, buffer.data[start : start + shard.loaded_bytes], schema)
-        else:
-            _learn(shard, buffer[start:], schema)
-            require(shard)
+    if new:
+        checks.learn_all([shard for shard, _ in new], [at for _, at in new], buffer, schema)
+    for shard, _ in new:
+        require_plain(shard)
+        require(shard)
+    frames = []
+    for shard, start in places:
         found, _ = tfrecord.index(buffer.data[start : start + shard.loaded_bytes], checksums=False)
         bad = [problem.record for problem in shard.bad if problem.record < len(found.starts)]
         rows = np.delete(np.stack(found, axis=1), bad, axis=0)
@@ -90,8 +96,8 @@ def load(
     return videos
 
 
-def _learn(shard: Shard, buffer: np.ndarray, schema: Schema) -> None:
-    checks.learn(shard, buffer, schema)
+def require_plain(shard: Shard) -> None:
+    """Refuses a shard that turns out to be compressed: it was not read as such."""
     if shard.compression:
         raise InputError(
             f"{shard.path} is compressed ({shard.compression}), which its name does not say. This "
@@ -134,21 +140,28 @@ def _read_all(
 def read(shard: Shard, view: memoryview, cache: Cache, *, packed: bool = False) -> None:
     """Fills memory with a shard: decompressed, or as it lies in its store if `packed`."""
     kind = "" if packed else shard.compression
+    with opened(shard, cache) as file:
+        if _filled(view, file, kind):
+            return
+    raise InputError(f"{shard.path} changed while it was in use. Start again.")
+
+
+@contextmanager
+def opened(shard: Shard, cache: Cache) -> Iterator[BinaryIO]:
+    """Opens a shard's file, which must be as it was when it was listed."""
     try:
         if is_local(shard.path):
             with Path(shard.path).open("rb") as file:
-                same = local.is_same(os.fstat(file.fileno()), shard.object.generation)
-                if same and _filled(view, file, kind):
-                    return
+                if not local.is_same(os.fstat(file.fileno()), shard.object.generation):
+                    raise InputError(f"{shard.path} changed while it was in use. Start again.")
+                yield file
         else:
             with cache.open(shard.object) as file:
-                if _filled(view, file, kind):
-                    return
+                yield file
     except FileNotFoundError:
         raise MissingInputError(
             f"{shard.path} was deleted while it was in use. Bring it back, and start again."
         ) from None
-    raise InputError(f"{shard.path} changed while it was in use. Start again.")
 
 
 def _filled(view: memoryview, file: BinaryIO, kind: str) -> bool:

@@ -1,10 +1,12 @@
 """Looks at the first record of shards, before all of them are read."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from yt8m_exp.data import ids
 from yt8m_exp.data.tfrecords.messages import SequenceExample
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.objects import Object
@@ -23,25 +25,57 @@ def require_labels(found: Iterable[Object]) -> None:
     Raises:
         InputError: the record has no labels.
     """
-    first = next(iter(found))
-    if not is_local(first.uri):
-        return
-    keys = _keys(Path(first.uri))
+    uri, keys, _ = _first(found)
     if keys and not keys & LABELS:
         raise InputError(
-            f"{first.uri}: its first record has no `labels`. Shards of the test split can be "
+            f"{uri}: its first record has no `labels`. Shards of the test split can be "
             "predicted, but not trained or scored on."
         )
 
 
-def _keys(path: Path) -> set[str]:
-    """Returns the features of a shard's first record beside its frames; none if there is none."""
+def require_features(
+    found: Iterable[Object], features: Collection[str], *, taker: str, remedy: str
+) -> None:
+    """Refuses shards without the features that are read, by the first record of the first shard.
+
+    What `require_labels` lets pass, passes here.
+
+    Args:
+        found: the shards.
+        features: their names.
+        taker: what takes them.
+        remedy: what to do.
+
+    Raises:
+        InputError: the record has not all of them.
+    """
+    uri, keys, frames = _first(found)
+    there = frames or keys - LABELS - set(ids.ID_KEYS)
+    if there and (lacking := set(features) - keys - frames):
+        raise InputError(
+            f"{uri}, record 0: {taker} takes {', '.join(sorted(lacking))}, but the record has "
+            f"{', '.join(sorted(there))}. {remedy}"
+        )
+
+
+def _first(found: Iterable[Object]) -> tuple[str, set[str], set[str]]:
+    """Returns the first shard, and its first record's features: beside frames, and of frames."""
+    uri = next(iter(found)).uri
+    record = _record(Path(uri)) if is_local(uri) else None
+    if record is None:
+        return uri, set(), set()
+    context = record.context.feature
+    keys = {key for key, value in context.items() if value.WhichOneof("kind")}
+    return uri, keys, set(record.feature_lists.feature_list)
+
+
+def _record(path: Path) -> Any:
+    """Returns a shard's first record; None if there is none."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(HEAD_BYTES)[:8], "little")
         if not 0 < length < path.stat().st_size:
-            return set()
+            return None
         try:
-            record = SequenceExample.FromString(file.read(length))
+            return SequenceExample.FromString(file.read(length))
         except DecodeError:
-            return set()
-    return {key for key, value in record.context.feature.items() if value.WhichOneof("kind")}
+            return None

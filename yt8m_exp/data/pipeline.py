@@ -4,6 +4,8 @@ First the shards are shuffled and cut into groups by their bytes; then the recor
 shuffled together. The order is known before anything is read. A position in the data is one number,
 the examples seen. Any position can be gone to without reading what lies before it, once the records
 of the shards have been counted. Memory holds two groups: one in use, one being read.
+
+Without a shuffle, a large shard is read in pieces, and memory holds three of them.
 """
 
 import itertools
@@ -18,6 +20,7 @@ from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.loading import Loader
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.sampling.balance import drawn
+from yt8m_exp.data.tfrecords import large
 from yt8m_exp.data.videos import Batch, Videos, join
 from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.read_ahead import read_ahead
@@ -25,6 +28,8 @@ from yt8m_exp.stores.read_ahead import read_ahead
 BATCH = {"video": 1024, "frame": 128, "segment": 1024}
 Load = Callable[[Sequence[Shard]], Videos]
 """Returns the videos of some shards."""
+ORDERED_BYTES = 8 << 20
+"""Shards that are read in their order are read together up to this size."""
 Piece = tuple[Videos, np.ndarray]
 """Videos, and the order of their rows."""
 
@@ -91,7 +96,7 @@ def training_batches(
     """
     rows = batch_size // part.workers
     mine = slice(part.worker * rows, (part.worker + 1) * rows)
-    return ahead(_cut(_shuffled(manifest, shuffle, start, load), batch_size, mine))
+    return ahead(_cut(_shuffled(manifest, shuffle, start, load), batch_size, mine), depth=2)
 
 
 def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[Batch]:
@@ -102,7 +107,8 @@ def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterat
         batch_size: videos in a batch, but for the last; by default what a model's memory bears.
     """
     pieces = ((videos, np.arange(len(videos.ids))) for _, videos in _ordered(manifest))
-    return ahead(_cut(pieces, _batch_size(manifest, batch_size), slice(None)))
+    batches = _cut(pieces, _batch_size(manifest, batch_size), slice(None))
+    return ahead(batches)
 
 
 def shard_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[tuple[int, Batch]]:
@@ -185,10 +191,24 @@ def _shuffled(
         behind = 0
 
 
-def _ordered(manifest: Manifest) -> Iterator[tuple[Group, Videos]]:
-    shards = _groups(manifest.shards, Shuffle(0).group_bytes)
-    groups = (Group(0, number, group) for number, group in enumerate(shards))
-    return _loaded(groups, manifest, Loader(manifest))
+def _ordered(manifest: Manifest) -> Iterator[tuple[list[Shard], Videos]]:
+    """Yields shards that are small together, or a large one several times, and their next videos.
+
+    The next are read while some are in use.
+    """
+    groups: Iterable[list[Shard]] = _groups(manifest.shards, ORDERED_BYTES)
+    if not manifest.is_local:
+        groups = read_ahead(groups, lambda group: [s.object for s in group], manifest.cache)
+    load = Loader(manifest)
+
+    def read() -> Iterator[tuple[list[Shard], Videos]]:
+        for group in groups:
+            if large.is_large(group[0]):
+                yield from ((group, videos) for videos in large.load(group[0], manifest))
+            else:
+                yield group, load(group)
+
+    return ahead(read())
 
 
 def _batch_size(manifest: Manifest, given: int | None) -> int:
@@ -196,14 +216,23 @@ def _batch_size(manifest: Manifest, given: int | None) -> int:
 
 
 def _cut_by_shard(manifest: Manifest, batch_size: int) -> Iterator[tuple[int, Batch]]:
-    place = 0
+    for place, pieces in itertools.groupby(_by_shard(manifest), key=lambda piece: piece[0]):
+        whole = (piece for _, piece in pieces)
+        yield from ((place, batch) for batch in _cut(whole, batch_size, slice(None)))
+
+
+def _by_shard(manifest: Manifest) -> Iterator[tuple[int, Piece]]:
+    """Yields the place of each shard with its rows; of a large shard several times."""
+    places = {id(shard): place for place, shard in enumerate(manifest.shards)}
     for group, videos in _ordered(manifest):
+        if len(group) == 1:
+            yield places[id(group[0])], (videos, np.arange(len(videos.ids)))
+            continue
         first = 0
-        for shard in group.shards:
+        for shard in group:
             last = first + shard.records
-            for start in range(first, last, batch_size):
-                yield place, videos.batch(np.arange(start, min(start + batch_size, last)))
-            first, place = last, place + 1
+            yield places[id(shard)], (videos, np.arange(first, last))
+            first = last
 
 
 def _cut(pieces: Iterator[Piece], batch_size: int, mine: slice) -> Iterator[Batch]:

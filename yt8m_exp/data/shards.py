@@ -14,7 +14,7 @@ from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
 from yt8m_exp.data.patterns import find_objects
-from yt8m_exp.data.tfrecords import wire
+from yt8m_exp.data.tfrecords import large, wire
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.videos import aligned
 from yt8m_exp.spec import InputError, MissingInputError
@@ -156,6 +156,9 @@ def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:
 
 def _check(manifest: Manifest, unread: Sequence[Shard]) -> None:
     def check(group: Sequence[Shard]) -> None:
+        if len(group) == 1 and large.is_large(group[0]):
+            large.learn(group[0], manifest.schema, manifest.cache)
+            return
         places = [0, *accumulate(shard.bytes for shard in group)]
         buffer = aligned((places[-1] + wire.PADDING,))
         for shard, (start, end) in zip(group, pairwise(places), strict=True):

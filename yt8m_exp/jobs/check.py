@@ -32,7 +32,7 @@ from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.data.tfrecords import warming
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.plots import checkup, document
+from yt8m_exp.plots import checkup, drawing
 from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.stores.cache import Cache
@@ -157,7 +157,7 @@ def _log(
         sets,
         findings,
         comparisons,
-        {title: document.png(figure) for title, figure in _figures(cfg, found, classes).items()},
+        {title: drawing.png(figure) for title, figure in _figures(cfg, found, classes).items()},
         steps,
     )
     tracked.client.log_text(tracked.id, page, "report.html")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from yt8m_exp.plots.browser.versus import Pair
 from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.terminal.redaction import redact_page
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import comparison, store
+from yt8m_exp.tracking import comparison, queries, store
 from yt8m_exp.tracking.outbox import tensorboard
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
@@ -70,27 +69,20 @@ def _write_curves(client: Any, runs: list[Any], output: str) -> Summary:
     path, points = Path(output).absolute(), 0
     if output.endswith(TABLE):
         with WholeFile(path, COLUMNS) as file:
-            for run in runs:
-                rows = [(p.key, p.step, p.value, p.timestamp) for p in _points(client, run)]
+            for run, found in queries.histories(client, runs):
+                rows = [(p.key, p.step, p.value, p.timestamp) for p in found]
                 text = io.StringIO()
                 start = run.info.run_id, run.info.run_name
                 csv.writer(text, lineterminator="\n").writerows((*start, *row) for row in rows)
                 file.write(text.getvalue().encode())
                 points += len(rows)
     else:
-        for run in runs:
-            found = list(_points(client, run))
+        for run, found in queries.histories(client, runs):
             tensorboard.write(path / _folder(run.info), found)
             points += len(found)
     result = {"runs": [r.info.run_id for r in runs], "output": str(path), "points": points}
     hints = {"Look": f"tensorboard --logdir {path}"} if path.is_dir() else {}
     return Summary(f"Curves of {len(runs)} runs", result, hints=hints)
-
-
-def _points(client: Any, run: Any) -> Iterator[Any]:
-    for name in sorted(run.data.metrics):
-        history = client.get_metric_history(run.info.run_id, name)
-        yield from sorted(history, key=lambda point: (point.step, point.timestamp))
 
 
 def _folder(info: Any) -> str:

@@ -89,7 +89,11 @@ def _comparison(found: Comparison) -> tuple[str, ...]:
 def _step(found: Measured) -> tuple[str, ...]:
     word = document.bad("off") if found.is_off else document.good("right")
     note = f"{word} {_marked(found.meaning) if found.is_off else ''}"
-    names = (escape(found.step), f"<code>{escape(found.feature)}</code>", escape(found.what))
+    names = (
+        escape(found.step),
+        f"<code class=name>{escape(found.feature)}</code>",
+        escape(found.what),
+    )
     return *names, f"{found.value:.3g}", f"{found.release:.3g}", note
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from yt8m_exp.plots.style import (
     BLUE,
+    FAINT,
     GREY,
     INK,
     ORANGE,
@@ -25,6 +27,8 @@ from yt8m_exp.spec import InputError
 
 Points = Sequence[tuple[int, float]]
 LINES = ("-", "--", ":")
+MOST_NAMED = 24
+"""Curves of one figure that are told apart; more are too many for a legend."""
 
 
 def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") -> Figure:
@@ -59,17 +63,22 @@ def gap_curve(points: Points, *, best: int | None = None, label: str = "GAP") ->
 
 
 def gap_curves(points: Mapping[str, Points]) -> Figure:
-    """Draws GAP against the examples seen, a curve for each run, by its name."""
+    """Draws GAP against the examples seen, a curve for each run; the best have their name."""
     figure = new_figure(width=9, height=4.5)
     axes = style_axes(
         figure.subplots(), title="GAP on the validation videos", x="examples seen", y="GAP@20"
     )
-    for place, (name, curve) in enumerate(points.items()):
-        seen, gaps = np.array(curve, float).T
+    best = sorted(points, key=lambda name: points[name][-1][1], reverse=True)
+    named = set(best[:MOST_NAMED])
+    if others := best[MOST_NAMED:]:
+        axes.add_collection(LineCollection([points[name] for name in others], colors=FAINT))
+    for place, name in enumerate(name for name in points if name in named):
+        seen, gaps = np.array(points[name], float).T
         color = PALETTE[place % len(PALETTE)]
         dashes = LINES[place // len(PALETTE) % len(LINES)]
         axes.plot(seen, gaps, dashes, color=color, marker="o", markersize=4, label=plain(name))
     axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=9)
+    axes.autoscale_view()
     axes.set_xlim(left=0)
     use_si_prefixes(axes)
     return figure

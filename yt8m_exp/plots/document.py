@@ -2,27 +2,11 @@
 
 import base64
 import html
-import io
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-
-from yt8m_exp.plots.style import BACK, BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED
-
-COLORS = {
-    INK: "ink",
-    GREY: "grey",
-    FAINT: "faint",
-    BLUE: "blue",
-    ORANGE: "orange",
-    GREEN: "green",
-    RED: "red",
-    BACK: "back",
-}
 STYLE = """
 :root { color-scheme: light dark; --ink: #24292f; --grey: #6b7280; --faint: #dfe3e8;
   --back: #ffffff; --soft: #f4f6f8; --blue: #2563a8; --orange: #c2651b; --green: #2e7d4f;
@@ -41,6 +25,7 @@ td, th { padding: .3rem .8rem; text-align: left; vertical-align: top;
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
 pre { background: var(--soft); padding: .7rem 1rem; white-space: pre-wrap; border-radius: 6px }
 code { overflow-wrap: anywhere }
+code.name { white-space: nowrap }
 img, svg.figure { max-width: 100%; height: auto }
 img { background: #ffffff; border-radius: 6px }
 .no { color: var(--red); font-weight: 600 }
@@ -60,14 +45,19 @@ def page(title: str, parts: Iterable[str], *, wide: bool = False) -> str:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    plain: bool = True,
 ) -> str:
     """Returns a table.
 
     Args:
-        head: titles of the columns, as text; may be empty.
+        head: titles of the columns; may be empty.
         rows: the cells, as HTML.
         numbers: the columns that hold numbers.
+        plain: whether the titles are text, or else HTML.
     """
 
     def line(tag: str, cells: Iterable[str]) -> str:
@@ -77,7 +67,7 @@ def table(
         )
         return f"<tr>{''.join(parts)}</tr>"
 
-    titles = [line("th", map(html.escape, head))] if head else []
+    titles = [line("th", map(html.escape, head) if plain else head)] if head else []
     lines = [*titles, *(line("td", row) for row in rows)]
     return "\n".join(["<table>", *lines, "</table>"])
 
@@ -96,25 +86,6 @@ def image(title: str, png: bytes) -> str:
     """Returns an image with its heading."""
     data, name = base64.b64encode(png).decode(), html.escape(title)
     return f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{data}">'
-
-
-def png(figure: Figure) -> bytes:
-    """Draws a figure."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return file.getvalue()
-
-
-def svg(figure: Figure) -> str:
-    """Draws a figure as part of the page, in the page's own colors and letters."""
-    file = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "yt8m"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    drawn = file.getvalue()
-    for color, name in COLORS.items():
-        drawn = drawn.replace(color, f"var(--{name})")
-    drawn = drawn.replace("'DejaVu Sans'", "system-ui")
-    return drawn[drawn.index("<svg") :].replace("<svg", '<svg class="figure"', 1)
 
 
 def style(path: Path) -> str:

@@ -241,15 +241,18 @@ def _of_source(client: MlflowClient, name: str, source: str) -> list[int]:
 
 
 def _facts(client: MlflowClient, model: LoggedModel) -> dict[str, str]:
-    """Returns the facts for the tags of a model's version; the model's run may be deleted."""
-    tags = {key: model.params[key] for key in FACTS if key in model.params}
-    tags |= {key: model.tags[key] for key in MEASURED if key in model.tags}
-    tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
+    """Returns the facts for the tags of a model's version; the model's run may be deleted.
+
+    MLflow's pages show tags in this order, so the metrics come first.
+    """
     newest: dict[str, Any] = {}
     for metric in sorted(model.metrics or [], key=lambda m: m.timestamp):
         newest[metrics.key_of(metric.key)] = metric
     known = [metric for metric in metrics.on_versions() if metric.key in newest]
-    tags |= {metric.name: repr(newest[metric.key].value) for metric in known}
+    tags = {metric.name: repr(newest[metric.key].value) for metric in known}
+    tags |= {key: model.params[key] for key in FACTS if key in model.params}
+    tags |= {key: model.tags[key] for key in MEASURED if key in model.tags}
+    tags |= {"model_id": model.model_id, "run_id": model.source_run_id or ""}
     if gap := newest.get(metrics.GAP.key):
         tags["data.name"], tags["data.digest"] = gap.dataset_name, gap.dataset_digest
     if model.source_run_id:

@@ -175,6 +175,7 @@ def _facts(path: Path, model: keras.Model, words: Vocabulary) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "features": json.dumps(dict(schema.features)),
         "classes": schema.classes,
+        "level": schema.level,
         "vocabulary.digest": vocabulary.digest(words.names),
     }
 

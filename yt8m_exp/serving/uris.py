@@ -1,10 +1,13 @@
 """Finds the model that a URI names, without loading it."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 from yt8m_exp.tracking.pages import logged_models
@@ -80,6 +83,39 @@ def require(model_uri: str) -> None:
             raise MissingInputError("no such folder")
     except (MlflowException, MissingInputError) as error:
         raise InputError(missing(model_uri, error)) from error
+
+
+def facts(model_uri: str) -> Mapping[str, str]:
+    """Returns what the store knows of a model: its size, features, classes; nothing of a folder."""
+    uri, name, version = resolve(model_uri)
+    client = mlflow.MlflowClient()
+    if not uri.startswith("models:/"):
+        return {}
+    tags: Mapping[str, str] = {}
+    model_id = uri.removeprefix("models:/")
+    if name and version:
+        tags = client.get_model_version(name, version).tags
+        model_id = tags.get("model_id", "")
+    try:
+        return {**tags, **client.get_logged_model(model_id).params}
+    except MlflowException:  # it is deleted, and the version keeps its own files
+        return tags
+
+
+def schema(known: Mapping[str, str]) -> Schema | None:
+    """Returns what a record must hold for a model, by its `facts`; None if they do not tell."""
+    if not {"features", "classes", "level"} <= known.keys():
+        return None
+    return Schema(json.loads(known["features"]), int(known["classes"]), known["level"])  # type: ignore[arg-type]  # Schema checks it
+
+
+def require_frames(model_uri: str, schema: Schema) -> None:
+    """Raises InputError if a model takes features of whole videos, which have no segments."""
+    if schema.level == "video":
+        raise InputError(
+            f"Segments are predicted by models that take frames, but {model_uri} takes features of "
+            "whole videos. Give another model_uri, or segments=false."
+        )
 
 
 def missing(model_uri: str, error: Exception) -> str:

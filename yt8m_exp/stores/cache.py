@@ -27,6 +27,8 @@ PART = ".part"
 ENTRY = re.compile(r"[0-9a-f]{32}\.(\d+)\.")
 """Begins the name of a file of the cache; it tells the size of the object."""
 WAIT_SECONDS = 0.05
+PIECE = 1 << 20
+"""Bytes written at once: what came in small pieces is slow to read while the kernel keeps it."""
 SPARE = 1 << 30
 """Bytes of the disk that the cache leaves to others."""
 
@@ -124,7 +126,7 @@ class Cache:
             part = _part(entry)
             if entry.exists() or not self._make_room(found.bytes, part):
                 return None
-            file = part.open("r+b" if part.exists() else "w+b")
+            file = part.open("r+b" if part.exists() else "w+b", buffering=PIECE)
             if _locked(file):
                 return file
             file.close()

@@ -10,9 +10,14 @@ from yt8m_exp.stores.objects import Object
 
 def crc32c(data: memoryview) -> str:
     """Returns the CRC-32C of bytes, 8 hexadecimal digits."""
+    return f"{extended(0, data):08x}"
+
+
+def extended(crc: int, data: memoryview) -> int:
+    """Returns the CRC-32C of bytes behind others whose CRC-32C is known; that of none is 0."""
     values = np.frombuffer(data, np.uint8)
     values.flags.writeable = False  # or the library refuses it
-    return f"{google_crc32c.value(values):08x}"
+    return google_crc32c.extend(crc, values)
 
 
 class Checksum:

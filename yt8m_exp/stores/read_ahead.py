@@ -38,6 +38,9 @@ def read_ahead(
             distant = [one for one in objects(item) if not is_local(one.uri)]
             missing = [one for one in distant if not cache.has(one)]
             futures = [pool.submit(cache.fetch, one, stopped) for one in missing]
+            if not missing and not waiting:  # what is here is not waited for
+                yield item
+                continue
             size = sum(one.bytes for one in distant)
             waiting.append((item, futures, size))
             held += size

@@ -36,7 +36,9 @@ _ASSIGNED_IN_CODE = re.compile(
 _OPTION = re.compile(rf"(--[\w-]*(?:{NAME.pattern})[\w-]*\s+)(\S+)", re.IGNORECASE)
 _HARMLESS = re.compile(r"['\"]?(|true|false|null|none|\*+)['\"]?", re.IGNORECASE)
 _COUNT = re.compile(r"[-+]?\d[\d_.]{0,8}(e[-+]?\d+)?", re.IGNORECASE)
-_SCRIPT = re.compile(r"(<script\b.*?</script>)", re.IGNORECASE | re.DOTALL)
+_KEPT = re.compile(
+    r"(<script\b.*?</script>|data:image/\w+;base64,[\w+/=]+)", re.IGNORECASE | re.DOTALL
+)
 
 
 def redact(text: str, *, is_code: bool = False) -> str:
@@ -50,8 +52,8 @@ def redact(text: str, *, is_code: bool = False) -> str:
 
 
 def redact_page(html: str) -> str:
-    """Returns a page without secrets; its scripts, which are libraries and numbers, stay."""
-    parts = _SCRIPT.split(html)
+    """Returns a page without secrets; images and scripts (libraries, numbers) stay as they are."""
+    parts = _KEPT.split(html)
     return "".join(part if n % 2 else redact(part) for n, part in enumerate(parts))
 
 

@@ -1,18 +1,20 @@
 """What MLflow holds of runs that are compared: configuration, metrics, cost, curves, videos."""
 
-from collections.abc import Sequence
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import GAP
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import configuration, store
-from yt8m_exp.tracking.machine.cost import JOULES
+from yt8m_exp.tracking import configuration, queries, store
+from yt8m_exp.tracking.machine.cost import JOULES, SECONDS
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
 
@@ -45,10 +47,7 @@ def find(
         InputError: a run or the experiment does not exist, the filter is none, or fewer runs than
             `least` are found.
     """
-    if chosen is None:
-        found = [_run(client, run_id) for run_id in dict.fromkeys(run_ids)]
-    else:
-        found = _search(client, experiment, chosen, most)
+    found = _named(client, run_ids) if chosen is None else _search(client, experiment, chosen, most)
     if len(found) < least:
         needed = "two runs are compared" if least == 2 else f"{least} run must be found"
         raise InputError(f"At least {needed}, but got {len(found)}. Set runs or filter.")
@@ -58,10 +57,23 @@ def find(
 def describe(client: MlflowClient, runs: Sequence[Run]) -> list[versus.Run]:
     """Reads what is compared of the runs; an evaluation is told of by its model's training."""
     names = [run.info.run_name or run.info.run_id[:8] for run in runs]
-    repeated = {name for name in names if names.count(name) > 1}
+    count = Counter(names)
+    trainings = _trainings(client, runs)
+    curves = queries.points(client, {run.info.run_id for run in trainings}, GAP.name)
+    models = queries.models(client, trainings)
     return [
-        _described(client, run, f"{name} {run.info.run_id[:6]}" if name in repeated else name)
-        for run, name in zip(runs, names, strict=True)
+        versus.Run(
+            run.info.run_id,
+            name if count[name] == 1 else f"{name} {run.info.run_id[:6]}",
+            _config(trained),
+            _values(run),
+            _cost(trained, models),
+            [(point.step, point.value) for point in curves.get(trained.info.run_id, ())],
+            store.address(client, run.info.experiment_id, run.info.run_id),
+            device=trained.data.tags.get("hardware", ""),
+            study=trained.data.tags.get("study", ""),
+        )
+        for run, trained, name in zip(runs, trainings, names, strict=True)
     ]
 
 
@@ -72,24 +84,23 @@ def predictions(client: MlflowClient, runs: Sequence[Run]) -> list[Logged] | Non
     """
     if len(runs) != 2:
         return None
-    first, second = ({_digest(run): run for run in _evaluations(client, run)} for run in runs)
-    for digest, run in first.items():
-        if digest in second:
-            both = [browser.read(client, found.info.run_id) for found in (run, second[digest])]
-            read = [logged for logged in both if logged]
+    for pair in itertools.product(*(_evaluations(client, run) for run in runs)):
+        if len({_digest(run) for run in pair}) == 1:
+            read = [found for run in pair if (found := browser.read(client, run.info.run_id))]
             if len(read) == 2 and read[0].words.names == read[1].words.names:
                 return read
     return None
 
 
-def _run(client: MlflowClient, run_id: str) -> Run:
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        raise InputError(
-            f"A run that is named must exist, but {client.tracking_uri} has no run '{run_id}'. "
-            "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
-        ) from error
+def _named(client: MlflowClient, run_ids: Sequence[str]) -> list[Run]:
+    found = queries.runs(client, run_ids)
+    for run_id in run_ids:
+        if run_id not in found:
+            raise InputError(
+                f"A run that is named must exist, but {client.tracking_uri} has no run '{run_id}'. "
+                "Check the id, and that MLFLOW_TRACKING_URI names the store that holds it."
+            )
+    return [found[run_id] for run_id in dict.fromkeys(run_ids)]
 
 
 def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> list[Run]:
@@ -112,27 +123,11 @@ def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> li
         ) from error
 
 
-def _described(client: MlflowClient, run: Run, name: str) -> versus.Run:
-    trained = _training(client, run)
-    history = client.get_metric_history(trained.info.run_id, GAP.name)
-    return versus.Run(
-        run.info.run_id,
-        name,
-        _config(trained),
-        _values(run),
-        _cost(client, trained),
-        sorted((point.step, point.value) for point in history),
-        store.addresses(client, run.info.run_id)(run.info.run_id),
-    )
-
-
-def _training(client: MlflowClient, run: Run) -> Run:
-    """Returns the run that trained what a run evaluated, or the run itself."""
-    trained = run.data.tags.get("model.run_id")
-    try:
-        return client.get_run(trained) if trained else run
-    except MlflowException:  # it was deleted for good
-        return run
+def _trainings(client: MlflowClient, runs: Sequence[Run]) -> list[Run]:
+    """Returns the runs that trained what runs evaluated, or the runs themselves."""
+    of = [run.data.tags.get("model.run_id", "") for run in runs]
+    found = queries.runs(client, filter(None, of))  # some may be deleted for good
+    return [found.get(run_id, run) for run, run_id in zip(runs, of, strict=True)]
 
 
 def _config(run: Run) -> dict[str, str]:
@@ -148,17 +143,21 @@ def _values(run: Run) -> dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _cost(client: MlflowClient, run: Run) -> dict[str, float]:
+def _cost(run: Run, models: Mapping[str, LoggedModel]) -> dict[str, float]:
     cost: dict[str, Any] = {}
-    if run.info.end_time:
+    logged = run.data.metrics
+    if SECONDS in logged:
+        cost["minutes"] = logged[SECONDS] / 60
+    elif run.info.end_time:
         cost["minutes"] = (run.info.end_time - run.info.start_time) / 60_000
-    if JOULES in run.data.metrics:
-        cost["watt hours"] = run.data.metrics[JOULES] / 3600
-    if seen := client.get_metric_history(run.info.run_id, "train/loss"):
-        cost["examples"] = max(point.step for point in seen)
-    cost["examples per second"] = run.data.metrics.get("train/examples_per_second")
+    if JOULES in logged:
+        cost["watt hours"] = logged[JOULES] / 3600
+    # The last step of a curve: only these objects have it, a query for the curve would, too.
+    if seen := [point.step for point in run.data._metric_objs if point.key == "train/loss"]:
+        cost["examples"] = max(seen)
+    cost["examples per second"] = logged.get("train/examples_per_second")
     for output in run.outputs.model_outputs if run.outputs else ():
-        facts = client.get_logged_model(output.model_id).params or {}
+        facts = models[output.model_id].params or {} if output.model_id in models else {}
         cost |= {name: int(facts[key]) for name, key in SIZES.items() if key in facts}
     return {name: value for name, value in cost.items() if value is not None}
 

@@ -17,6 +17,8 @@ from yt8m_exp.training import checkpoints
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "mlflow.owner."
+"""Begins the tags of an owner: MLflow's pages hide what begins with `mlflow.`."""
 RESUME_WAIT_SECONDS = 2.0
 """How long a start waits for a run's lock: a check for dead runs holds it for a moment."""
 CLOCK_SECONDS = 2.0
@@ -29,7 +31,13 @@ def tags(root: Path) -> dict[str, str]:
     Args:
         root: The folder that holds the folder of the run, and in it the lock.
     """
-    return process() | {"root": str(root)}
+    return {PREFIX + key: value for key, value in {**process(), "root": str(root)}.items()}
+
+
+def of_run(run: Run) -> dict[str, str]:
+    """Returns the process that owns a run, as `process` describes it, and the run's root."""
+    found = run.data.tags.items()
+    return {key.removeprefix(PREFIX): value for key, value in found if key.startswith(PREFIX)}
 
 
 def process() -> dict[str, str]:
@@ -50,7 +58,8 @@ def is_of_this_machine(process: Mapping[str, str]) -> bool:
 
 def latest_run(client: MlflowClient, experiment_id: str, **tags: str) -> Run | None:
     """Returns the newest run that this process has made, with these tags; None if it made none."""
-    wanted = [f"tags.`{key}` = '{value}'" for key, value in (process() | tags).items()]
+    ours = {PREFIX + key: value for key, value in process().items()}
+    wanted = [f"tags.`{key}` = '{value}'" for key, value in (ours | tags).items()]
     found = client.search_runs(
         [experiment_id],
         " and ".join(wanted),
@@ -95,7 +104,7 @@ def close_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
     """
     running = client.search_runs(
         [experiment_id],
-        f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'",
+        f"attributes.status = 'RUNNING' and tags.`{PREFIX}host` = '{socket.gethostname()}'",
     )
     return [run.info.run_id for run in running if _is_gone(run) and _close(client, run)]
 
@@ -119,7 +128,7 @@ def _mark(client: MlflowClient, run: Run) -> bool:
     now = client.get_run(run_id)  # it may have ended or been resumed since the search
     if now.info.status != "RUNNING" or not _is_gone(now):
         return False
-    process = f"process {now.data.tags['pid']} on {now.data.tags['host']}"
+    process = "process {pid} on {host}".format(**of_run(now))
     client.set_tag(
         run_id, "error", f"The run's {process} ended without recording it (kill -9, power)."
     )
@@ -129,11 +138,11 @@ def _mark(client: MlflowClient, run: Run) -> bool:
 
 
 def _is_gone(run: Run) -> bool:
-    tags = run.data.tags
-    if not {"pid", "process_start", "root"} <= tags.keys() or lives(tags):
+    owner = of_run(run)
+    if not {"pid", "process_start", "root"} <= owner.keys() or lives(owner):
         return False
     # A container may share the host's name but not its processes: there only the lock can tell.
-    return tags.get("pid_namespace") == _pid_namespace() or _exists(_lock(run))
+    return owner.get("pid_namespace") == _pid_namespace() or _exists(_lock(run))
 
 
 def _exists(path: Path) -> bool:
@@ -144,7 +153,7 @@ def _exists(path: Path) -> bool:
 
 
 def _lock(run: Run) -> Path:
-    return Path(run.data.tags["root"], run.info.run_id, "lock")
+    return Path(of_run(run)["root"], run.info.run_id, "lock")
 
 
 def lives(process: Mapping[str, str]) -> bool:
@@ -160,25 +169,25 @@ def lives(process: Mapping[str, str]) -> bool:
 
 
 def _refuse_foreign(run: Run) -> None:
-    tags = run.data.tags
-    if run.info.status != "RUNNING" or "host" not in tags:
+    owner = of_run(run)
+    if run.info.status != "RUNNING" or "host" not in owner:
         return
-    if tags["host"] != socket.gethostname():
+    if owner["host"] != socket.gethostname():
         raise OutsideError(
-            f"Run {run.info.run_id} is RUNNING in process {tags.get('pid')} on host "
-            f"'{tags['host']}', and a run has one process. Stop it there; if that host is gone, "
+            f"Run {run.info.run_id} is RUNNING in process {owner.get('pid')} on host "
+            f"'{owner['host']}', and a run has one process. Stop it there; if that host is gone, "
             f'mark the run ended: python -c "from mlflow import MlflowClient; '
             f"MlflowClient().set_terminated('{run.info.run_id}', 'KILLED')\""
         )
-    if "process_start" in tags and int(tags["pid"]) != os.getpid() and lives(tags):
+    if "process_start" in owner and int(owner["pid"]) != os.getpid() and lives(owner):
         raise OutsideError(_held(run))
 
 
 def _held(run: Run) -> str:
+    pid = of_run(run).get("pid")
     return (
-        f"Run {run.info.run_id} is held by process {run.data.tags.get('pid', '(unknown)')} of this "
-        "host, and a run has one process. Wait until it ends, or stop it: "
-        f"kill {run.data.tags.get('pid', '<pid>')}"
+        f"Run {run.info.run_id} is held by process {pid or '(unknown)'} of this host, and a run "
+        f"has one process. Wait until it ends, or stop it: kill {pid or '<pid>'}"
     )
 
 

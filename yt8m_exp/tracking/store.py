@@ -136,7 +136,7 @@ def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
     is_server = uri.startswith(("http://", "https://"))
     server = uri.rstrip("/") if is_server else LOCAL_SERVER
     return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
-        "This run": f"{server}/#/experiments/{experiment}/runs/{run_id}",
+        "This run": f"{server}/{views.run_page(experiment, run_id)}",
         "All runs by GAP": f"{server}/{views.page(experiment)}",
     }
 
@@ -170,12 +170,24 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
     """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
+    if not _pages(client):
+        return lambda run_id: None
+    experiment_id = client.get_run(run_id).info.experiment_id
+    return lambda run_id: address(client, experiment_id, run_id)
+
+
+def address(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
+    """Returns where a server shows a run; None without a server."""
+    pages = _pages(client)
+    return f"{pages}/#/experiments/{experiment_id}/runs/{run_id}" if pages else None
+
+
+def _pages(client: MlflowClient) -> str | None:
     server = urlsplit(client.tracking_uri)
     if server.scheme not in ("http", "https"):
-        return lambda run_id: None
-    experiment = client.get_run(run_id).info.experiment_id
+        return None
     place = f"{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"  # no password
-    return f"{server.scheme}://{place}/#/experiments/{experiment}/runs/{{}}".format
+    return f"{server.scheme}://{place}"
 
 
 def sqlite_file(uri: str) -> Path | None:

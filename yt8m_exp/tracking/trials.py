@@ -136,7 +136,7 @@ class TrialRuns:
         name = f"{self.study}-{outcome.number} · {outcome.state}"
         self.client.update_run(outcome.run_id, name=name)
         command = run.data.tags.get("command", "")
-        repeat = f"\n\nRepeat it alone:\n\n```\n{command}\n```" if command else ""
+        repeat = f"\n\nRepeat it alone:\n\n{cards.code(command)}" if command else ""
         text = f"**{outcome.state.capitalize()}.** {outcome.reason}{repeat}"
         cards.describe(self.client, outcome.run_id, text[: configuration.TAG_CHARACTERS])
         if outcome.state in CHOSEN and "error" in run.data.tags:

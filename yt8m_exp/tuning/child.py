@@ -23,6 +23,8 @@ from yt8m_exp.terminal.redaction import redact, redact_output
 from yt8m_exp.tuning.slots import visible_gpus
 
 PR_SET_PDEATHSIG = 1
+NO_BARS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+"""The output is a file, and a bar of tqdm has a semaphore that `os._exit` would leave behind."""
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "bad_alloc")
 
 
@@ -102,7 +104,7 @@ class DriverConnection:
 
 
 def _settle(task: Mapping[str, Any]) -> None:
-    os.environ.update(task["environment"])
+    os.environ.update(NO_BARS | task["environment"])
     output = Path(task["output"])
     output.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)

@@ -14,6 +14,8 @@ def test_every_experiment_has_the_view_that_verbs_link(folder):
     for experiment_id in (made, before):
         view = json.loads(client.get_experiment(experiment_id).tags[views.TAG])
         assert view["orderByKey"] == view["selectedColumns"][0] == "metrics.`best/val/gap`"
+        assert view["compareRunCharts"][0]["metricKey"] == "val/gap"
+        assert {chart["xAxisKey"] for chart in view["compareRunCharts"]} == {"step"}
         assert views.page(experiment_id).startswith(f"#/experiments/{experiment_id}/")
 
 
@@ -22,4 +24,4 @@ def test_links_name_the_server_or_the_command_that_starts_one(folder, monkeypatc
     run_id = client.create_run("0").info.run_id
     pages = store.pages(client, run_id)
     assert pages["Look"] == f"mlflow ui --backend-store-uri {client.tracking_uri}"
-    assert pages["This run"] == f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}"
+    assert pages["This run"].startswith(f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}?")

@@ -1,7 +1,9 @@
 """Reads one shard and tells all about it; nothing that the shard holds stops it."""
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,32 +87,34 @@ def examine_all(
     *,
     profiled: bool = False,
 ) -> Iterator[Examination]:
-    """Examines shards, two at a time, in order; distant ones are fetched ahead. See `examine`."""
-    fetched = read_ahead(shards, lambda shard: [shard], cache)
-    work = partial(examine, schema_of=schema_of, cache=cache, profiled=profiled)
-    for _, examined in in_order(work, fetched, workers=THREADS, depth=THREADS):
-        yield examined
-
-
-def examine(
-    shard: Object,
-    schema_of: SchemaOf = detection.schema_of,
-    cache: Cache = DEFAULT_CACHE,
-    *,
-    profiled: bool = False,
-) -> Examination:
-    """Examines a shard.
+    """Examines shards in order, two while the next is read; distant ones are fetched ahead.
 
     Args:
-        shard: the file.
-        schema_of: tells from its first records what all must hold.
+        shards: the files.
+        schema_of: tells from the first records of each what all must hold.
         cache: where distant shards are kept.
         profiled: whether to look at each value of the features, too.
 
     Raises:
         UserError: a distant shard does not arrive.
     """
-    file, found = _read(shard, cache), Found(shard.uri)
+    fetched = read_ahead(shards, lambda shard: [shard], cache)
+    files = in_order(partial(_read, cache=cache), fetched)
+    work = partial(_examined, schema_of=schema_of, profiled=profiled)
+    for _, examined in in_order(work, files, workers=THREADS, depth=THREADS):
+        yield examined
+
+
+def examine(shard: Object, *, profiled: bool = False) -> Examination:
+    """Examines one shard; see `examine_all`."""
+    return next(examine_all([shard], profiled=profiled))
+
+
+def _examined(
+    read: tuple[Object, np.ndarray], *, schema_of: SchemaOf, profiled: bool
+) -> Examination:
+    shard, file = read
+    found = Found(shard.uri)
     padded = _unpacked(file, found)
     spans, whole = _framed(padded, found)
     schema = schema_of(_first(padded, spans))
@@ -141,6 +145,8 @@ def examine(
 def _read(shard: Object, cache: Cache) -> np.ndarray:
     """Returns the bytes of a file, uint8, and `wire.PADDING` behind them."""
     with Path(shard.uri).open("rb") if is_local(shard.uri) else cache.open(shard) as file:
+        with suppress(io.UnsupportedOperation):  # it came through memory
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         padded = aligned((size + wire.PADDING,))

@@ -1,7 +1,7 @@
 """What the records of a shard hold, and what is wrong with those that are bad."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from yt8m_exp.data import ids
 from yt8m_exp.data.tfrecords import compression, records, tfrecord, wire
+from yt8m_exp.data.tfrecords.pieces import Piece
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.tfrecords.tfrecord import Problem
 from yt8m_exp.data.videos import Videos
@@ -16,6 +17,7 @@ from yt8m_exp.stores import checksums
 from yt8m_exp.stores.objects import Object
 
 LABEL_BITS = 32
+LABEL = (1 << LABEL_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,67 @@ def check(found: Object, buffer: np.ndarray, schema: Schema) -> Facts:
     elif foreign := compression.other(head):
         text = f"the file is compressed by {foreign}, which TFRecord has no option for. Unpack it."
         problems = [Problem(0, text)]
+    videos, keep, wrong = _examined(buffer, spans, problems, schema)
+    pairs = _pairs(videos)
+    facts = _facts(found, file, videos, keep, pairs[keep[pairs >> LABEL_BITS]])
+    bad = tuple(sorted([*problems, *wrong]))
+    return replace(facts, compression=kind, loaded_bytes=len(data), bad=bad)
+
+
+def check_pieces(found: Object, pieces: Iterable[Piece], schema: Schema) -> Facts | None:
+    """Checks a file piece by piece; returns None if its records cannot be told to its end.
+
+    Args:
+        found: the file.
+        pieces: all of it, with checksums.
+        schema: what each record must hold.
+    """
+    crc, size, labelled = 0, 0, 0
+    names: list[bytes] = []
+    bad: list[Problem] = []
+    counts = np.zeros(schema.classes, np.int64)
+    for piece in pieces:
+        crc, size = checksums.extended(crc, piece.fresh), size + len(piece.fresh)
+        here = [Problem(record - piece.first, text) for record, text in piece.problems]
+        if any(problem.record == len(piece.spans.starts) for problem in here):
+            return None
+        videos, keep, wrong = _examined(piece.buffer, piece.spans, here, schema)
+        pairs = _pairs(videos)
+        kept = pairs[keep[pairs >> LABEL_BITS]] & LABEL
+        counts += np.bincount(kept, minlength=schema.classes)
+        names += videos.ids[keep].tolist()
+        labelled += int(videos.labelled[keep].sum())
+        bad += [Problem(piece.first + record, text) for record, text in (*here, *wrong)]
+    if not size or size != found.bytes:
+        return None
+    return Facts(
+        crc32c=found.crc32c or f"{crc:08x}",
+        records=len(names),
+        labelled=labelled,
+        class_counts={int(label): int(counts[label]) for label in np.flatnonzero(counts)},
+        ids=ids.hashes(names),
+        compression="",
+        loaded_bytes=size,
+        bad=tuple(sorted(bad)),
+    )
+
+
+def _examined(
+    buffer: np.ndarray, spans: tfrecord.Spans, problems: Sequence[Problem], schema: Schema
+) -> tuple[Videos, np.ndarray, list[Problem]]:
+    """Decodes records but for those whose frame has a problem.
+
+    Returns:
+        Their rows, which of these are usable, and what is wrong with the records of the others.
+    """
     framed = [problem.record for problem in problems if problem.record < len(spans.starts)]
     whole = np.setdiff1d(np.arange(len(spans.starts)), framed)
     good = tfrecord.Spans(spans.starts[whole], spans.lengths[whole])
     videos, wrong = records.decode(buffer, good, schema)
     odd = _undecodable(videos) | _not_finite(videos)
-    bad_values = {int(videos.records[row]): text for row, text in odd.items()}
-    problems += [Problem(int(whole[row]), text) for row, text in (*wrong, *bad_values.items())]
-    keep = ~np.isin(videos.records, list(bad_values))
-    pairs = _pairs(videos)
-    facts = _facts(found, file, videos, keep, pairs[keep[pairs >> LABEL_BITS]])
-    return replace(facts, compression=kind, loaded_bytes=len(data), bad=tuple(sorted(problems)))
+    bad = {int(videos.records[row]): text for row, text in odd.items()}
+    found = [Problem(int(whole[row]), text) for row, text in (*wrong, *bad.items())]
+    return videos, ~np.isin(videos.records, list(bad)), found
 
 
 def check_whole(
@@ -126,7 +178,7 @@ def _facts(
 ) -> Facts:
     """Returns the facts of a file that is not compressed, of which rows and pairs are usable."""
     usable = videos.ids[rows].tolist()
-    present, counts = np.unique(pairs & ((1 << LABEL_BITS) - 1), return_counts=True)
+    present, counts = np.unique(pairs & LABEL, return_counts=True)
     return Facts(
         crc32c=found.crc32c or checksums.crc32c(file),
         records=len(usable),

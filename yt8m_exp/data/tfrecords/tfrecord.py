@@ -33,16 +33,21 @@ class Spans(NamedTuple):
     lengths: np.ndarray
 
 
-def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Spans, list[Problem]]:
-    """Finds the records of a file.
+def index(
+    data: bytes | memoryview, *, checksums: bool, before: int = 0, after: int = 0
+) -> tuple[Spans, list[Problem]]:
+    """Finds the records of a file, or of a piece of it that begins with a record.
 
     Args:
-        data: the whole file.
+        data: the bytes.
         checksums: whether to check the bytes of each record too, or their lengths alone.
+        before: how many bytes of the file come before the piece.
+        after: how many come after it.
 
     Returns:
         All records up to the first that cannot be framed, and the problems: records with a wrong
-        checksum are framed and reported, one that is cut off is only reported.
+        checksum are framed and reported, one that is cut off is only reported. One that goes on
+        after a piece is neither.
     """
     header = struct.Struct("<QI")
     spans: list[tuple[int, int]] = []
@@ -51,23 +56,27 @@ def index(data: bytes | memoryview, *, checksums: bool) -> tuple[Spans, list[Pro
     while offset < size:
         record = len(spans)
         if offset + HEADER_BYTES > size:
-            problems.append(Problem(record, _cut(offset, HEADER_BYTES, size)))
+            if not after:
+                problems.append(Problem(record, _cut(before + offset, HEADER_BYTES, before + size)))
             break
         length, checksum = header.unpack_from(data, offset)
         if masked_crc(data[offset : offset + 8]) != checksum:
-            text = (
-                f"the checksum of its length fails at byte {offset}, so that the {size - offset} "
-            )
-            problems.append(Problem(record, f"{text}bytes from there cannot be read. {AGAIN}"))
+            left = size - offset + after
+            text = f"the checksum of its length fails at byte {before + offset}, so that the {left}"
+            problems.append(Problem(record, f"{text} bytes from there cannot be read. {AGAIN}"))
             break
         end = offset + HEADER_BYTES + length + FOOTER_BYTES
+        if end > size + after:
+            whole = before + size + after
+            problems.append(Problem(record, _cut(before + offset, end - offset, whole)))
+            break
         if end > size:
-            problems.append(Problem(record, _cut(offset, end - offset, size)))
             break
         if checksums:
             payload = data[offset + HEADER_BYTES : end - FOOTER_BYTES]
             if masked_crc(payload) != int.from_bytes(data[end - FOOTER_BYTES : end], "little"):
-                problems.append(Problem(record, f"its checksum fails at byte {offset}. {AGAIN}"))
+                text = f"its checksum fails at byte {before + offset}. {AGAIN}"
+                problems.append(Problem(record, text))
         spans.append((offset + HEADER_BYTES, length))
         offset = end
     table = np.array(spans, np.int64).reshape(-1, 2)

@@ -14,7 +14,7 @@ from yt8m_exp.data.shards import Reading
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.plots import comparison as drawn
-from yt8m_exp.plots import document
+from yt8m_exp.plots import drawing
 from yt8m_exp.plots.style import class_label
 from yt8m_exp.registry import eligibility, gate, measure, report
 from yt8m_exp.registry.chain import Record
@@ -127,7 +127,7 @@ def log(run: Run, name: str, decision: Record, verdict: Verdict, models: Models)
         numbers |= {"gain": verdict.comparison.gain, "gain/low": low, "gain/high": high}
     run.writer.log(numbers, 0)
     names = models["challenger"].tagger.names.tolist()
-    figures = {title: document.png(figure) for title, figure in _figures(verdict, names).items()}
+    figures = {title: drawing.png(figure) for title, figure in _figures(verdict, names).items()}
     checks = sorted(verdict.checks, key=lambda check: check.passed)
     columns = {
         side: {

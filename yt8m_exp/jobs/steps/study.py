@@ -135,7 +135,7 @@ def _best(tracked: Run, definition: Definition, best: Mapping[str, Any]) -> str:
     if best["model_uri"]:
         links.append(f"model {cards.model_link(tracked.client, best['model_uri'])}")
     command = _command(definition, best)
-    return f"\n\n**The best trial** is {', '.join(links)}. Train it alone:\n\n```\n{command}\n```"
+    return f"\n\n**The best trial** is {', '.join(links)}. Train it alone:\n\n{cards.code(command)}"
 
 
 def _link_version(tracked: Run, model_uri: str) -> None:

@@ -14,8 +14,6 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import mistakes
 from yt8m_exp.evaluation.sample import Predicted
 from yt8m_exp.plots import document
-from yt8m_exp.plots.browser import slices
-from yt8m_exp.plots.browser.slices import Panel
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"browser.{end}") for end in ("css", "js"))
 MAX_BYTES = 4_800_000
@@ -136,6 +134,10 @@ def _confusions(found: Predicted) -> list[list[float]]:
 
 def _slices(models: Sequence[Model], classes: int) -> str:
     """Draws where GAP moves, over the counts that are known."""
+    # Here, because predictions without labels need no figure, and matplotlib takes half a second.
+    from yt8m_exp.plots import drawing
+    from yt8m_exp.plots.browser import slices
+
     labels = models[0].found.labels
     frequency = np.bincount(labels[labels >= 0], minlength=classes)
     measures: dict[tuple[str, str], Callable[[Predicted], Sequence[mistakes.Bin]]] = {
@@ -146,10 +148,10 @@ def _slices(models: Sequence[Model], classes: int) -> str:
         ),
     }
     panels = [
-        Panel(*words, {model.name: measure(model.found) for model in models})
+        slices.Panel(*words, {model.name: measure(model.found) for model in models})
         for words, measure in measures.items()
     ]
-    return document.svg(slices.gap_by([panel for panel in panels if all(panel.models.values())]))
+    return drawing.svg(slices.gap_by([panel for panel in panels if all(panel.models.values())]))
 
 
 def _videos(models: Sequence[Model], room: int) -> dict[str, Any]:

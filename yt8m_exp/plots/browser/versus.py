@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation.metrics import Metric
-from yt8m_exp.plots import curves, document
+from yt8m_exp.plots import curves, document, drawing
 from yt8m_exp.plots.browser import page
 from yt8m_exp.plots.browser.page import Model
 
+MOST_COLUMNS = 6
+SUMS = ("examples", "minutes", "watt hours")
 SAME = "The runs have the same configuration."
 
 
@@ -29,6 +31,8 @@ class Run:
         cost: what the training took, by what is told: a number each.
         curve: examples seen and GAP at each evaluation of the training.
         address: where MLflow shows it; None without a server.
+        device: the machine that trained.
+        study: the study whose trial it is; empty if it is none.
     """
 
     run_id: str
@@ -38,6 +42,8 @@ class Run:
     cost: Mapping[str, float]
     curve: Sequence[tuple[int, float]]
     address: str | None
+    device: str = ""
+    study: str = ""
 
 
 class Pair(NamedTuple):
@@ -86,22 +92,37 @@ def render(runs: Sequence[Run], metrics: Sequence[Metric], pair: Pair | None) ->
 
 
 def _tables(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[str]:
-    head = ["", *(run.name for run in runs)]
-    numbers = tuple(range(1, len(head)))
-    if links := [run for run in runs if run.address]:
-        listed = ", ".join(
-            f'<a href="{escape(run.address or "")}">{escape(run.name)}</a>' for run in links
-        )
-        yield f"<p>In MLflow: {listed}</p>"
     yield "<h2>Metrics</h2>"
-    yield document.table(head, _metrics(runs, metrics), numbers=numbers)
+    yield _table(runs, list(_metrics(runs, metrics)))
     yield "<h2>Cost of training</h2>"
-    yield document.table(head, _costs(runs), numbers=numbers)
+    yield _table(runs, list(_costs(runs)))
+    if studies := _by_study(runs):
+        yield "<h2>Cost by study</h2>"
+        head = ("study", "trials", *SUMS, "device")
+        yield document.table(head, studies, numbers=range(1, len(head) - 1))
     yield "<h2>Configuration</h2>"
     rows = list(_differences(runs))
     same = len(set().union(*(run.config for run in runs))) - len(rows)
-    yield document.table(head, rows) if rows else f"<p>{SAME}</p>"
+    yield _table(runs, rows, numbers=False) if rows else f"<p>{SAME}</p>"
     yield f"<p><small>{same} more keys are the same.</small></p>" if rows else ""
+
+
+def _table(runs: Sequence[Run], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """Returns a table with a column for each run, or with a row for each if they are many."""
+    names = [_linked(run) for run in runs]
+    heads = [head for head, *_ in rows]
+    if len(runs) > MOST_COLUMNS:
+        head = heads
+        cells: list[Sequence[str]] = list(zip(names, *(v for _, *v in rows), strict=True))
+    else:
+        head, cells = names, list(rows)
+    places = range(1, len(head) + 1) if numbers else ()
+    return document.table(["", *head], cells, numbers=places, plain=False)
+
+
+def _linked(run: Run) -> str:
+    name = escape(run.name)
+    return f'<a href="{escape(run.address)}">{name}</a>' if run.address else name
 
 
 def _metrics(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[list[str]]:
@@ -121,6 +142,8 @@ def _metrics(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[list[st
 def _costs(runs: Sequence[Run]) -> Iterator[list[str]]:
     for name in dict.fromkeys(name for run in runs for name in run.cost):
         yield [escape(name), *(_number(run.cost.get(name)) for run in runs)]
+    if any(run.device for run in runs):
+        yield ["device", *(escape(run.device) for run in runs)]
 
 
 def _differences(runs: Sequence[Run]) -> Iterator[list[str]]:
@@ -137,7 +160,29 @@ def _differences(runs: Sequence[Run]) -> Iterator[list[str]]:
 def _curves(runs: Sequence[Run]) -> Iterator[str]:
     points = {run.name: run.curve for run in runs if run.curve}
     if points:
-        yield document.svg(curves.gap_curves(points))
+        yield drawing.svg(curves.gap_curves(points))
+
+
+def _by_study(runs: Sequence[Run]) -> list[list[str]]:
+    """Returns a row for each study: its trials, the sums of what is known of them, and where."""
+    studies: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.study:
+            studies.setdefault(run.study, []).append(run)
+    return [
+        [
+            escape(study),
+            f"{len(trials):,}",
+            *(_number(_sum(trials, name)) for name in SUMS),
+            escape("; ".join(sorted({trial.device for trial in trials if trial.device}))),
+        ]
+        for study, trials in sorted(studies.items())
+    ]
+
+
+def _sum(runs: Sequence[Run], name: str) -> float | None:
+    known = [run.cost[name] for run in runs if name in run.cost]
+    return sum(known) if known else None
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from yt8m_exp.plots import document
+from yt8m_exp.plots import document, drawing
 from yt8m_exp.plots.studies import figures
 from yt8m_exp.plots.studies.trials import Study, Trial
 
@@ -49,7 +49,7 @@ def render(study: Study, description: str, recipe: str, links: Mapping[str, str]
 def _figure(name: str, figure: Figure) -> str:
     caption = f"<p class=grey>{CAPTIONS[name]}</p>" if name in CAPTIONS else ""
     wide = " class=whole" * (name in WIDE)
-    return f"<div{wide}>{document.svg(figure)}{caption}</div>"
+    return f"<div{wide}>{drawing.svg(figure)}{caption}</div>"
 
 
 def _verdict(study: Study) -> str:

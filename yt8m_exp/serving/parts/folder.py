@@ -107,6 +107,7 @@ def write_list(folder: str, listed: Mapping[str, Any]) -> None:
     """Writes the list of a folder's parts, `manifest.json`."""
     uri, data = f"{folder.rstrip('/')}/{LIST}", json.dumps(listed, indent=1).encode()
     if is_local(folder):
+        os.sync()  # the parts: one by one that takes milliseconds each
         _write_local(Path(uri), data)
     else:
         _upload(uri, data, replaces=store_of(uri).stat(uri))
@@ -167,8 +168,6 @@ def _write_local(path: Path, data: bytes) -> None:
     try:
         with temporary.open("xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -69,7 +69,7 @@ def log_errors(
     ]
     page = browser.render(f"Evaluation of {what}", facts, [Model(what, found)], words, columns)
     client.log_text(run_id, page, ERRORS)
-    _log_arrays(client, run_id, Logged(found, ranked.ap, ranked.positives, words))
+    log_arrays(client, run_id, Logged(found, ranked.ap, ranked.positives, words))
 
 
 def log_predictions(
@@ -87,7 +87,8 @@ def log_predictions(
     client.log_text(run_id, page, PREDICTIONS)
 
 
-def _log_arrays(client: MlflowClient, run_id: str, logged: Logged) -> None:
+def log_arrays(client: MlflowClient, run_id: str, logged: Logged) -> None:
+    """Logs what two models are compared by; see `read`."""
     found = logged.found
     arrays = {
         "ids": np.array(found.ids.tolist(), np.bytes_),

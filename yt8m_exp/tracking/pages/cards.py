@@ -1,5 +1,6 @@
 """Descriptions of runs, models and versions, in Markdown, and links between their pages."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.evaluation import metrics
 
 NOTE = "mlflow.note.content"
-PATTERNS_CHARACTERS = 200
+GAP = "&emsp;"
+PATTERNS_CHARACTERS, LINE_CHARACTERS = 200, 88
 
 
 def describe(client: MlflowClient, run_id: str, text: str) -> None:
@@ -96,17 +98,30 @@ def training(
         "**Data**",
         data(manifests),
         "**Recipe.** " + ", ".join(f"{name} `{value}`" for name, value in settings.items()),
-        f"```\n{command}\n```",
+        code(command),
         f"**Limits.** {limits}",
         f'**Load.** `mlflow.pyfunc.load_model("{model_uri}")`; inputs and outputs are in its '
         "signature. Curves are over examples seen; figures and tables are among the artifacts.",
     ])  # fmt: skip
 
 
+def code(command: str) -> str:
+    """Returns a command as a block of lines that fit MLflow's pages, which break none."""
+    first, *words = map(shlex.quote, shlex.split(command))
+    lines = [first]
+    for word in words:
+        if len(lines[-1]) + len(word) < LINE_CHARACTERS:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"    {word}")
+    return "```\n" + " \\\n".join(lines) + "\n```"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Returns a table, with gaps between columns: MLflow's pages show none."""
+    lines = [f"{GAP} | ".join(line) for line in [head, *rows]]
+    lines.insert(1, " | ".join(["---"] * len(head)))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _number(value: float | None) -> str:

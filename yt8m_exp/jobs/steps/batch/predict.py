@@ -122,7 +122,8 @@ class ByShard:
                 nonlocal rows
                 rows += message["videos"]
                 facts = checks.facts_of(message["facts"])
-                checks.remember(self.manifest.shards[message["part"]], facts, self.manifest.schema)
+                shard = self.manifest.shards[message["part"]]
+                checks.remember(shard, facts, self.manifest.schema, told=True)
                 advance(rows)
 
             Workers(launcher, queue, plan.entries, task=self._task(plan), made=note).run()

@@ -32,12 +32,18 @@ def train(cfg: DictConfig) -> None:
     if cfg.resume:
         return
     for key in ("data.train", "data.validate"):
-        peek.require_labels(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
+        found = list(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
+        peek.require_labels(found)
+        if cfg.data.on_bad_record == "stop":
+            remedy = f"Is this a {cfg.data.level}-level shard? Set {key}, or another group of data."
+            peek.require_features(found, set(cfg.data.features), taker="training", remedy=remedy)
     if "data.train" in compose.given() and "data.validate" not in compose.given():
         logger.warning(
             "data.train is given, but data.validate is not: the model is measured on %s.",
             cfg.data.validate,
         )
+    if patterns := compose.plain(cfg)["distillation"]["shards"]:
+        shards.find(patterns, Remedy("distillation.shards"))
     vocabulary.read(cfg.data.vocabulary, cfg.data.classes)
     if weights := cfg.loss.get("label_weights"):
         label_weights.read(weights, cfg.data.classes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
+from yt8m_exp.jobs.steps.checks import features_check, teacher_check
 from yt8m_exp.jobs.steps.ensembles import members
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
@@ -31,24 +32,49 @@ def train(cfg: DictConfig) -> None:
     teacher = cfg.distillation.teacher
     for uri in [teacher] if isinstance(teacher, str) else teacher or []:
         uris.require(uri)
+        if not cfg.resume:
+            _require_teacher(cfg, uri)
+
+
+def _require_teacher(cfg: DictConfig, uri: str) -> None:
+    if schema := uris.schema(uris.facts(uri)):
+        teacher_check.require(cfg, uri, schema)
+        key, skip = teacher_check.key_of_shards(cfg, schema), cfg.data.on_bad_record
+        features_check.require(cfg, key, set(schema.features), taker=uri, on_bad_record=skip)
 
 
 def eval(cfg: DictConfig) -> None:
-    """Checks the model, or the run to watch."""
+    """Checks the run to watch, or the model, and that the shards have its features."""
     store.connect()
     if cfg.watch:
         configuration.read_config(cfg.watch)
     if cfg.model_uri:
-        uris.require(cfg.model_uri)
+        _require_read(cfg)
 
 
 def inference(cfg: DictConfig) -> None:
+    """Checks the model, and that the shards have its features."""
+    store.connect()
+    _require_read(cfg)
+
+
+def _require_read(cfg: DictConfig) -> None:
+    uri = cfg.model_uri
+    uris.require(uri)
+    if schema := uris.schema(uris.facts(uri)):
+        if cfg.segments:
+            uris.require_frames(uri, schema)
+        taken, skip = set(schema.features), cfg.on_bad_record
+        features_check.require(cfg, "shards", taken, taker=uri, on_bad_record=skip)
+
+
+def export(cfg: DictConfig) -> None:
     """Checks the model."""
     store.connect()
     uris.require(cfg.model_uri)
 
 
-export = tag = inference
+tag = export
 
 
 def promote(cfg: DictConfig) -> None:
@@ -62,11 +88,17 @@ def promote(cfg: DictConfig) -> None:
 
 
 def ensemble(cfg: DictConfig) -> None:
-    """Checks the members, and that they can be one model."""
+    """Checks the members, that they can be one model, and that the shards have its features."""
     client = store.connect()
     found = members.named(client, compose.plain(cfg)["members"], cfg.best)
-    size = members.require_alike(client, found)
+    facts = {uri: uris.facts(uri) for uri in found}
+    size = members.require_alike(facts)
     members.require_small(size * SHARES[cfg.precision], cfg.max_bytes)
+    taken = members.features(facts)
+    for key in ("shards", "weights_shards"):
+        features_check.require(
+            cfg, key, taken, taker="the ensemble", on_bad_record=cfg.on_bad_record
+        )
 
 
 def rollback(cfg: DictConfig) -> None:

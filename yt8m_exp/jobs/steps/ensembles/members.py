@@ -32,12 +32,11 @@ def named(client: Any, members: str | Sequence[str], best: int) -> list[str]:
     return found
 
 
-def require_alike(client: Any, members: Sequence[str]) -> int:
+def require_alike(facts: Mapping[str, Mapping[str, str]]) -> int:
     """Refuses members that cannot be one model; reads none of their files.
 
     Args:
-        client: a client of the tracking store.
-        members: their URIs.
+        facts: what the store knows of each member, by its URI; see `uris.facts`.
 
     Returns:
         The bytes of their files together, as far as the store knows them.
@@ -45,11 +44,27 @@ def require_alike(client: Any, members: Sequence[str]) -> int:
     Raises:
         InputError: two members disagree on classes, or on the size of a feature.
     """
-    facts = {uri: _facts(client, uri) for uri in members}
     for fact, what in ALIKE.items():
         _require_same(facts, fact, what)
     _require_sizes({uri: json.loads(known.get("features", "{}")) for uri, known in facts.items()})
     return sum(int(known.get("bytes", 0)) for known in facts.values())
+
+
+def features(facts: Mapping[str, Mapping[str, str]]) -> set[str] | None:
+    """Returns the names of the features that members take as one model; None if one is not known.
+
+    Args:
+        facts: as `require_alike` takes them.
+    """
+    taken: set[str] = set()
+    level = "video"
+    for known in facts.values():
+        schema = uris.schema(known)
+        if schema is None:
+            return None
+        taken |= schema.features.keys()
+        level = schema.level if schema.level != "video" else level
+    return taken if level == "video" else {name.removeprefix(MEAN) for name in taken}
 
 
 def require_small(size: float, max_bytes: float) -> None:
@@ -99,16 +114,6 @@ def _of(client: Any, word: str, best: int) -> list[str]:
     except InputError:
         runs = [word]  # it is no study
     return [versions.model_of_run(client, run_id) for run_id in runs]
-
-
-def _facts(client: Any, uri: str) -> Mapping[str, str]:
-    """Returns what the store knows of a model; nothing of a folder."""
-    _, name, version = uris.resolve(uri)
-    if name and version:
-        return dict(client.get_model_version(name, version).tags)
-    if uri.startswith("models:/"):
-        return dict(client.get_logged_model(uri.removeprefix("models:/")).params)
-    return {}
 
 
 def _require_same(facts: Mapping[str, Mapping[str, str]], fact: str, what: str) -> None:

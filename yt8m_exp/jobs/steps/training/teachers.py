@@ -19,10 +19,10 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.top_k import top_k
 from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.checks import teacher_check
 from yt8m_exp.models.ensembles import ensemble
 from yt8m_exp.serving import loading, uris
 from yt8m_exp.serving.loading import Loaded
-from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import progress
 from yt8m_exp.tracking import store
 from yt8m_exp.training.recipes import teacher
@@ -68,29 +68,14 @@ def asked(cfg: DictConfig) -> keras.Model | None:
         return None
     found = [loading.load(uri) for uri in named(cfg)]
     for loaded in found:
-        _require_classes(cfg, loaded)
-        if missing := sorted(loaded.tagger.schema.features.keys() - set(cfg.data.features)):
-            raise InputError(
-                f"With distillation.online=true, a teacher must take features of the data, but "
-                f"{loaded.uri} takes {missing[0]}. Set distillation.online=false, and "
-                "distillation.shards."
-            )
+        teacher_check.require(cfg, loaded.uri, loaded.tagger.schema)
     models = [loaded.tagger.model for loaded in found]
     return ensemble.build(models, [1 / len(models)] * len(models), mean="probabilities")
 
 
-def _require_classes(cfg: DictConfig, loaded: Loaded) -> None:
-    classes = loaded.tagger.schema.classes
-    if classes != cfg.data.classes:
-        raise InputError(
-            f"A teacher must know the classes of the data, but {loaded.uri} has {classes} and "
-            f"data.classes is {cfg.data.classes}."
-        )
-
-
 def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
     model = loaded.tagger.model
-    _require_classes(cfg, loaded)
+    teacher_check.require(cfg, loaded.uri, loaded.tagger.schema)
     manifest = _manifest(cfg, loaded)
     k = cfg.distillation.top_k
     facts = [VERSION, _digest(model), manifest.digest, asdict(manifest.schema), k]
@@ -107,19 +92,12 @@ def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
 
 def _manifest(cfg: DictConfig, loaded: Loaded) -> Manifest:
     """Returns the shards that a teacher predicts: those to train on, if it takes their features."""
-    schema, level, patterns, key = loaded.tagger.schema, cfg.data.level, "data.train", "data.train"
+    schema, level = loaded.tagger.schema, cfg.data.level
     if level == "segment" and schema.level == "frame":
         schema = replace(schema, level="segment")
-    if schema.level != level:
-        key = "distillation.shards"
-        if not cfg.distillation.shards:
-            raise InputError(
-                f"{loaded.uri} takes features of level {schema.level}, but data.train has level "
-                f"{level}. Set distillation.shards to shards with the same videos that it can read."
-            )
-    patterns = compose.select(compose.plain(cfg), key)
+    key = teacher_check.key_of_shards(cfg, schema)
     return shards.scan(
-        patterns,
+        compose.select(compose.plain(cfg), key),
         schema,
         on_bad_record=cfg.data.on_bad_record,
         reading=replace(sources.reading(cfg), check_bytes=None),
