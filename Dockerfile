@@ -22,13 +22,13 @@ COPY --from=server-packages /venv /venv
 COPY stack/users.ini stack/users.py stack/objects.py /stack/
 
 FROM uv AS worker-packages
-# "--extra postgres --extra gpu" for GPUs
-ARG EXTRAS="--extra postgres"
+# "--extra postgres --extra dask --extra gpu" for GPUs
+ARG EXTRAS="--extra postgres --extra dask"
 RUN /uv/bin/uv sync --quiet --frozen --no-install-project --no-dev ${EXTRAS}
 
 FROM base AS worker
 COPY --from=worker-packages /venv /venv
 COPY . /project
-# The commit, for the runs: the image holds no repository.
+# The commit, for the runs: the image holds no repository. The path, for programs that import the project, as Dask's workers.
 ARG COMMIT=
-ENV YT8M_COMMIT=${COMMIT} GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/home/yt8m/.cache/matplotlib
+ENV YT8M_COMMIT=${COMMIT} PYTHONPATH=/project GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/home/yt8m/.cache/matplotlib

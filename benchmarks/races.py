@@ -14,14 +14,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PROMOTERS, SECONDS, ROUND_SECONDS = 16, 120.0, 20.0
-VERSIONS = 8
+VERSIONS, SOURCE = 8, "s3://nowhere/model"
 GRACE_SECONDS = 1.0
 KILL_SECONDS = 4.0
 HOSTS = ("here", "there")
+LOGIN = "MLFLOW_TRACKING_"
+"""Begins the variables with which a user logs in to a server."""
 LOADED = [
     *("yt8m_exp.registry.decisions", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
     "mlflow.store.tracking.sqlalchemy_store",
@@ -53,7 +56,7 @@ def make(uri: str, name: str) -> None:
     client = MlflowClient(uri)
     client.create_registered_model(name)
     for _ in range(VERSIONS):
-        client.create_model_version(name, "/nowhere", await_creation_for=0)
+        client.create_model_version(name, SOURCE, await_creation_for=0)
 
 
 def race(uri: str, name: str, folder: Path, promoters: int, seconds: float) -> int:
@@ -61,10 +64,11 @@ def race(uri: str, name: str, folder: Path, promoters: int, seconds: float) -> i
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # or nothing is preloaded
     FORKS.set_forkserver_preload(LOADED)
     rng = random.Random(seconds)
+    login = {key: value for key, value in os.environ.items() if key.startswith(LOGIN)}
 
     def start(number: int) -> BaseProcess:
         host = HOSTS[number % len(HOSTS)]
-        arguments = (uri, name, folder / host, host, rng.random())
+        arguments = (uri, name, folder / host, host, rng.random(), login)
         process = FORKS.Process(target=promote_for_ever, args=arguments, daemon=True)
         process.start()
         return process
@@ -85,9 +89,11 @@ def race(uri: str, name: str, folder: Path, promoters: int, seconds: float) -> i
     return kills + promoters
 
 
-def promote_for_ever(uri: str, name: str, cache: Path, host: str, seed: float) -> None:
+def promote_for_ever(
+    uri: str, name: str, cache: Path, host: str, seed: float, login: Mapping[str, str]
+) -> None:
     """Decides on versions at random, until it is killed."""
-    os.environ.update(MLFLOW_TRACKING_URI=uri, XDG_CACHE_HOME=str(cache))
+    os.environ.update(login | {"MLFLOW_TRACKING_URI": uri, "XDG_CACHE_HOME": str(cache)})
     from yt8m_exp.registry import audit, decisions
     from yt8m_exp.tracking import store
 

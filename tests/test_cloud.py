@@ -53,6 +53,18 @@ def test_a_template_asks_for_its_gpus(name, gpus):
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == gpus
 
 
+def environment(name, index):
+    """The variables of a pod that has this index, as Kubernetes makes them."""
+    known = {}
+    for entry in template(name)["spec"]["template"]["spec"]["containers"][0]["env"]:
+        field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        value = str(index) if field == INDEX else MOUNTS.get(field) or entry.get("value")
+        for before, text in known.items():
+            value = value.replace(f"$({before})", text)
+        known[entry["name"]] = value
+    return known
+
+
 def test_each_worker_finds_its_place(monkeypatch):
     job = template("workers")
     workers = job["spec"]["completions"]
@@ -60,13 +72,7 @@ def test_each_worker_finds_its_place(monkeypatch):
     service = yaml.safe_load((FOLDER / "service.yaml").read_text())
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     for index in range(workers):
-        known = {}
-        for entry in pod["spec"]["containers"][0]["env"]:
-            field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-            value = str(index) if field == INDEX else MOUNTS.get(field) or entry.get("value")
-            for name, text in known.items():  # as Kubernetes does, of those before
-                value = value.replace(f"$({name})", text)
-            known[entry["name"]] = value
+        known = environment("workers", index)
         monkeypatch.setenv("TF_CONFIG", known["TF_CONFIG"])
         assert cluster.place() == (index, workers)
         hosts = json.loads(known["TF_CONFIG"])["cluster"]["worker"]

@@ -1,6 +1,10 @@
 """What a start says of a tracking server that fails."""
 
+import re
+from uuid import uuid4
+
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tests.proxy import cut, failing, reset
 from yt8m_exp.spec import OutsideError, UnansweredError
@@ -64,6 +68,26 @@ def test_a_server_that_refuses_is_told_at_once(proxied, fault, words):
     with pytest.raises(OutsideError, match=words):
         store.connect()
     assert len(proxied.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_server_that_cannot_check_the_login_for_an_upload_is_asked_again(proxied, status):
+    client = store.connect()
+    run_id = client.create_run(client.create_experiment(uuid4().hex)).info.run_id
+    faults = iter([failing(401), failing(status), failing(401), failing(status)])
+    about = re.compile("mlflow-artifacts|users/current")
+    proxied.fault = lambda request: next(faults, None) if about.search(request.path) else None
+    client.log_text(run_id, "text", "note.txt")
+    assert next(faults, None) is None
+    assert [file.path for file in client.list_artifacts(run_id)] == ["note.txt"]
+
+
+def test_a_server_that_refuses_the_login_for_an_upload_is_told_at_once(proxied):
+    client = store.connect()
+    run_id = client.create_run(client.create_experiment(uuid4().hex)).info.run_id
+    proxied.fault = lambda request: failing(401) if request.method == "PUT" else None
+    with pytest.raises(MlflowException, match="does not accept the login"):
+        client.log_text(run_id, "text", "note.txt")
 
 
 def test_no_server_at_all_is_told(monkeypatch):

@@ -25,6 +25,7 @@ from requests.utils import rewind_body
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from yt8m_exp.spec import RefusedError, UnansweredError, caused_by
+from yt8m_exp.tracking.connection import refusal
 
 logger = logging.getLogger(__name__)
 Thing = TypeVar("Thing")
@@ -173,7 +174,7 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
                     raise _LostAnswer from error
                 reason, asked = _in_words(error), None
             else:
-                if response.status_code not in TRANSIENT:
+                if not self._may_pass(response, options):
                     _limits.failing = None
                     _require_login(response)
                     return response
@@ -185,6 +186,12 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
             _pause(request.url, reason, asked, size, attempts, first)
             if hasattr(request.body, "seek"):
                 rewind_body(request)
+
+    def _may_pass(self, response: requests.Response, options: dict[str, Any]) -> bool:
+        if response.status_code == requests.codes.unauthorized:
+            ask = functools.partial(super().send, **options)
+            return not refusal.is_final(response, ask, TRANSIENT)
+        return response.status_code in TRANSIENT
 
 
 def _require_login(response: requests.Response) -> None:
