@@ -19,7 +19,7 @@ from typing import Any
 from yt8m_exp import spec
 from yt8m_exp.data import shards as scanning
 from yt8m_exp.data.tfrecords import records
-from yt8m_exp.plots import document, style
+from yt8m_exp.plots import drawing, style
 
 PARTS = (8, 4, 2, 1)
 FIFTH = 5
@@ -73,7 +73,7 @@ def _draw(points: Sequence[tuple[int, float]]) -> None:
         style.annotate(axes, f"{point[1]:.3f}", point, offset=(8, -8), color=style.INK)
     axes.set_xscale("log", base=2)
     axes.set_xticks(videos, [f"{count:,}" for count in videos])
-    PICTURE.write_bytes(document.png(figure))
+    PICTURE.write_bytes(drawing.png(figure))
 
 
 if __name__ == "__main__":

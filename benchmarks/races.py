@@ -20,7 +20,7 @@ from pathlib import Path
 
 PROMOTERS, SECONDS, ROUND_SECONDS = 16, 120.0, 20.0
 VERSIONS, SOURCE = 8, "s3://nowhere/model"
-GRACE_SECONDS = 1.0
+GRACE_SECONDS = 3.0
 KILL_SECONDS = 4.0
 HOSTS = ("here", "there")
 LOGIN = "MLFLOW_TRACKING_"
