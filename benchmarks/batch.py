@@ -1,7 +1,7 @@
 """What does prediction by shard cost, how does it scale, and does it survive kills?
 
     python -m benchmarks.batch overhead 4000
-    python -m benchmarks.batch scaling 40
+    python -m benchmarks.batch scaling 1000
     python -m benchmarks.batch kills 100
 
 `overhead` predicts so many shards of one video each. `scaling` predicts so many copies of a sample
@@ -10,15 +10,18 @@ workers, of which one is killed at every few parts, and the driver itself at eve
 compares the bytes with those of one process.
 """
 
+import json
 import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -56,10 +59,9 @@ def overhead(machine: Store, count: int) -> None:
 
 
 def scaling(machine: Store, count: int) -> None:
-    """Prints how fast one worker and two predict, and the ratio."""
-    records = verbs.sample_records(SHARD)
-    shards = _shards(machine, [records] * count)
-    one, two = (_seconds(machine, shards, (f"slots={slots}",)) for slots in (1, 2))
+    """Prints how fast one worker and two predict, with a processor each, and the ratio."""
+    shards = _shards(machine, [verbs.sample_records(SHARD)] * count)
+    one, two = (_seconds_on(machine, shards, slots) for slots in (1, 2))
     print(f"{count} shards: {one:.1f} s with one worker, {two:.1f} s with two: {one / two:.2f}x")
 
 
@@ -106,8 +108,24 @@ def _workers_of(driver: int) -> list[int]:
 def _seconds(machine: Store, shards: Path, words: Sequence[str]) -> float:
     """Returns the seconds that a prediction takes, without loading TensorFlow in the driver."""
     given = (f"shards={shards}", _output(machine), *QUICK, *words)
-    result = machine.done("inference", *given)
-    return result["videos"] / result["videos_per_second"]
+    return _taken(machine.done("inference", *given))
+
+
+def _seconds_on(machine: Store, shards: Path, workers: int) -> float:
+    """Returns the seconds that workers take, on as many processors, each with one thread."""
+    words = (f"shards={shards}", _output(machine), *QUICK, f"slots={workers}")
+    verb = [sys.executable, "-m", "yt8m_exp", "inference", *words]
+    done = subprocess.run(
+        ["taskset", "-c", f"0-{workers - 1}", *verb],
+        env=os.environ | machine.environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return _taken(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _taken(result: Mapping[str, Any]) -> float:
+    return (result["videos"] + result["repeated"]) / result["videos_per_second"]
 
 
 def _output(machine: Store) -> str:
@@ -115,7 +133,7 @@ def _output(machine: Store) -> str:
 
 
 def _shards(machine: Store, contents: Sequence[Sequence[bytes]]) -> Path:
-    """Writes shards, each video under an id of its own."""
+    """Writes shards to a folder, and returns it."""
     folder = machine.folder / "shards"
     folder.mkdir()
     for number, records in enumerate(contents):

@@ -50,7 +50,7 @@ def uncollected() -> Iterator[None]:
     """Switches the garbage collector off in the block, and exempts what was made there for good.
 
     Imports make hundreds of thousands of objects, which all stay. Python would look through them
-    again and again, in a quarter of the time that the imports take.
+    again and again.
     """
     was_on = gc.isenabled()
     gc.disable()
