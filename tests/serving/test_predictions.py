@@ -94,6 +94,13 @@ def test_another_format_is_refused(tmp_path):
         PredictionsWriter(tmp_path / "out.csv", score_format="d")
 
 
+@pytest.mark.parametrize("score", ["9" * 40, "inf", "nan", "-1", "a"])
+def test_a_score_that_is_none_is_refused_with_its_line(tmp_path, score):
+    (tmp_path / "in.csv").write_text(f"VideoId,LabelConfidencePairs\na,1 0.5\nb,1 {score}\n")
+    with pytest.raises(ValueError, match=r"in.csv, line 3: expected `id,class score"):
+        list(read_predictions(tmp_path / "in.csv"))
+
+
 def test_a_file_in_another_encoding_is_named_with_its_line(tmp_path):
     (tmp_path / "in.csv").write_bytes(b"VideoId,LabelConfidencePairs\na,1 0.5\n\xe9,1 0.5\n")
     with pytest.raises(ValueError, match=r"in.csv, line 3: expected a text in UTF-8"):

@@ -100,9 +100,10 @@ def _parsed(line: list[str], *, where: str) -> tuple[str, NDArray, NDArray]:
     try:
         video, pairs = line
         values = pairs.split()
-        class_ids, scores = np.array(values[::2], np.int32), np.array(values[1::2], np.float32)
+        with np.errstate(over="ignore"):  # it becomes infinite
+            class_ids, scores = np.array(values[::2], np.int32), np.array(values[1::2], np.float32)
         known = class_ids.shape == scores.shape and (class_ids >= 0).all() and "_" not in pairs
-        if known and (scores >= 0).all():  # NaN is not
+        if known and ((scores >= 0) & (scores < np.inf)).all():  # NaN is not
             return video, class_ids, scores
     except (ValueError, OverflowError):
         pass
