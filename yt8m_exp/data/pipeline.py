@@ -107,8 +107,7 @@ def ordered_batches(manifest: Manifest, batch_size: int | None = None) -> Iterat
         batch_size: videos in a batch, but for the last; by default what a model's memory bears.
     """
     pieces = ((videos, np.arange(len(videos.ids))) for _, videos in _ordered(manifest))
-    batches = _cut(pieces, _batch_size(manifest, batch_size), slice(None))
-    return ahead(batches)
+    return ahead(_cut(pieces, _batch_size(manifest, batch_size), slice(None)))
 
 
 def shard_batches(manifest: Manifest, batch_size: int | None = None) -> Iterator[tuple[int, Batch]]:
