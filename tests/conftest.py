@@ -23,8 +23,14 @@ LONG = (
     *("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level"),
     *("models", "test_eval", "test_buckets", "test_extract"),
 )
-SLOW = {"store", "database", "postgres_server", "storage_server", "tracking_server"}
-"""Fixtures that start processes, a server or a database: whoever asks for one is slow."""
+SLOW = {
+    *("store", "database", "postgres_server", "storage_server", "tracking_server"),
+    *("inception_graph", "extractor_files"),
+}
+"""Fixtures that start processes, a server or a database, or that write the weights of large models.
+
+Whoever asks for one is slow.
+"""
 SAMPLE = Path(__file__).parents[1] / "sample"
 
 PROFILES = {"quick": 30, "tests": 300, "fuzz": 3000}

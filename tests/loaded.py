@@ -26,6 +26,7 @@ with quiet.uncollected():
         "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store",
         "matplotlib.backends.backend_agg",
+        "optuna.importance",  # with SciPy and scikit-learn, for the page of a study
     ):
         importlib.import_module(name)
 

@@ -38,6 +38,7 @@ def case(request):
     return Case(request.param)
 
 
+@pytest.mark.slow
 def test_predictions_and_a_training_step_are_those_of_the_winners(case):
     fed = winners.fed(case)
     fed.require_predictions({key: feed for key, feed in FEEDS.items() if key in case.numbers})

@@ -19,7 +19,6 @@ def test_pictures_are_resized_as_the_graph_does(size):
     assert resizing.resized(picture).dtype == np.float32
 
 
-@pytest.mark.slow
 def test_the_network_is_the_published_graph(networks, inception_graph):
     pictures = RNG.integers(0, 256, (2, 90, 160, 3), np.uint8)
     found = networks.see(np.stack([resizing.resized(picture) for picture in pictures]))
