@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from yt8m_exp.plots import document, drawing
 from yt8m_exp.plots.studies import figures
+from yt8m_exp.plots.studies.scales import word
 from yt8m_exp.plots.studies.trials import Study, Trial
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"study.{end}") for end in ("css", "js"))
@@ -67,11 +68,16 @@ def _table(study: Study) -> str:
     heads = ["trial", "state", *metrics, *study.keys, "examples", "minutes", "reason"]
     numbers = {0, *range(2, 2 + len(metrics)), len(heads) - 3, len(heads) - 2}
     titles = "".join(
-        f"<th{' class=number' * (place in numbers)}><button>{escape(head)}</button></th>"
+        f"<th{' class=number' * (place in numbers)}><button>{_breakable(head)}</button></th>"
         for place, head in enumerate(heads)
     )
     rows = [_row(study, trial, numbers) for trial in _in_order(study)]
     return f"<div class=scroll><table id=trials><tr>{titles}</tr>{''.join(rows)}</table></div>"
+
+
+def _breakable(head: str) -> str:
+    """Returns a key that a browser may break after its dots, where columns are many."""
+    return escape(head).replace(".", ".<wbr>")
 
 
 def _in_order(study: Study) -> list[Trial]:
@@ -85,7 +91,7 @@ def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
     values: Sequence[float | None] = trial.values or [None] * len(study.objectives)
     minutes = None if trial.ended is None else round((trial.ended - trial.began) / 60, 1)
     cells: list[Any] = [trial.number, trial.state, *values]
-    cells += [trial.params.get(key) for key in study.keys]
+    cells += [_param(trial, key) for key in study.keys]
     cells += [trial.examples, minutes, trial.reason]
     shown = [_cell(value, place in numbers) for place, value in enumerate(cells)]
     if trial.address:
@@ -94,6 +100,12 @@ def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
         )
     best = " class=best" * (trial.number in study.best)
     return f'<tr data-trial="{trial.number}"{best}>{"".join(shown)}</tr>'
+
+
+def _param(trial: Trial, key: str) -> Any:
+    """Returns the value of a parameter; None where the trial does not have it."""
+    value = trial.params.get(key)
+    return word(value) if value is None and key in trial.params else value
 
 
 def _cell(value: Any, is_number: bool) -> str:
