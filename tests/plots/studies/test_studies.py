@@ -140,9 +140,10 @@ def test_a_large_study_makes_a_small_page():
 
 
 def test_a_value_of_null_is_written_and_a_missing_one_is_not():
-    trials = [trial(0, half_life=None), trial(1)]
+    trials = [trial(0, half_life=None), trial(1), trial(2, half_life=5000)]
     page = study_page.render(study(trials), "", "", {})
-    assert page.count("<td>null</td>") == 1
+    assert page.count("<td class=number>null</td>") == 1
+    assert "<th class=number><button>half_life</button>" in page
 
 
 def test_numbers_among_names_are_in_order():

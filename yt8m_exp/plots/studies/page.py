@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from yt8m_exp.plots import document, drawing
 from yt8m_exp.plots.studies import figures
-from yt8m_exp.plots.studies.scales import word
+from yt8m_exp.plots.studies.scales import is_number, word
 from yt8m_exp.plots.studies.trials import Study, Trial
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"study.{end}") for end in ("css", "js"))
@@ -67,6 +67,8 @@ def _table(study: Study) -> str:
     metrics = list(study.objectives)
     heads = ["trial", "state", *metrics, *study.keys, "examples", "minutes", "reason"]
     numbers = {0, *range(2, 2 + len(metrics)), len(heads) - 3, len(heads) - 2}
+    values = {key: [trial.params.get(key) for trial in study.trials] for key in study.keys}
+    numbers |= {heads.index(key) for key in study.keys if any(map(is_number, values[key]))}
     titles = "".join(
         f"<th{' class=number' * (place in numbers)}><button>{_breakable(head)}</button></th>"
         for place, head in enumerate(heads)
@@ -108,10 +110,9 @@ def _param(trial: Trial, key: str) -> Any:
     return word(value) if value is None and key in trial.params else value
 
 
-def _cell(value: Any, is_number: bool) -> str:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    key = f' data-value="{value!r}"' if known else ""
-    kind = " class=number" if is_number or known else ""
+def _cell(value: Any, in_numbers: bool) -> str:
+    key = f' data-value="{value!r}"' if is_number(value) else ""
+    kind = " class=number" if in_numbers or is_number(value) else ""
     return f"<td{kind}{key}>{escape(_text(value))}</td>"
 
 
@@ -120,8 +121,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return f"{value:,}" if whole else str(value)
+    return f"{value:,}" if is_number(value) else str(value)
 
 
 def _linked(link: str) -> str:
