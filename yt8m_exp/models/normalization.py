@@ -33,7 +33,7 @@ Normalize = Literal[
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
 DIGEST = "7ae76209fa2d71e74a7b41d4f9a04b48d779b0277e61397f776aa582f3ea00f6"
 """SHA-256 of this file: saved models hold no copy of it."""
-_PART = 0.3  # the best of 0.1, 0.2 ... 0.5 for networks and for kernel ridge: docs/ensembles.md
+_PART = 0.3  # the best of 0.1, 0.2 ... 0.5: docs/ensembles.md
 RGB_NAMES, AUDIO_NAMES = ("rgb", "mean_rgb"), ("audio", "mean_audio")
 
 
