@@ -1,6 +1,7 @@
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric
+from mlflow.store.tracking.dbmodels.models import SqlParam
 from sqlalchemy import event
 
 from yt8m_exp.plots.browser import versus
@@ -71,6 +72,33 @@ def test_more_points_than_an_answer_holds_are_all_read(client, monkeypatch):
     monkeypatch.setattr(queries, "MOST_POINTS", 4)
     found = queries.points(client, ids, EVALUATED)
     assert [[point.step for point in found[run_id]] for run_id in ids] == [[10, 20]] * 3
+
+
+def test_a_search_by_plain_rows_answers_as_that_of_mlflow(client):
+    for number in range(3):
+        run_id = made(client, number)
+        client.log_param(run_id, "model", "moe")
+        client.log_metric(run_id, EVALUATED, float("nan") if number else 0.5)
+    client.create_run("0", run_name="nothing is logged")
+    asked = (["0"], "params.model = 'moe'"), {"max_results": 2, "order_by": ["run_id ASC"]}
+    for words, options in (asked, ((["0"],), {})):
+        found = queries.search(client, *words, **options)
+        theirs = client.search_runs(*words, **options)
+        assert [str(run.to_dictionary()) for run in found] == [
+            str(run.to_dictionary()) for run in theirs
+        ]
+    assert theirs[-1].data.params == {"model": "moe"}  # of MLflow's own search, once more
+
+
+def test_a_search_makes_no_object_of_a_parameter(client):
+    run_ids = [made(client, number) for number in range(2)]
+    loaded = []
+    listened = (SqlParam, "load", lambda *told: loaded.append(told))
+    client.log_param(run_ids[0], "model", "moe")
+    event.listen(*listened)
+    queries.search(client, ["0"])
+    event.remove(*listened)
+    assert not loaded
 
 
 def test_a_server_answers_as_its_database_does(tracking_server):

@@ -110,6 +110,14 @@ def test_an_infeasible_trial_does_not_count_and_is_not_the_best(storage):
     assert study_summary.count_by_state(trials.study) == {"complete": 1, "infeasible": 1}
 
 
+def test_the_description_of_a_study_begins_with_its_results(storage):
+    trials = trials_of(storage, total=1)
+    trials.finish(trials.claim(), [0.25])
+    counts, table, purpose = study_summary.note(trials.study, "A purpose.\n").split("\n\n")
+    assert (counts, purpose) == ("Trials: 1 complete.", "A purpose.")
+    assert "| 0&emsp; | 0.25 |" in table
+
+
 @pytest.mark.slow
 def test_trials_of_a_driver_that_died_are_failed_and_queued_again(storage):
     process = multiprocessing.get_context("forkserver").Process(

@@ -108,13 +108,12 @@ def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> li
     if found is None:
         raise InputError(f"There is no experiment '{experiment}'. Set tracking.experiment.")
     try:
-        return list(
-            client.search_runs(
-                [found.experiment_id],
-                chosen,
-                max_results=most,
-                order_by=[f"metrics.`{GAP.name}` DESC"],
-            )
+        return queries.search(
+            client,
+            [found.experiment_id],
+            chosen,
+            max_results=most,
+            order_by=[f"metrics.`{GAP.name}` DESC"],
         )
     except MlflowException as error:
         reason = str(error).partition("\n")[0]

@@ -2,11 +2,13 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tuning.study import is_counted, is_infeasible
 
 MAX_ROWS = 10
@@ -78,30 +80,30 @@ def progress(study: optuna.Study) -> dict[str, float]:
 
 
 def note(study: optuna.Study, description: str) -> str:
-    """Returns the description of a study's run: its purpose and its best trials, in Markdown."""
-    names = study.metric_names or ["value"]
+    """Returns the description of a study's run: its best trials and its purpose, in Markdown.
+
+    The results come first: MLflow's page of a run shows five lines, and the others on request.
+    """
     states = ", ".join(f"{count} {state}" for state, count in count_by_state(study).items())
-    text = f"{description.strip()}\n\nTrials: {states}.\n\n"
-    found = best(study)[:MAX_ROWS]
+    parts = [f"Trials: {states}.", *_table(study, best(study)[:MAX_ROWS]), description.strip()]
+    return "\n\n".join(filter(None, parts))
+
+
+def _table(study: optuna.Study, found: list[dict[str, Any]]) -> Iterator[str]:
     if not found:
-        return text
+        return
+    names = study.metric_names or ["value"]
     params = list(dict.fromkeys(key for trial in found for key in trial["params"]))
-    rows = [["trial", *names, *params], ["---"] * (1 + len(names) + len(params))]
+    rows = []
     for trial in found:
         values = trial["value"] if len(names) > 1 else [trial["value"]]
         shown = [_short(trial["params"][key]) if key in trial["params"] else "" for key in params]
         rows.append([str(trial["trial"]), *(f"{value:.5g}" for value in values), *shown])
-    return text + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    yield cards.table(["trial", *names, *params], rows)
 
 
 def _short(value: object) -> str:
     return f"`{value:.4g}`" if isinstance(value, float) else f"`{value}`"
-
-
-def _state(trial: FrozenTrial) -> str:
-    if is_infeasible(trial):
-        return "infeasible"
-    return "requeued" if _repeated(trial) else trial.state.name.lower()
 
 
 def _repeated(trial: FrozenTrial) -> bool:

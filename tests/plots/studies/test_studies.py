@@ -137,3 +137,15 @@ def test_the_page_needs_no_other_file_and_marks_each_trials_curves():
 def test_a_large_study_makes_a_small_page():
     trials = [trial(n, value=0.5 + n % 7 / 50, a=n / 3, b=n % 5, c=str(n % 3)) for n in range(500)]
     assert len(study_page.render(study(trials), "", "", {})) < 2_000_000
+
+
+def test_a_value_of_null_is_written_and_a_missing_one_is_not():
+    trials = [trial(0, half_life=None), trial(1), trial(2, half_life=5000)]
+    page = study_page.render(study(trials), "", "", {})
+    assert page.count("<td class=number>null</td>") == 1
+    assert "<th class=number><button>half_life</button>" in page
+
+
+def test_numbers_among_names_are_in_order():
+    scale = Scale.of("k", [{"k": value} for value in (None, 20_000, 5000, "a")])
+    assert scale.names == ("5000", "20000", "a", "null")

@@ -41,7 +41,7 @@ def draw(study: Study) -> dict[str, Figure]:
 
 def history(study: Study) -> Figure:
     """Draws what each trial reached, and the best so far."""
-    figure = new_figure(height=3.8)
+    figure = new_figure(height=4.3)
     axes = style_axes(figure.subplots(), title="Trials", x="trial", y=study.metric)
     pruned = [t for t in study.trials if t.state == "pruned" and t.curve]
     axes.plot(

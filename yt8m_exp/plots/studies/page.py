@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from yt8m_exp.plots import document, drawing
 from yt8m_exp.plots.studies import figures
+from yt8m_exp.plots.studies.scales import is_number, word
 from yt8m_exp.plots.studies.trials import Study, Trial
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"study.{end}") for end in ("css", "js"))
@@ -66,12 +67,19 @@ def _table(study: Study) -> str:
     metrics = list(study.objectives)
     heads = ["trial", "state", *metrics, *study.keys, "examples", "minutes", "reason"]
     numbers = {0, *range(2, 2 + len(metrics)), len(heads) - 3, len(heads) - 2}
+    values = {key: [trial.params.get(key) for trial in study.trials] for key in study.keys}
+    numbers |= {heads.index(key) for key in study.keys if any(map(is_number, values[key]))}
     titles = "".join(
-        f"<th{' class=number' * (place in numbers)}><button>{escape(head)}</button></th>"
+        f"<th{' class=number' * (place in numbers)}><button>{_breakable(head)}</button></th>"
         for place, head in enumerate(heads)
     )
     rows = [_row(study, trial, numbers) for trial in _in_order(study)]
     return f"<div class=scroll><table id=trials><tr>{titles}</tr>{''.join(rows)}</table></div>"
+
+
+def _breakable(head: str) -> str:
+    """Returns a key that a browser may break after its dots, where columns are many."""
+    return escape(head).replace(".", ".<wbr>")
 
 
 def _in_order(study: Study) -> list[Trial]:
@@ -85,7 +93,7 @@ def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
     values: Sequence[float | None] = trial.values or [None] * len(study.objectives)
     minutes = None if trial.ended is None else round((trial.ended - trial.began) / 60, 1)
     cells: list[Any] = [trial.number, trial.state, *values]
-    cells += [trial.params.get(key) for key in study.keys]
+    cells += [_param(trial, key) for key in study.keys]
     cells += [trial.examples, minutes, trial.reason]
     shown = [_cell(value, place in numbers) for place, value in enumerate(cells)]
     if trial.address:
@@ -96,10 +104,15 @@ def _row(study: Study, trial: Trial, numbers: set[int]) -> str:
     return f'<tr data-trial="{trial.number}"{best}>{"".join(shown)}</tr>'
 
 
-def _cell(value: Any, is_number: bool) -> str:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    key = f' data-value="{value!r}"' if known else ""
-    kind = " class=number" if is_number or known else ""
+def _param(trial: Trial, key: str) -> Any:
+    """Returns the value of a parameter; None where the trial does not have it."""
+    value = trial.params.get(key)
+    return word(value) if value is None and key in trial.params else value
+
+
+def _cell(value: Any, in_numbers: bool) -> str:
+    key = f' data-value="{value!r}"' if is_number(value) else ""
+    kind = " class=number" if in_numbers or is_number(value) else ""
     return f"<td{kind}{key}>{escape(_text(value))}</td>"
 
 
@@ -108,8 +121,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return f"{value:,}" if whole else str(value)
+    return f"{value:,}" if is_number(value) else str(value)
 
 
 def _linked(link: str) -> str:

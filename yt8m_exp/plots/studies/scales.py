@@ -30,15 +30,15 @@ class Scale:
         """Returns the scale of a key in trials, or in rows that hold it."""
         found = [row.params if isinstance(row, Trial) else row for row in rows]
         values = [row[key] for row in found if key in row]
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-            return cls(names=tuple(sorted(set(map(str, values)))))
+        if not all(map(is_number, values)):
+            return cls(names=tuple(dict.fromkeys(map(word, sorted(values, key=_rank)))))
         numbers = tuple(sorted(set(values)))
         return cls(numbers, is_log=0 < 8 * numbers[0] <= numbers[-1])
 
     def place(self, value: Any) -> float:
         """Returns the place of a value, in [0, 1]."""
         if self.names:
-            return (self.names.index(str(value)) + 0.5) / len(self.names)
+            return (self.names.index(word(value)) + 0.5) / len(self.names)
         low, high = self.numbers[0], self.numbers[-1]
         if low == high:
             return 0.5
@@ -59,6 +59,21 @@ class Scale:
         if len(values) < 2:
             values = sorted({self.numbers[0], self.numbers[-1]})
         return [(self.place(value), _shown(value)) for value in values]
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def word(value: Any) -> str:
+    """Returns a value that is no number as a configuration writes it."""
+    return "null" if value is None else str(value)
+
+
+def _rank(value: Any) -> tuple[bool, float, str]:
+    """Returns what sorts numbers by size, and other values behind them."""
+    return (False, value, "") if is_number(value) else (True, 0, word(value))
 
 
 def _shown(value: float) -> str:
