@@ -15,19 +15,24 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import yaml
 
+from benchmarks import races
 from tests.stack import running
 from tests.stack.running import Stack
 from yt8m_exp import cli
 from yt8m_exp.config import compose
 from yt8m_exp.jobs import history, sweep
+from yt8m_exp.registry import audit
+from yt8m_exp.tracking import store
 
-RUNS, TRIALS, REPETITIONS = 10_000, 1_000, 5
+RUNS, TRIALS, DECISIONS, REPETITIONS = 10_000, 1_000, 100, 5
+MODEL = "judged"
 STUDY = {
     "name": "scale",
     "overrides": ["epochs=1", "~data.features.mean_rgb", "tracking.system_metrics=false"],
@@ -39,7 +44,6 @@ OF_TRIALS = (
     *("trial_params", "trial_values", "trial_intermediate_values"),
     *("trial_user_attributes", "trial_system_attributes"),
 )
-BEGAN = "SCALE_BEGAN"
 OTHER_VALUE = "t.value * (0.5 + random() / 2)"
 
 
@@ -61,11 +65,13 @@ def main() -> None:
         for name, ask in questions(stack).items():
             seconds = [timed(ask) for _ in range(REPETITIONS)]
             print(f"{name:<40} {seconds[0]:>6.2f} s, then {statistics.median(seconds[1:]):.2f} s")
-        print(f"{'history':<40} {timed(lambda: history.run(of('history', 'name=yt8m'))):>6.2f} s")
-        began = time.time()
-        tune(stack, trials + 1, work="benchmarks.scale:note", noted=f"{folder}/began")
-        first = float(Path(folder, "began").read_text())
-        print(f"{'sweep, until its next trial starts':<40} {first - began:>6.2f} s")
+        decide(stack)
+        seconds = timed(lambda: history.run(of("history", f"name={MODEL}")))
+        print(f"{f'history of {DECISIONS} decisions':<40} {seconds:>6.2f} s")
+        began = datetime.now()
+        tune(stack, trials + 1, "launcher.preload=[]", work="benchmarks.scale:nothing")
+        seconds = (last_start(stack) - began).total_seconds()
+        print(f"{'sweep, until it has its next trial':<40} {seconds:>6.2f} s")
 
 
 def of(verb: str, *words: str) -> Any:
@@ -73,21 +79,36 @@ def of(verb: str, *words: str) -> Any:
     return compose.compose(verb, words)
 
 
-def tune(stack: Stack, trials: int, work: str = sweep.TRIAL, noted: str = "") -> None:
+def tune(stack: Stack, trials: int, *more: str, work: str = sweep.TRIAL) -> None:
     """Brings a study to so many trials."""
-    os.environ[BEGAN] = noted
     file = stack.data / "scale.yaml"
     file.write_text(yaml.safe_dump(STUDY | {"trials": trials}))
     words = [f"sweep={file}", f"tracking.runs={stack.data}/runs", "accept_changes=true"]
     words += [f"train={stack.data}/validate0017.tfrecord", "figures=false"]
     words += [f"validate={stack.data}/validate0076.tfrecord", "tracking.system_metrics=false"]
-    sweep.run(of("sweep", *words, *(["launcher.preload=[]"] if noted else [])), work=work)
+    sweep.run(of("sweep", *words, *more), work=work)
 
 
-def note(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
-    """Notes when a trial starts, and trains nothing."""
-    Path(os.environ[BEGAN]).write_text(str(time.time()))
+def nothing(overrides: Sequence[str], reported: Callable[..., bool]) -> dict[str, Any]:
+    """Trains nothing."""
     return {"gap": 0.5}
+
+
+def last_start(stack: Stack) -> datetime:
+    """Returns when a driver took the last trial."""
+    with closing(connection(stack, "optuna", "STUDIES_PASSWORD")) as studies:
+        ((found,),) = studies.execute("SELECT max(datetime_start) FROM trials").fetchall()
+    return found
+
+
+def decide(stack: Stack) -> None:
+    """Writes decisions on a registered model."""
+    races.make(stack.url, MODEL)
+    client = store.connect()
+    chain = audit.read(client, MODEL)
+    for number in range(DECISIONS):
+        words = {"reason": f"judged {number}", "evidence": {"gap": [0.8, 0.79]}}
+        audit.append(client, MODEL, audit.record(chain, "refuse", 1, champion=None, **words))
 
 
 def timed(ask: Callable[[], object]) -> float:
