@@ -58,6 +58,14 @@ def test_a_run_is_described_by_its_curve_cost_device_and_study(client):
     assert (first.device, first.study) == ("8 cores", "moe")
 
 
+def test_names_of_runs_that_are_compared_leave_out_what_all_have(client):
+    names = ["moe · 10 videos · lr 0.1", "moe · 10 videos · lr 0.2", "dbof · 10 videos"]
+    ids = [client.create_run("0", run_name=name).info.run_id for name in names]
+    runs = comparison.find(client, "", ids, None, most=2)
+    shown = [run.name for run in comparison.describe(client, runs)]
+    assert shown == ["moe · lr 0.1", "moe · lr 0.2", "dbof"]
+
+
 def test_the_costs_of_studies_are_added_up(client):
     ids = [made(client, number) for number in range(9)] + [made(client, 9, tags={})]
     runs = comparison.describe(client, comparison.find(client, "", ids, None, most=2))

@@ -20,7 +20,14 @@ Text = Annotated[str, Field(min_length=1)]
 TYPES: dict[str, Any] = {
     # models, heads, samplers
     "normalize": Literal[
-        "each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_partly", "unwhiten_unit"
+        "each",
+        "joint",
+        "none",
+        "unwhiten",
+        "unwhiten_each",
+        "unwhiten_unit",
+        "part_unwhiten_each",
+        "part_unwhiten_unit",
     ],
     "dropout": BelowOne,
     "input_dropout": BelowOne,

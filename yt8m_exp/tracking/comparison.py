@@ -17,6 +17,7 @@ from yt8m_exp.tracking import configuration, queries, store
 from yt8m_exp.tracking.machine.cost import JOULES, SECONDS
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
+from yt8m_exp.tracking.runs import BETWEEN
 
 UNCOMPARED = ("tracking.", "figures", "register", "resume", "memory_check")
 """Keys that say nothing of a model."""
@@ -56,7 +57,7 @@ def find(
 
 def describe(client: MlflowClient, runs: Sequence[Run]) -> list[versus.Run]:
     """Reads what is compared of the runs; an evaluation is told of by its model's training."""
-    names = [run.info.run_name or run.info.run_id[:8] for run in runs]
+    names = _short([run.info.run_name or run.info.run_id[:8] for run in runs])
     count = Counter(names)
     trainings = _trainings(client, runs)
     curves = queries.points(client, {run.info.run_id for run in trainings}, GAP.name)
@@ -120,6 +121,13 @@ def _search(client: MlflowClient, experiment: str, chosen: str, most: int) -> li
         raise InputError(
             f"filter must be a filter of MLflow, but got {chosen!r}: {reason}"
         ) from error
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Returns names of runs without what all of them have, but with how they begin."""
+    parts = [name.split(BETWEEN) for name in names]
+    shared = set(parts[0]).intersection(*parts)
+    return [BETWEEN.join([first, *(p for p in rest if p not in shared)]) for first, *rest in parts]
 
 
 def _trainings(client: MlflowClient, runs: Sequence[Run]) -> list[Run]:

@@ -29,6 +29,9 @@ from yt8m_exp.tracking.machine import cost, system
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
+
+BETWEEN = " · "
+"""Between the parts of a run's name."""
 AT_RANDOM = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow gives to runs without one."""
 

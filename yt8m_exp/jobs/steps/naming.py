@@ -6,8 +6,8 @@ from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.tracking.runs import BETWEEN
 
-BETWEEN = " · "
 SHOWN, CHARACTERS = 3, 24
 TOLD = ("model=", "data", "learning_rate=", *compose.ELSEWHERE)
 """How overrides begin that the name tells by other words, or that change no result."""

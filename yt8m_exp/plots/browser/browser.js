@@ -100,9 +100,13 @@ function filtered() {
 function chip(c, kind, score) {
   const made = make("button", named(c), `chip ${kind}`);
   made.title = `${classes.verticals.length ? data.verticals[classes.verticals[c]] + ", " : ""}class ${c}`;
-  if (score !== undefined) made.append(make("i", score.toFixed(2)));
+  if (score !== undefined) made.append(make("i", rounded(score)));
   made.onclick = () => pick(c, null, "any");
   return made;
+}
+
+function rounded(score) { // 0.00 would say nothing
+  return score < 0.01 ? score.toPrecision(1) : score.toFixed(2);
 }
 
 function link(id) {
