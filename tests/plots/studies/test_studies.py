@@ -47,6 +47,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_figures_are_clear(name):
     drawn = figures.draw(STUDIES[name])
