@@ -2,7 +2,7 @@
 
     python -m benchmarks.learning_curve <folder of shards> [overrides of the training ...]
 
-Each fifth shard is held back. The recipe, `experiment=tuned_mlp` unless overrides say otherwise, is
+Each fifth shard is held back. The recipe, `experiment=best_network` unless overrides say otherwise, is
 trained on an eighth, a quarter, a half and all of the others. The table is printed, and the figure
 is drawn to docs/learning_curve.png. On 100 shards and two cores it takes about ten minutes.
 """
@@ -37,7 +37,7 @@ def main() -> None:
     points = []
     with tempfile.TemporaryDirectory() as runs:
         for part in PARTS:
-            found = _trained(runs, others[::part], held, words or ["experiment=tuned_mlp"])
+            found = _trained(runs, others[::part], held, words or ["experiment=best_network"])
             points.append((found["videos"], found["gap"]))
             print(f"{len(others[::part]):8}{points[-1][0]:10,}{points[-1][1]:10.4f}", flush=True)
     _draw(points)

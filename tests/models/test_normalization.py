@@ -9,7 +9,8 @@ from yt8m_exp import spec
 from yt8m_exp.models import inputs, normalization
 from yt8m_exp.spec import InputError
 
-UNWHITENING = ["unwhiten", "unwhiten_each", "unwhiten_unit"]
+SCALED = ["unwhiten_each", "unwhiten_unit", "part_unwhiten_each", "part_unwhiten_unit"]
+UNWHITENING = ["unwhiten", *SCALED]
 RNG = np.random.default_rng(0)
 VIDEOS = {
     "mean_rgb": RNG.normal(size=(3, spec.RGB)).astype("f"),
@@ -46,8 +47,17 @@ def test_videos_are_unwhitened_then_scaled_by_their_sizes():
         np.testing.assert_allclose(part, unscaled / lengths * np.sqrt(size), rtol=1e-4, atol=1e-6)
 
 
-def test_the_same_may_have_the_length_that_each_gives_rgb():
-    x, larger = (np.asarray(features(f"unwhiten_{name}")(VIDEOS)) for name in ("unit", "each"))
+def test_rgb_may_be_unwhitened_in_part():
+    x = np.asarray(features("part_unwhiten_each")(VIDEOS))
+    rgb = VIDEOS["mean_rgb"] * (np.load(normalization.EIGENVALUES) + 1e-4) ** 0.3
+    lengths = np.linalg.norm(rgb, axis=1, keepdims=True)
+    np.testing.assert_allclose(x[:, :1024], rgb / lengths * 32, rtol=1e-4, atol=1e-6)
+    assert np.array_equal(x[:, 1024:], np.asarray(features("unwhiten_each")(VIDEOS))[:, 1024:])
+
+
+@pytest.mark.parametrize("name", ["unwhiten", "part_unwhiten"])
+def test_the_same_may_have_the_length_that_each_gives_rgb(name):
+    x, larger = (np.asarray(features(f"{name}_{length}")(VIDEOS)) for length in ("unit", "each"))
     np.testing.assert_allclose(x, larger / 32, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(np.linalg.norm(x[:, :1024], axis=1), 1, rtol=1e-5)
 
@@ -70,7 +80,7 @@ def test_it_is_saved_and_no_weight(normalize, tmp_path):
     assert np.array_equal(loaded(VIDEOS), model(VIDEOS))
 
 
-@pytest.mark.parametrize("name", ["unwhiten_each", "unwhiten_unit"])
+@pytest.mark.parametrize("name", SCALED)
 def test_audio_alone_is_only_scaled(name):
     named = inputs.named({"mean_audio": 128})
     x = keras.Model(named, inputs.joined(named, name))({"mean_audio": VIDEOS["mean_audio"]})

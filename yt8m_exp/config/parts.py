@@ -19,7 +19,16 @@ Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal["each", "joint", "none", "unwhiten", "unwhiten_each", "unwhiten_unit"],
+    "normalize": Literal[
+        "each",
+        "joint",
+        "none",
+        "unwhiten",
+        "unwhiten_each",
+        "unwhiten_unit",
+        "part_unwhiten_each",
+        "part_unwhiten_unit",
+    ],
     "dropout": BelowOne,
     "input_dropout": BelowOne,
     "cluster_dropout": BelowOne,
@@ -80,6 +89,8 @@ TYPES: dict[str, Any] = {
     # losses, optimizers, schedules
     "epsilon": NotNegative,
     "margin": float,
+    "absent_focus": NotNegative,
+    "present_focus": NotNegative,
     "label_weights": Text | None,
     "beta_1": BelowOne,
     "beta_2": BelowOne,

@@ -102,8 +102,8 @@ def redact_output() -> None:
 def _redact(text: str, known: Sequence[str], *, is_code: bool = False) -> str:
     for secret in known:
         text = text.replace(secret, MASK)
-    text = _USER_INFO.sub(rf"\1{MASK}", text)
-    text = _TOKEN_ALONE.sub(rf"\1{MASK}", text)
+    if "@" in text:  # a text full of addresses without one takes seconds to be searched in vain
+        text = _TOKEN_ALONE.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}", text))
     text = _QUERY.sub(rf"\1{MASK}", text)
     if is_code:
         return _ASSIGNED_IN_CODE.sub(_masked, text)

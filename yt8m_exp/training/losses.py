@@ -1,4 +1,4 @@
-"""Losses between the labels of videos and their predictions, the starter code's to the letter.
+"""Losses between the labels of videos and their predictions: the starter code's, and one more.
 
 Labels are class ids (B, L), padded with -1; a repeated id counts once. A video has few of them
 among thousands of classes, so each loss is that of a video without labels, put right where the
@@ -44,6 +44,50 @@ def cross_entropy(
 
     counted = _Counted(labels, shares, rated, label_weights)
     return _mean_sum(counted, predictions, lambda p: cost(1 - p, -1), lambda p: cost(p, 1))
+
+
+def asymmetric(
+    labels: KerasTensor,
+    predictions: KerasTensor,
+    *,
+    shares: KerasTensor | None = None,
+    rated: KerasTensor | None = None,
+    label_weights: KerasTensor | None = None,
+    epsilon: float = 1e-5,
+    absent_focus: float = 1.0,
+    present_focus: float = 0.0,
+) -> KerasTensor:
+    """Returns the cross entropy of each class, in which it counts by how wrong its prediction is.
+
+    A class that a video has not costs `p ** absent_focus` of its cross entropy: the thousands that
+    a model rightly leaves out count next to nothing. One that it has costs `(1 - p) **
+    present_focus` of it. Source: T. Ridnik et al., "Asymmetric loss for multi-label
+    classification", 2021, eq. 4, https://arxiv.org/abs/2009.14119.
+
+    Args:
+        labels: class ids (B, L).
+        predictions: probabilities (B, C).
+        shares: how much of each label there is, (B, L); None where all of it is.
+        rated: the classes that are known, (B, R); None where all are.
+        label_weights: what each class counts, (C,) or (B, C); None where all count 1.
+        epsilon: added inside the logarithms.
+        absent_focus: the paper's gamma of negatives; 0 is the cross entropy.
+        present_focus: its gamma of positives; 0 is the cross entropy.
+    """
+
+    def cost(wrong, focus, sign):
+        right = 1 - wrong + epsilon
+        log, weight = ops.log(right), ops.power(wrong, focus)
+        rise = focus * ops.power(ops.maximum(wrong, epsilon), focus - 1)
+        return -weight * log, sign * (weight / right - rise * log)
+
+    counted = _Counted(labels, shares, rated, label_weights)
+    return _mean_sum(
+        counted,
+        predictions,
+        lambda p: cost(p, absent_focus, 1),
+        lambda p: cost(1 - p, present_focus, -1),
+    )
 
 
 def hinge(

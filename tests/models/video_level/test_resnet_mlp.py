@@ -4,6 +4,7 @@ import pytest
 from hydra.errors import InstantiationException
 
 from tests.models import configured
+from yt8m_exp.models import auxiliary
 
 FEATURES = {"rgb": 3, "audio": 2}
 RNG = np.random.default_rng(0)
@@ -52,8 +53,21 @@ def test_gradients_reach_the_first_layer_past_the_others():
     assert np.abs(model.predict_on_batch(VIDEOS) - before).max() > 1e-5
 
 
-def test_dropout_is_for_training_alone():
-    model = build("dropout=0.9")
+def test_branches_learn_apart_and_predict_together():
+    keras.utils.set_random_seed(0)
+    model = build("branches=2")
+    trained, weights = auxiliary.supervised(model)
+    assert weights == [0.0, 1.0, 1.0]
+    mean, *apart = (np.asarray(p) for p in trained(VIDEOS))
+    logits = [np.log(p / (1 - p)) for p in apart]
+    np.testing.assert_allclose(np.log(mean / (1 - mean)), np.mean(logits, axis=0), rtol=1e-4)
+    assert np.ptp(logits, axis=0).min() > 0
+    assert model.count_params() == 2 * build("branches=1").count_params()
+
+
+@pytest.mark.parametrize("dropped", ["dropout=0.9", "input_dropout=0.9"])
+def test_dropout_is_for_training_alone(dropped):
+    model = build(dropped)
     calls = [np.asarray(model(VIDEOS, training=training)) for training in (False, False, True)]
     assert np.array_equal(calls[0], calls[1])
     assert not np.allclose(calls[0], calls[2])
@@ -63,7 +77,7 @@ def test_the_head_may_be_a_mixture():
     assert build("head=moe", "head.experts=3").get_layer("experts").units == 15
 
 
-@pytest.mark.parametrize("wrong", ["layers=0", "units=0"])
+@pytest.mark.parametrize("wrong", ["layers=0", "units=0", "branches=0"])
 def test_a_network_without_units_is_refused(wrong):
-    with pytest.raises(InstantiationException, match="`units >= 1` and `layers >= 1` must hold"):
+    with pytest.raises(InstantiationException, match=">= 1` must hold"):
         build(wrong)

@@ -1,16 +1,13 @@
 """Multilayer perceptron on video-level features, or several side by side."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import keras
 
 from yt8m_exp.models import inputs
-from yt8m_exp.models.auxiliary import Auxiliary
-from yt8m_exp.models.ensembles import ensemble
+from yt8m_exp.models.ensembles.branches import side_by_side
 from yt8m_exp.models.heads import Head
-from yt8m_exp.models.normalization import Normalize
 from yt8m_exp.spec import InputError
 
 Activation = Literal["relu", "gelu"]
@@ -21,7 +18,7 @@ def build(
     classes: int,
     *,
     head: Head,
-    normalize: Normalize,
+    normalize: inputs.Normalize,
     units: int,
     layers: int,
     activation: Activation,
@@ -57,45 +54,22 @@ def build(
     Raises:
         InputError: there are no layers, no units in them, or no branches.
     """
-    if min(units, layers, branches) < 1:
+    if min(units, layers) < 1:
         raise InputError(
-            "`units >= 1`, `layers >= 1` and `branches >= 1` must hold, but got "
-            f"units={units}, layers={layers}, branches={branches}."
+            f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
         )
-    shape = (units, layers, activation, input_dropout, dropout)
-    network = _Network(features, classes, head, normalize, *shape)
-    if branches == 1:
-        return network.build()
-    members = [network.build() for _ in range(branches)]
-    joint = ensemble.build(members, [1 / branches] * branches, mean="logits")
-    predictions = joint.get_layer("probabilities").input
-    supervised = Auxiliary(weight=1.0, main_weight=0.0, dtype="float32", name="supervised")
-    return keras.Model(joint.input, supervised(joint.output, predictions), name="mlp")
 
-
-@dataclass(frozen=True)
-class _Network:
-    """One network; see `build`."""
-
-    features: Mapping[str, int]
-    classes: int
-    head: Head
-    normalize: Normalize
-    units: int
-    layers: int
-    activation: Activation
-    input_dropout: float
-    dropout: float
-
-    def build(self) -> keras.Model:
-        named = inputs.named(self.features)
-        x = inputs.joined(named, self.normalize)
-        if self.input_dropout:
-            x = keras.layers.Dropout(self.input_dropout, name="input_dropout")(x)
-        for number in range(1, self.layers + 1):
-            x = keras.layers.Dense(self.units, name=f"layer_{number}")(x)
+    def network() -> keras.Model:
+        named = inputs.named(features)
+        x = inputs.joined(named, normalize)
+        if input_dropout:
+            x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)
+        for number in range(1, layers + 1):
+            x = keras.layers.Dense(units, name=f"layer_{number}")(x)
             x = keras.layers.LayerNormalization(dtype="float32", name=f"norm_{number}")(x)
-            x = keras.layers.Activation(self.activation, name=f"activation_{number}")(x)
-            if self.dropout:
-                x = keras.layers.Dropout(self.dropout, name=f"dropout_{number}")(x)
-        return keras.Model(named, self.head(x, self.classes), name="mlp")
+            x = keras.layers.Activation(activation, name=f"activation_{number}")(x)
+            if dropout:
+                x = keras.layers.Dropout(dropout, name=f"dropout_{number}")(x)
+        return keras.Model(named, head(x, classes), name="mlp")
+
+    return side_by_side(network, branches)
