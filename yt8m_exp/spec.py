@@ -76,7 +76,7 @@ class UnansweredError(OutsideError, ConnectionError):
 
 
 class RefusedError(OutsideError, PermissionError):
-    """A server does not accept the login of this process."""
+    """A server does not accept the login of this process, or does not let its user do this."""
 
 
 class NotFiniteError(UserError, FloatingPointError):

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from yt8m_exp.registry.lock import champion_lock, lock_path
 from yt8m_exp.tracking import patience
@@ -52,6 +53,15 @@ def test_a_server_that_goes_away_is_said_in_a_sentence():
         champion_lock("yt8m"),
     ):
         raise MlflowException("API request to http://gone failed with exception X")
+
+
+def test_a_user_without_the_right_to_decide_is_told_so():
+    denied = "API request to endpoint /x failed with error code 403 != 200. Response body: 'no'"
+    with (
+        pytest.raises(PermissionError, match=r"champion of yt8m: Permission denied\. An admin"),
+        champion_lock("yt8m"),
+    ):
+        raise MlflowException(denied, PERMISSION_DENIED)
 
 
 def test_other_errors_stay_what_they_are():

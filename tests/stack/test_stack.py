@@ -15,7 +15,10 @@ import pytest
 from benchmarks import races
 from tests.stack.machines import Machine
 from tests.verbs import PROJECT
-from yt8m_exp.registry import audit
+from yt8m_exp.registry import audit, decisions
+from yt8m_exp.spec import RefusedError
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.connection import server
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -199,6 +202,22 @@ def test_promoters_with_logins_race_through_the_server_and_leave_one_chain(
     assert races.race(stack.url, "raced", tmp_path, PROMOTERS, RACE_SECONDS) > PROMOTERS
     found = races.check(stack.url, "raced")
     assert not found.startswith("0 switches"), found
+
+
+def test_a_researcher_cannot_decide_on_the_model_of_another(stack, monkeypatch):
+    def log_in(user):
+        server.user.cache_clear()
+        for key, value in stack.login(user).items():
+            monkeypatch.setenv(key, value)
+
+    log_in("paul")
+    races.make(stack.url, "owned")
+    log_in("anna")
+    client = store.connect()
+    decision = audit.record(audit.read(client, "owned"), "promote", 1, champion=None, reason="")
+    with pytest.raises(RefusedError, match="An admin gives the role promoter"):
+        decisions.decide(client, "owned", decision)
+    assert not client.search_registered_models("name = 'owned.decisions'")
 
 
 def test_a_pickled_model_is_stored_and_never_loaded(stack):

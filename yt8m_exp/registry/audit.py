@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
 RECORD, COMPLETED = "record", "completed"
+ABSENT = "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"
+"""Codes of MLflow for a registered model that does not exist; the second where users log in."""
 ON_VERSION = "decision."
 """Begins the tag of a version that holds a copy of the record that made it champion."""
 GRACE_SECONDS = 30.0
@@ -112,7 +114,7 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
             patience.made_once(make, made)
             return
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code in ABSENT and not attempt:
                 _make(client, name)
             elif "Giving up after" not in str(error) or attempt == ATTEMPTS - 1:
                 raise
@@ -204,6 +206,8 @@ def _parsed(version: ModelVersion) -> Record:
 
 
 def _make(client: MlflowClient, name: str) -> None:
+    # A server refuses this tag to a user who may not change the model, nor decide on it.
+    client.set_registered_model_tag(name, "decisions", decisions_of(name))
     try:
         client.create_registered_model(
             decisions_of(name), description=f"Each version is a decision on the champion of {name}."

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.spec import UnansweredError
+from yt8m_exp.spec import RefusedError, UnansweredError
 from yt8m_exp.tracking import patience, store
 
 
@@ -23,12 +23,19 @@ def champion_lock(name: str) -> Iterator[None]:
         name: name of the registered model.
 
     Raises:
+        RefusedError: the tracking server does not let this user decide.
         UnansweredError: the tracking server went away.
     """
     with FileLock(lock_path(name)), patience.of(patience.START_SECONDS):
         try:
             yield
         except MlflowException as error:
+            if error.error_code == "PERMISSION_DENIED":
+                raise RefusedError(
+                    f"The tracking server at {store.tracking_uri()} does not let this user decide "
+                    f"on the champion of {name}: Permission denied. An admin gives the role "
+                    "promoter (docs/team.md)."
+                ) from error
             if "API request to" not in str(error):
                 raise
             raise UnansweredError(

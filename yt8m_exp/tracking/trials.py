@@ -126,8 +126,8 @@ class TrialRuns:
         Args:
             known: the runs of trials that the study knows, and may still start.
         """
-        for run in self._runs():
-            if run.info.status == "SCHEDULED" and run.info.run_id not in known:
+        for run in self._runs(" and attributes.status = 'SCHEDULED'"):
+            if run.info.run_id not in known:
                 self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -161,13 +161,13 @@ class TrialRuns:
         """Tells whether training got so far that it can be resumed."""
         return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
 
-    def _runs(self) -> Iterator[Run]:
+    def _runs(self, condition: str = "") -> Iterator[Run]:
         experiment_id = self.client.get_run(self.parent).info.experiment_id
         token: str | None = ""
         while token is not None:
             page = self.client.search_runs(
                 [experiment_id],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'",
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'{condition}",
                 page_token=token or None,
             )
             yield from page

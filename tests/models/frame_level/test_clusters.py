@@ -257,6 +257,7 @@ def learnt(name, *words):
     return float((found == videos["labels"][:, 0]).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -268,5 +269,6 @@ def test_clusters_are_learnt_that_the_mean_of_frames_does_not_show(name, words):
     assert learnt(name, *words) > 0.95
 
 
+@pytest.mark.slow
 def test_the_mean_of_frames_does_not_show_clusters():
     assert learnt("frame_logistic") < 0.65

@@ -134,6 +134,7 @@ def test_the_page_needs_no_other_file_and_marks_each_trials_curves():
     assert sum(given.get("id") == "trial-3" for _, given in tags) == 2  # curve, coordinates
 
 
+@pytest.mark.slow
 def test_a_large_study_makes_a_small_page():
     trials = [trial(n, value=0.5 + n % 7 / 50, a=n / 3, b=n % 5, c=str(n % 3)) for n in range(500)]
     assert len(study_page.render(study(trials), "", "", {})) < 2_000_000

@@ -58,7 +58,6 @@ def trial_runs(cfg: DictConfig, study: Study) -> TrialRuns:
     runs = TrialRuns(store.connect(), study.study_name, study.user_attrs["run_id"], root)
     trials = study.get_trials(deepcopy=False)
     runs.close_orphans({trial.user_attrs.get("run_id") for trial in trials})
-    runs.end_unrecorded(outcomes(study))
     return runs
 
 
