@@ -188,6 +188,7 @@ def test_a_video_is_judged_by_itself(name, videos):
     )
 
 
+@pytest.mark.slow
 @every_model
 def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
     model = built(name)
@@ -244,6 +245,7 @@ def test_the_seed_decides_the_first_weights(name):
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
 
 
+@pytest.mark.slow
 @every_model
 def test_an_unknown_way_to_normalize_is_refused(name):
     sentence = "`normalize` must be each, joint, .* or unwhiten_unit, but got 'l1'"
@@ -251,6 +253,7 @@ def test_an_unknown_way_to_normalize_is_refused(name):
         build(name, "normalize=l1")
 
 
+@pytest.mark.slow
 @every_model
 def test_a_misspelt_setting_is_refused(name):
     with pytest.raises(ConfigCompositionException, match="droput"):

@@ -92,6 +92,7 @@ def test_padding_counts_in_the_statistics_of_nextvlad_on_request_alone():
         np.testing.assert_allclose(layer(X, IS_FRAME), layer(longer, outside), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nextvlad", "mix_nextvlad"])
 def test_padding_that_counts_is_unwhitened_as_in_the_original(name):
     words = ("normalize=unwhiten", "count_padding=true")
@@ -172,6 +173,7 @@ def test_audio_has_its_share_of_clusters():
     assert model.get_layer("hidden").kernel.shape == (8 * 6 + 4 * 2, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words", "sentence"),
     [

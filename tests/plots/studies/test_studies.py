@@ -47,6 +47,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_figures_are_clear(name):
     drawn = figures.draw(STUDIES[name])
@@ -59,6 +60,7 @@ def test_nothing_is_drawn_before_a_trial_is_complete():
     assert figures.draw(study([trial(0, "running")])) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_ticks_of_parallel_coordinates_do_not_touch(name):
     if "parallel_coordinates" not in figures.draw(STUDIES[name]):
