@@ -248,7 +248,7 @@ def test_the_seed_decides_the_first_weights(name):
 @pytest.mark.slow
 @every_model
 def test_an_unknown_way_to_normalize_is_refused(name):
-    sentence = "`normalize` must be each, joint, .* or unwhiten_unit, but got 'l1'"
+    sentence = "`normalize` must be each, joint, .* or part_unwhiten_unit, but got 'l1'"
     with pytest.raises(InstantiationException, match=sentence):
         build(name, "normalize=l1")
 
