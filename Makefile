@@ -19,8 +19,8 @@ format: ## format the code and fix what ruff can fix
 check: ## style, types, uv.lock and requirements.txt in step with pyproject.toml
 	bash .ci/check
 
-test: ## the tests that start no processes, servers or databases: about a minute
-	$(PYTEST) -n 2 -m "not slow"
+test: ## the tests that start no processes, servers or databases: a minute and a half
+	$(PYTEST) -n 2 -m "not slow" --hypothesis-profile=quick
 
 test-all: ## all tests, three files at a time: many wait for processes, servers and time to pass
 	$(PYTEST) -n 3

@@ -2,9 +2,9 @@
 
     python -m benchmarks.learning_curve <folder of shards> [overrides of the training ...]
 
-Each fifth shard is held back. The recipe, `experiment=best_network` unless overrides say otherwise, is
-trained on an eighth, a quarter, a half and all of the others. The table is printed, and the figure
-is drawn to docs/learning_curve.png. On 100 shards and two cores it takes about ten minutes.
+Each fifth shard is held back. The recipe (`experiment=best_network` unless overrides say otherwise)
+is trained on an eighth, a quarter, a half and all of the others. The table is printed, and the
+figure is drawn to docs/learning_curve.png. On 100 shards and two cores it takes about ten minutes.
 """
 
 import json

@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,19 +15,27 @@ from hypothesis import HealthCheck, settings
 
 from tests.buckets import bucket, proxy, storage_server  # noqa: F401 (fixtures of all tests)
 from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
+from yt8m_exp.terminal import quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
 LONG = (
     *("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level"),
-    *("models", "test_eval", "test_buckets", "test_extract"),
+    *("models", "test_eval", "test_buckets", "test_extract", "test_faults", "test_notebook"),
+    *("test_frame_level", "test_ensemble", "jobs", "training"),
 )
-SLOW = {"store", "database", "postgres_server", "storage_server", "tracking_server"}
-"""Fixtures that start processes, a server or a database: whoever asks for one is slow."""
+SLOW = {
+    *("store", "database", "postgres_server", "storage_server", "tracking_server"),
+    *("inception_graph", "extractor_files"),
+}
+"""Fixtures that start processes, a server or a database, or that write the weights of large models.
+
+Whoever asks for one is slow.
+"""
 SAMPLE = Path(__file__).parents[1] / "sample"
 
-PROFILES = {"tests": 300, "fuzz": 3000}
-"""Examples of each property: as part of the tests, and in rounds (`benchmarks.faults fuzz`)."""
+PROFILES = {"quick": 30, "tests": 300, "fuzz": 3000}
+"""Examples of each property: in `make test`, in all tests, in rounds (`benchmarks.faults fuzz`)."""
 for profile, examples in PROFILES.items():
     settings.register_profile(
         profile,
@@ -52,6 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.relative_to(Path(__file__).parent).parts[0].removesuffix(".py") not in LONG
 
     items.sort(key=is_short)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exempts from the collection of garbage what tests import: each took a second.
+
+    `keras.backend.clear_session` collects garbage, and some tests do.
+    """
+    with quiet.uncollected():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,19 +14,21 @@ from yt8m_exp.evaluation import top_k  # noqa: E402
 from yt8m_exp.serving import lines  # noqa: E402
 from yt8m_exp.training import loss_values  # noqa: E402
 
-for name in (
-    *(
-        f"yt8m_exp.jobs.{verb}"
-        for verb in ("steps.checks.inputs", "steps.checks.preflight", *verbs())
-    ),
-    "yt8m_exp.config.schema",
-    "tests.verbs",
-    "git",  # which MLflow imports when it opens a run
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "matplotlib.backends.backend_agg",
-):
-    importlib.import_module(name)
+with quiet.uncollected():
+    for name in (
+        *(
+            f"yt8m_exp.jobs.{verb}"
+            for verb in ("steps.checks.inputs", "steps.checks.preflight", *verbs())
+        ),
+        "yt8m_exp.config.schema",
+        "tests.verbs",
+        "git",  # which MLflow imports when it opens a run
+        "mlflow.store.tracking.sqlalchemy_store",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "matplotlib.backends.backend_agg",
+        "optuna.importance",  # with SciPy and scikit-learn, for the page of a study
+    ):
+        importlib.import_module(name)
 
 warming.warm([*compiled.calls("video"), *compiled.calls("frame")])
 warming.warm([*top_k.calls(), *loss_values.calls(), *lines.calls()])

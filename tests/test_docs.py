@@ -82,6 +82,7 @@ def test_there_are_commands():
     assert len(ENTRY_POINTS) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", VERBS, ids=repr)
 def test_a_verb_takes_its_overrides(words):
     text = words.text.removeprefix("python -m ").replace("yt8m_exp.", "yt8m ")

@@ -39,6 +39,7 @@ def test_a_shape_decides_on_machines_and_workers(shape, pools):
     assert shapes == pools
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["one_gpu", "four_gpus", "workers"])
 def test_the_client_of_vertex_ai_takes_the_request(shape):
     aiplatform = pytest.importorskip("google.cloud.aiplatform_v1")

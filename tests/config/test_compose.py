@@ -26,6 +26,7 @@ def test_a_value_of_a_group_changes_alone():
     assert compose.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*.yaml"))
 )

@@ -32,6 +32,7 @@ def test_a_key_that_must_be_given_says_so():
     assert "  sweep=...                           must be given: the study" in help.text("sweep")
 
 
+@pytest.mark.slow
 def test_every_key_of_a_verb_has_a_comment():
     missing = {
         key

@@ -1,5 +1,7 @@
 import math
 import re
+from copy import deepcopy
+from functools import cache
 
 import pytest
 
@@ -7,7 +9,7 @@ from yt8m_exp.config import compose, groups, key_types, parts, schema
 from yt8m_exp.config.doors import verbs
 
 
-def composed():
+def configurations():
     """Each verb by default, and with each choice of each group."""
     yield from ((verb, []) for verb in sorted(key_types.TYPES))
     for group in ("model", "loss", "optimizer", "schedule", "data", "experiment"):
@@ -18,13 +20,23 @@ def composed():
     yield from (("sweep", [f"launcher={choice}"]) for choice in groups.choices("launcher"))
 
 
-CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in composed()]
+CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in configurations()]
+
+
+def composition(words):
+    """The verb of one of them, and its values."""
+    return words.partition(" ")[0], deepcopy(composed(words))
+
+
+@cache
+def composed(words):
+    verb, *overrides = words.split()
+    return compose.plain(compose.compose(verb, overrides))
 
 
 @pytest.mark.parametrize("words", CONFIGURATIONS)
 def test_every_key_has_a_type(words):
-    verb, *overrides = words.split()
-    values = compose.plain(compose.compose(verb, overrides))
+    verb, values = composition(words)
     checked = {*key_types.TYPES[verb], *(key for key, _ in parts.keys(values))}
     inside = (*parts.built(values), *(f"{known}." for known in checked))
     for key in compose.leaves(values):
@@ -40,8 +52,7 @@ def test_keys_inside_the_groups_that_are_shipped_are_checked_too():
 
 @pytest.mark.parametrize("words", CONFIGURATIONS)
 def test_the_defaults_are_of_their_types(words):
-    verb, *overrides = words.split()
-    values = compose.plain(compose.compose(verb, overrides))
+    verb, values = composition(words)
     for key, value in compose.leaves(values).items():
         if value == "???":
             *groups, last = key.split(".")
@@ -149,5 +160,4 @@ def test_a_key_that_is_left_out_is_named(overrides):
 
 @pytest.mark.parametrize("words", CONFIGURATIONS)
 def test_each_choice_has_the_keys_that_its_verb_needs(words):
-    verb, *overrides = words.split()
-    schema.require_keys(verb, compose.plain(compose.compose(verb, overrides)))
+    schema.require_keys(*composition(words))

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from tests.data.examples import (
@@ -15,7 +17,8 @@ from tests.data.examples import (
 )
 from tests.data.test_shards import ids as loaded
 from tests.data.test_shards import written
-from yt8m_exp.data import ids, loading, shards
+from yt8m_exp.data import ids, shards
+from yt8m_exp.data.tfrecords import large
 
 NO_ID = "expected one of the keys id, video_id to hold one string, but "
 NONE = field(1, b"")  # a list of strings without one
@@ -98,9 +101,21 @@ def test_ids_that_occur_again_are_counted_with_examples(tmp_path):
         ids.Repeat(1, 2, 0, 0),
     ]
     assert manifest.as_dict()["repeated"] == 3
-    assert loading.repeats_sentence(manifest, examples=2) == (
+    assert shards.repeats_sentence(manifest, examples=2) == (
         f"3 ids occur again: 'v001' of {a}, 'v002' of {b} and {a}, ..."
     )
+
+
+def test_naming_an_id_of_a_large_shard_reads_it_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(large, "PIECE_BYTES", 1 << 16)
+    path = written(tmp_path / "a", *(frame_video(n % 3998) for n in range(4000)))
+    manifest = shards.scan(str(path), FRAME_SCHEMA)
+    tracemalloc.start()
+    told = shards.repeats_sentence(manifest)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert told == f"2 ids occur again: 'v000' of {path}, 'v001' of {path}"
+    assert peak < path.stat().st_size
 
 
 def test_rows_are_told_apart_from_records_that_are_left_out(tmp_path):
@@ -108,7 +123,7 @@ def test_rows_are_told_apart_from_records_that_are_left_out(tmp_path):
     written(tmp_path / "b", video(5), video(6, id=integers(1)), video(2))
     manifest = shards.scan(str(tmp_path / "[ab]"), SCHEMA, on_bad_record="skip")
     assert manifest.repeats == [ids.Repeat(1, 1, 0, 0)]
-    assert "'v002' of" in loading.repeats_sentence(manifest)
+    assert "'v002' of" in shards.repeats_sentence(manifest)
 
 
 def test_ids_that_differ_are_no_repeats(sample):

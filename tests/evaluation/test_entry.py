@@ -29,6 +29,7 @@ def built(*overrides, features=FEATURES):
     return configured.build("frame_logistic", features, spec.CLASSES, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("normalize", "features"),
     [
@@ -57,6 +58,7 @@ def test_a_video_without_frames_has_the_mean_zero():
     assert not Means("each", 300).of(empty).features["mean"].any()
 
 
+@pytest.mark.slow
 def test_predictions_and_gradients_do_not_depend_on_where_a_batch_enters():
     weights, predictions = [], []
     for read in (lambda manifest: manifest, Entry(built()).read):

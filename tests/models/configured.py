@@ -9,6 +9,10 @@ from omegaconf import DictConfig
 from yt8m_exp.config import compose, groups
 
 MODELS = groups.choices("model")
+FRAME_LEVEL = [
+    name for name in MODELS if "/sampling@" in (groups.CONF / "model" / f"{name}.yaml").read_text()
+]
+"""Those that take frames: their files choose how frames are sampled."""
 LARGEST = 16
 
 
@@ -50,4 +54,4 @@ def _built(model: DictConfig, features: Mapping[str, int], classes: int):
 @cache
 def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
     words = [f"model.{override}" for override in overrides]
-    return compose.compose("train", [f"model={name}", *words]).model
+    return compose.compose(f"model/{name}", words).model  # as in `train`, in half the time

@@ -95,6 +95,7 @@ def test_a_step_descends_along_the_weighted_losses_and_the_penalty(jit_compile):
         np.testing.assert_allclose(variable, value, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_auxiliary_predictions_follow_from_means_that_the_reader_takes():
     found = []
     rng = np.random.default_rng(0)

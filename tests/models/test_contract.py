@@ -1,6 +1,7 @@
 """What every model of `conf/model/` keeps to, whatever it computes."""
 
 import inspect
+from contextlib import contextmanager
 from functools import cache
 
 import keras
@@ -10,14 +11,13 @@ from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.utils import get_method
 
 from tests.models import configured
-from tests.models.configured import MODELS
+from tests.models.configured import FRAME_LEVEL, MODELS
 from yt8m_exp import spec
 from yt8m_exp.config import groups
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.models.batch_norm import BatchNorm
 
-FRAME_LEVEL = [name for name in MODELS if configured.is_frame_level(name)]
 HEADS, SAMPLERS = groups.choices("head"), groups.choices("sampling")
 VIDEO_FEATURES = {"mean_rgb": spec.RGB, "mean_audio": spec.AUDIO}
 FRAME_FEATURES = {"rgb": spec.RGB, "audio": spec.AUDIO}
@@ -80,10 +80,30 @@ def build(name, *overrides, features=None):
     return model
 
 
-@cache
-def built(name):
-    """The model that `build` makes without overrides, for tests that leave it as it is."""
-    return build(name)
+def built(name, *overrides):
+    """The model that `build` makes, built once, for tests that leave it as it is.
+
+    An override that repeats the file's own choice makes no other model.
+    """
+    return _built(name, *overrides) if changed(name, *overrides) else _built(name)
+
+
+_built = cache(build)
+
+
+def changed(name, *overrides):
+    return configured.config(name, *overrides) != configured.config(name)
+
+
+@contextmanager
+def put_back(model):
+    """Gives a model the state it had, once it has been called in training."""
+    before = [variable.numpy() for variable in model.variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.variables, before, strict=True):
+            variable.assign(value)
 
 
 def take_moments(model):
@@ -158,6 +178,7 @@ def test_the_order_of_videos_changes_nothing(name, videos):
     np.testing.assert_allclose(moved, predict(model, videos)[order], atol=1e-6)
 
 
+@pytest.mark.slow
 @every_model
 def test_a_video_is_judged_by_itself(name, videos):
     model = built(name)
@@ -167,6 +188,7 @@ def test_a_video_is_judged_by_itself(name, videos):
     )
 
 
+@pytest.mark.slow
 @every_model
 def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
     model = built(name)
@@ -174,6 +196,7 @@ def test_the_order_in_which_features_are_given_changes_nothing(name, videos):
     assert np.array_equal(np.asarray(model(given)), predict(model, videos))
 
 
+@pytest.mark.slow
 @every_model
 def test_the_order_in_which_features_are_configured_changes_nothing(name, videos):
     one, other = built(name), build(name, features=dict(reversed(features_of(name).items())))
@@ -193,6 +216,7 @@ def test_any_subset_of_the_features_works(name, videos, subset):
     assert predictions.shape == (16, CLASSES)
 
 
+@pytest.mark.slow
 @every_model
 def test_half_precision_moves_probabilities_little(name, videos, mixed_bfloat16, tmp_path):
     exact = built(name)
@@ -209,6 +233,7 @@ def test_half_precision_moves_probabilities_little(name, videos, mixed_bfloat16,
     assert np.array_equal(predict(loaded, videos), predictions)
 
 
+@pytest.mark.slow
 @every_model
 def test_the_seed_decides_the_first_weights(name):
     weights = []
@@ -220,6 +245,7 @@ def test_the_seed_decides_the_first_weights(name):
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], other, strict=True))
 
 
+@pytest.mark.slow
 @every_model
 def test_an_unknown_way_to_normalize_is_refused(name):
     sentence = "`normalize` must be each, joint, .* or unwhiten_unit, but got 'l1'"
@@ -227,6 +253,7 @@ def test_an_unknown_way_to_normalize_is_refused(name):
         build(name, "normalize=l1")
 
 
+@pytest.mark.slow
 @every_model
 def test_a_misspelt_setting_is_refused(name):
     with pytest.raises(ConfigCompositionException, match="droput"):
@@ -242,11 +269,12 @@ def test_padding_changes_nothing(name, videos):
         if key in FRAME_FEATURES
     }
     for sampling in SAMPLERS:
-        model = build(name, f"sampling={sampling}")
+        model = built(name, f"sampling={sampling}")
         padded = predict(model, longer | {"frames": videos["frames"]})
         np.testing.assert_allclose(padded, predict(model, videos), atol=1e-6)
 
 
+@pytest.mark.slow
 @frame_level
 def test_more_frames_than_the_limit_equal_the_cut_video(name, videos):
     cut = {key: videos[key][:, :5] for key in FRAME_FEATURES}
@@ -272,17 +300,19 @@ def test_frames_that_are_seen_matter(name, videos):
 def test_videos_without_frames_get_finite_predictions(name, videos, sampling):
     empty = {key: rows[:, :1] for key, rows in videos.items() if key != "frames"}
     empty |= {"frames": np.zeros(16, np.int32)}
-    model = build(name, f"sampling={sampling}")
-    for batch in (empty, videos):
-        for training in (False, True):
-            assert np.isfinite(model(batch, training=training)).all()
-    assert all(np.isfinite(variable.numpy()).all() for variable in model.weights)
+    model = built(name, f"sampling={sampling}")
+    with put_back(model):
+        for batch in (empty, videos):
+            for training in (False, True):
+                assert np.isfinite(model(batch, training=training)).all()
+        assert all(np.isfinite(variable.numpy()).all() for variable in model.weights)
 
 
+@pytest.mark.slow
 @every_model
 @pytest.mark.parametrize("head", HEADS)
 def test_any_head_fits(name, videos, head):
-    model = build(name, f"head={head}")
+    model = make(name, f"head={head}")
     assert model.name == name
     if head in ("logistic", "moe"):
         assert any(("gates" in variable.path) == (head == "moe") for variable in model.weights)

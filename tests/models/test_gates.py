@@ -104,6 +104,7 @@ def test_biases_are_regularised_on_request():
         assert found == pytest.approx(0.25 * sum(squares[:count]), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", ["none", "context", "se"])
 def test_a_model_takes_any_gate(gate, tmp_path):
     model = configured.build_small("netvlad", {"rgb": 6, "audio": 2}, 3, f"gate={gate}")

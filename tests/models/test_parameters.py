@@ -57,6 +57,7 @@ OURS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", OURS)
 def test_a_published_recipe_has_its_number_of_parameters(recipe):
     name, *words = OURS[recipe]

@@ -51,11 +51,13 @@ def accuracy(name, words):
     return np.mean(np.argmax(found, axis=1) == unseen["labels"][:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READS_ORDER)
 def test_a_model_that_reads_the_order_learns_it(name):
     assert accuracy(name, READS_ORDER[name]) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READS_NONE)
 def test_a_model_of_frames_in_any_order_does_not(name):
     assert accuracy(name, READS_NONE[name]) < 0.7

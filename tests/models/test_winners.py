@@ -38,6 +38,7 @@ def case(request):
     return Case(request.param)
 
 
+@pytest.mark.slow
 def test_predictions_and_a_training_step_are_those_of_the_winners(case):
     fed = winners.fed(case)
     fed.require_predictions({key: feed for key, feed in FEEDS.items() if key in case.numbers})
@@ -45,6 +46,7 @@ def test_predictions_and_a_training_step_are_those_of_the_winners(case):
     fed.require_averages()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_published_recipe_has_its_number_of_parameters(recipe):
     found = RECIPES[recipe]

@@ -108,6 +108,7 @@ def test_classes_that_nobody_predicts_have_no_error(pair):
     assert draws.ap_error[1] == 0
 
 
+@pytest.mark.slow
 def test_the_interval_holds_a_known_difference_and_the_gate_lets_only_better_ones_pass():
     """What `benchmarks.promotion` shows in full, with room for the chance of few repetitions."""
     truth = true_gain(0.6, videos=50_000)

@@ -81,6 +81,7 @@ def test_what_is_no_record_is_refused_and_the_next_is_answered(served):
     assert served(example_bytes=tf.constant([record("a")]))["predictions"].shape == (1, 20)
 
 
+@pytest.mark.slow
 def test_frames_of_records_get_the_answers_of_the_model(of_frames, some_frames, tmp_path):
     exports.export(of_frames, FRAME_SCHEMA, tmp_path / "1", form="starter_code")
     loaded = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]

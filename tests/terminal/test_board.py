@@ -31,6 +31,7 @@ def test_the_last_state_stays_below_all_messages(columns):
     assert lines == [*MESSAGES, "Study moe: 3 trials", last]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 120, 140])
 def test_a_table_stays_whole(columns):
     with pseudo_terminal.opened([*SHOWS, "stay"], columns=columns, cwd=PROJECT) as terminal:
@@ -45,6 +46,7 @@ def test_a_table_stays_whole(columns):
     assert "…" not in text
 
 
+@pytest.mark.slow
 def test_in_a_pipe_there_are_the_messages_alone():
     done = subprocess.run(SHOWS, cwd=PROJECT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")

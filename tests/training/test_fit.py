@@ -226,6 +226,7 @@ def trained(sample, folder, *, stops=(), examples=2000):
     return manager, state, points
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(sample, tmp_path):
     """With dropout, moving averages and moments, over the end of an epoch."""
     audio = Manifest(

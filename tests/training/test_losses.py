@@ -67,6 +67,7 @@ def test_gradients_are_the_starter_codes(case):
     np.testing.assert_allclose(tape.gradient(value, predictions), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @each_loss
 def test_the_gradient_of_each_loss_of_conf_is_what_a_small_step_changes(loss, jit_compile):
@@ -223,6 +224,7 @@ def test_label_weights_multiply_what_each_class_costs(loss, of):
     np.testing.assert_allclose(counted(**batch, rated=everything), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @each_loss
 def test_the_gradient_is_that_of_the_weighted_value(loss, jit_compile):

@@ -18,6 +18,7 @@ from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
 
+pytestmark = pytest.mark.slow
 NAME = "label_smoothing"
 FILE = '''
     from yt8m_exp.training.losses import cross_entropy

@@ -14,7 +14,6 @@ from yt8m_exp.config import compose
 from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.jobs.steps.training import additions
 
-FRAME_LEVEL = [name for name in configured.MODELS if configured.is_frame_level(name)]
 CHANCE = (
     "model.sampling=random",
     "model.dropout=0.5",
@@ -40,7 +39,7 @@ def process(store):
         yield pool
 
 
-@pytest.fixture(scope="module", params=FRAME_LEVEL)
+@pytest.fixture(scope="module", params=configured.FRAME_LEVEL)
 def trained(request, process, tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp(request.param)
     return process.submit(train_and_resume, request.param, folder).result()

@@ -44,7 +44,7 @@ def make(model, optimizer, **options):
     return step.make(model, cross_entropy, optimizer, strategy=strategy, **options)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
 def test_twenty_steps_are_those_of_the_starter_code(path, jit_compile):
     """The shipped recipe takes the starter code's own steps, up to rounding."""

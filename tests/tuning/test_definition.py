@@ -37,6 +37,7 @@ def test_every_model_has_a_study():
     assert {path.stem for path in FILES} >= MODELS
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_study_can_begin(path):

@@ -109,19 +109,6 @@ def _aligned_bytes(shard: Shard) -> int:
     return shard.loaded_bytes + -shard.loaded_bytes % ALIGNMENT
 
 
-def repeats_sentence(manifest: Manifest, examples: int = 3) -> str:
-    """Says how many rows have the id of one before them, and names some with their shards."""
-    found = manifest.repeats
-    named = []
-    for repeat in found[:examples]:
-        shard, first = manifest.shards[repeat.shard], manifest.shards[repeat.first_shard]
-        videos = load([shard], manifest.schema, cache=manifest.cache)
-        video = videos.ids[repeat.row].decode()
-        named.append(f"{video!r} of {shard.path}" + (f" and {first.path}" * (first != shard)))
-    more = ", ..." if len(found) > examples else ""
-    return f"{len(found):,} ids occur again: {', '.join(named)}{more}"
-
-
 def _read_all(
     shards: Sequence[Shard], starts: Sequence[int], buffer: np.ndarray, cache: Cache
 ) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import TypeVar
@@ -129,6 +130,30 @@ def _report_copies(shards: Sequence[Shard]) -> None:
             "each shard once.",
             *(len(copies), copy.path, original.path),
         )
+
+
+def repeats_sentence(manifest: Manifest, examples: int = 3) -> str:
+    """Says how many rows have the id of one before them, and names some with their shards."""
+    found = manifest.repeats
+    named = []
+    for repeat in found[:examples]:
+        shard, first = manifest.shards[repeat.shard], manifest.shards[repeat.first_shard]
+        video = _id(shard, repeat.row, manifest).decode()
+        named.append(f"{video!r} of {shard.path}" + (f" and {first.path}" * (first != shard)))
+    more = ", ..." if len(found) > examples else ""
+    return f"{len(found):,} ids occur again: {', '.join(named)}{more}"
+
+
+def _id(shard: Shard, row: int, manifest: Manifest) -> bytes:
+    """Returns the id of a usable row of a shard, of which a large one is read to that row."""
+    if not large.is_large(shard):
+        return loading.load([shard], manifest.schema, cache=manifest.cache).ids[row]
+    with closing(large.load(shard, replace(manifest, means=None))) as pieces:
+        for videos in pieces:
+            if row < len(videos.ids):
+                return videos.ids[row]
+            row -= len(videos.ids)
+    raise AssertionError(f"{shard.path} has fewer rows than were counted")
 
 
 def read(manifest: Manifest, *, most_bytes: int | None = None) -> None:

@@ -11,7 +11,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp import spec
 from yt8m_exp.data import shards
-from yt8m_exp.data.loading import repeats_sentence
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
 from yt8m_exp.data.shards import DEFAULT_READING, Reading
 from yt8m_exp.data.tfrecords.records import Schema
@@ -107,7 +106,7 @@ def _log_odd(run: Run, manifest: Manifest, context: str, *, labelled: bool) -> N
     if manifest.repeats:
         run.writer.log({f"data/{context}_repeated_ids": len(manifest.repeats)}, 0)
         way = "Each of them counts." if labelled else "The first of each is predicted."
-        logger.warning("%s: %s. %s", context.capitalize(), repeats_sentence(manifest), way)
+        logger.warning("%s: %s. %s", context.capitalize(), shards.repeats_sentence(manifest), way)
 
 
 def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:

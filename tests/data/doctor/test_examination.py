@@ -142,6 +142,7 @@ def test_anything_can_be_examined(tmp_path):
         assert examine(tmp_path / "a").findings
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_loaded(tmp_path):
     tfrecord.write(tmp_path / "a", [video(0, id=text(b"a", b"b")), video(1, labels=text(b"a"))])
     code = (

@@ -88,6 +88,7 @@ def one_set(place):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_packed_shards_give_the_same_batches_from_any_position(tmp_path, place, level):
     manifest = scanned(tmp_path / "shards", level)

@@ -17,6 +17,7 @@ from yt8m_exp.training.losses import cross_entropy
 OWNERS = (top_k, loss_values, lines)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_be_compiled_by_real_work(tmp_path):
     """A type of array that `calls` has not would be compiled within a measured span."""
     calls = [*compiled.calls("frame")]

@@ -10,7 +10,10 @@ from yt8m_exp.jobs.steps import naming
     ("words", "name"),
     [
         ([], "logistic · 23,091 videos · lr 0.02"),
-        (["model=moe", "head@model.head=moe"], "moe · 23,091 videos · lr 0.009 · head moe"),
+        (
+            ["model=moe", "head@model.head=moe", "learning_rate=0.009"],
+            "moe · 23,091 videos · lr 0.009 · head moe",
+        ),
         (
             ["learning_rate=0.0012345", "model.dropout=0.3", "loss=hinge", "register=yt8m"],
             "logistic · 23,091 videos · lr 0.00123 · dropout 0.3 · loss hinge",

@@ -18,6 +18,7 @@ def test_a_run_whose_model_has_other_keys_today_is_not_resumed(name):
         resume.require_known_keys("abc", BEFORE[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", configured.MODELS)
 def test_a_run_of_today_is_resumed_with_any_head(name):
     for head in ("logistic", "moe"):

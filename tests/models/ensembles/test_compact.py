@@ -31,6 +31,7 @@ def videos(model):
     return made | {"frames": np.array([6, 3, 1, 0], np.int32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "share", "error"), [("float16", 2, 1e-3), ("int8", 4, 2e-2)])
 def test_a_smaller_file_predicts_almost_the_same(model, videos, tmp_path, precision, share, error):
     small = compact.build(model, precision)
@@ -59,6 +60,7 @@ def test_int8_is_that_of_numpy():
     np.testing.assert_allclose(small({"mean_rgb": np.eye(3)}), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_small_too(model, videos, tmp_path):
     module = tf.Module()
     module.model = compact.build(model, "int8")

@@ -92,6 +92,7 @@ def test_padding_counts_in_the_statistics_of_nextvlad_on_request_alone():
         np.testing.assert_allclose(layer(X, IS_FRAME), layer(longer, outside), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nextvlad", "mix_nextvlad"])
 def test_padding_that_counts_is_unwhitened_as_in_the_original(name):
     words = ("normalize=unwhiten", "count_padding=true")
@@ -172,6 +173,7 @@ def test_audio_has_its_share_of_clusters():
     assert model.get_layer("hidden").kernel.shape == (8 * 6 + 4 * 2, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words", "sentence"),
     [
@@ -257,6 +259,7 @@ def learnt(name, *words):
     return float((found == videos["labels"][:, 0]).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -268,5 +271,6 @@ def test_clusters_are_learnt_that_the_mean_of_frames_does_not_show(name, words):
     assert learnt(name, *words) > 0.95
 
 
+@pytest.mark.slow
 def test_the_mean_of_frames_does_not_show_clusters():
     assert learnt("frame_logistic") < 0.65

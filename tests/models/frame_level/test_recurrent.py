@@ -132,6 +132,7 @@ def test_attention_with_positions_sees_the_order_of_states(kind):
     assert model({"x": x, "frames": np.array([9], np.int32)}).shape == (1, 3)
 
 
+@pytest.mark.slow
 def test_a_branched_model_reads_each_feature_by_itself_and_no_padding():
     rng = np.random.default_rng(0)
     sizes = {"rgb": 6, "audio": 4}

@@ -83,6 +83,7 @@ def predict(model, x):
     return np.asarray(model({"x": x, "frames": count}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["average", "max", "attention", "token"])
 def test_the_order_of_frames_matters_only_with_positions(pooling):
     x = np.random.default_rng(0).integers(0, 256, (3, 5, 6), np.uint8)

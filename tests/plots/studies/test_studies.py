@@ -47,6 +47,7 @@ STUDIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_figures_are_clear(name):
     drawn = figures.draw(STUDIES[name])
@@ -59,6 +60,7 @@ def test_nothing_is_drawn_before_a_trial_is_complete():
     assert figures.draw(study([trial(0, "running")])) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_ticks_of_parallel_coordinates_do_not_touch(name):
     if "parallel_coordinates" not in figures.draw(STUDIES[name]):
@@ -134,6 +136,7 @@ def test_the_page_needs_no_other_file_and_marks_each_trials_curves():
     assert sum(given.get("id") == "trial-3" for _, given in tags) == 2  # curve, coordinates
 
 
+@pytest.mark.slow
 def test_a_large_study_makes_a_small_page():
     trials = [trial(n, value=0.5 + n % 7 / 50, a=n / 3, b=n % 5, c=str(n % 3)) for n in range(500)]
     assert len(study_page.render(study(trials), "", "", {})) < 2_000_000

@@ -1,6 +1,6 @@
 """A large shard in pieces of whole records, so that memory does not grow with the shard."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def learn(shard: Shard, schema: Schema, cache: Cache) -> None:
     checks.learn(shard, buffer, schema)
 
 
-def load(shard: Shard, manifest: Manifest) -> Iterator[Videos]:
+def load(shard: Shard, manifest: Manifest) -> Generator[Videos, None, None]:
     """Reads a shard of a manifest, some videos at a time; an unread one is checked before.
 
     Its checksum is compared when all of it has been read.

@@ -73,6 +73,7 @@ def test_a_recipe_that_does_not_fit_is_refused_with_a_batch_that_does(model):
     memory_check.require(cfg, *built, free=free)
 
 
+@pytest.mark.slow
 def test_what_fits_passes_in_silence(caplog):
     for words in ([], ["data=frame", "model=dbof"]):
         memory_check.require(*configured(*words), free=8 * GB)
@@ -96,6 +97,7 @@ def test_the_check_can_be_turned_off():
     memory_check.require(*configured("memory_check=false"), free=0)
 
 
+@pytest.mark.slow
 def test_estimating_trains_nothing():
     cfg, learner, strategy = configured("model=resnet_mlp")
     before = [value.copy() for value in learner.values()]
