@@ -2,6 +2,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from yt8m_exp.registry import audit, versions
 
@@ -63,6 +65,25 @@ def test_of_two_decisions_after_the_same_switch_the_second_is_void(client, model
     chain = audit.settle(client, model)
     assert chain.champion == 2
     assert [record.version for record in chain.too_late] == [3]
+    assert in_order(client, model)
+
+
+@pytest.mark.parametrize("change", ["set_model_version_tag", "set_registered_model_alias"])
+def test_a_change_that_another_process_makes_at_that_moment_is_made_again(
+    client, model, monkeypatch, change
+):
+    made, refused = getattr(client, change), set()
+
+    def met(*arguments):
+        if arguments not in refused:
+            refused.add(arguments)
+            raise MlflowException("duplicate key value violates a constraint", BAD_REQUEST)
+        return made(*arguments)
+
+    monkeypatch.setattr(client, change, met)
+    _, chain = switch(client, model, 1)
+    assert refused
+    assert chain.last.completed
     assert in_order(client, model)
 
 

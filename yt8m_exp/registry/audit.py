@@ -18,7 +18,9 @@ import logging
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
@@ -231,13 +233,30 @@ def _wait(client: MlflowClient, name: str, last: Record) -> bool:
 
 def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None:
     if last.version is not None:
-        client.set_model_version_tag(
-            name, str(last.version), f"{ON_VERSION}{last.number:06d}", last.to_json()
-        )
+        _tag(client, name, last.version, f"{ON_VERSION}{last.number:06d}", last.to_json())
     previous = chain.previous if versions.exists(client, name, chain.previous) else None
     _put(client, name, PREVIOUS, previous)
     _put(client, name, CHAMPION, last.version)
-    client.set_model_version_tag(decisions_of(name), str(last.number), COMPLETED, me())
+    _tag(client, decisions_of(name), last.number, COMPLETED, me())
+
+
+def _tag(client: MlflowClient, name: str, version: int, key: str, value: str) -> None:
+    """Sets a tag of a version, which another process may be adding at this moment."""
+    _change(partial(client.set_model_version_tag, name, str(version), key, value))
+
+
+def _change(change: Callable[[], object]) -> None:
+    """Makes a change once more where it met another process that made the same one.
+
+    MLflow 3.17 looks whether there is a tag or an alias before it adds it; of two processes that
+    find none, the database refuses the second.
+    """
+    try:
+        change()
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        change()
 
 
 def _deleted(name: str, numbers: list[int], alias: int | None, chain: Chain) -> str:
@@ -279,6 +298,6 @@ def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None)
 
 def _put(client: MlflowClient, name: str, alias: str, version: int | None) -> None:
     if version is not None:
-        client.set_registered_model_alias(name, alias, str(version))
+        _change(partial(client.set_registered_model_alias, name, alias, str(version)))
     elif alias in versions.aliases(client, name):
         client.delete_registered_model_alias(name, alias)
