@@ -91,7 +91,7 @@ def ordered(store, trained, tmp_path_factory):
 
 def test_shards_tell_a_wrong_order_of_features(store, trained, ordered):
     words = (f"checkpoint={ordered}", "kind=logistic", f"shards={SCORED}", QUICK)
-    words += ("options={normalize: unwhiten_unit}",)  # as the model was trained
+    words += ("options={normalize: part_unwhiten_unit}",)  # as the model was trained
     outcome = store.run("import_checkpoint", *words)
     assert (outcome.status, outcome.out) == (2, "")
     assert "mean_rgb (1024), mean_audio (128), assumed from their size" in outcome.err

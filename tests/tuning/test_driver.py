@@ -30,7 +30,9 @@ def test_the_run_of_a_study_holds_what_it_found(studies):
         3,
         4,
     ]
-    assert run.data.tags["mlflow.note.content"].startswith("Rates, far and near.")
+    card = run.data.tags["mlflow.note.content"]
+    assert card.startswith("Trials: 4 complete.")
+    assert "Rates, far and near." in card
     pictures = ("history", "curves", "slices", "timeline")
     assert studies.store.files(result["run_id"], "figures") == {
         f"figures/{name}.png" for name in pictures
