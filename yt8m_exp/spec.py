@@ -8,7 +8,7 @@ https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
 """
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 PACKAGE = Path(__file__).resolve().parent
 IS_CLONE = (PACKAGE.parent / "conf").is_dir()
@@ -39,6 +39,17 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+Normalize = Literal[
+    "each",
+    "joint",
+    "none",
+    "unwhiten",
+    "unwhiten_each",
+    "unwhiten_unit",
+    "part_unwhiten_each",
+    "part_unwhiten_unit",
+]
+"""Ways to normalise features: `models.normalization` says what each does."""
 Error = TypeVar("Error", bound=BaseException)
 
 

@@ -9,7 +9,7 @@ import yaml
 from hydra.utils import instantiate
 
 from yt8m_exp.training.loss_values import value_of
-from yt8m_exp.training.losses import cross_entropy, hinge, softmax
+from yt8m_exp.training.losses import asymmetric, cross_entropy, hinge, softmax
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "losses"
 ARRAYS = np.load(GOLDEN / "losses.npz")
@@ -295,6 +295,19 @@ def test_a_loss_over_rated_classes_is_that_of_a_data_set_of_them_alone(loss):
     chosen = [2, 4, 7]
     alone = loss(ids(labels[:, chosen]), predictions[:, chosen])
     np.testing.assert_allclose(value, alone, rtol=1e-6)
+
+
+def test_the_asymmetric_loss_by_hand():
+    labels, chances = np.array([[1, -1]]), np.array([[0.25, 0.6, 0.5]], "f")
+    found = asymmetric(labels, chances, absent_focus=2.0, present_focus=1.0, epsilon=0.0)
+    absent = -(0.25**2) * np.log(0.75) - 0.5**2 * np.log(0.5)
+    np.testing.assert_allclose(found, absent - 0.4 * np.log(0.6), rtol=1e-6)
+
+
+def test_without_a_focus_the_asymmetric_loss_is_the_cross_entropy():
+    labels, predictions = made_up()
+    found = asymmetric(ids(labels), predictions, absent_focus=0.0, present_focus=0.0)
+    np.testing.assert_allclose(found, cross_entropy(ids(labels), predictions), rtol=1e-6)
 
 
 def test_rated_losses_by_hand():

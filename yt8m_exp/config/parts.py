@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from yt8m_exp.spec import Normalize
+
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Bytes = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -19,16 +21,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 TYPES: dict[str, Any] = {
     # models, heads, samplers
-    "normalize": Literal[
-        "each",
-        "joint",
-        "none",
-        "unwhiten",
-        "unwhiten_each",
-        "unwhiten_unit",
-        "part_unwhiten_each",
-        "part_unwhiten_unit",
-    ],
+    "normalize": Normalize,
     "dropout": BelowOne,
     "input_dropout": BelowOne,
     "cluster_dropout": BelowOne,

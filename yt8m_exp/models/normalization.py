@@ -18,18 +18,8 @@ from keras import KerasTensor, ops
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
-from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp.spec import InputError, Normalize, OutsideError
 
-Normalize = Literal[
-    "each",
-    "joint",
-    "none",
-    "unwhiten",
-    "unwhiten_each",
-    "unwhiten_unit",
-    "part_unwhiten_each",
-    "part_unwhiten_unit",
-]
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
 DIGEST = "7ae76209fa2d71e74a7b41d4f9a04b48d779b0277e61397f776aa582f3ea00f6"
 """SHA-256 of this file: saved models hold no copy of it."""
