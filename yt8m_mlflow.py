@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent
+FILE = Path(__file__).name
 EXPERIMENT = "yt8m"
 """The default of `tracking.experiment`."""
 CHATTY = ("mlflow.projects", "mlflow.store.db.utils", "alembic")
@@ -25,7 +25,9 @@ class DefaultExperiment:
         program, *words = sys.argv or [""]
         is_mlflow = Path(program).stem == "mlflow" or Path(program).parent.name == "mlflow"
         place = next((word for word in words[1:] if (Path(word) / "MLproject").is_file()), "")
-        is_ours = bool(place) and Path(place).resolve() in (PROJECT, PROJECT / "cloud")
+        folder = Path(place).resolve()
+        # Not compared with the place of this file: an installed project has a copy of it.
+        is_ours = bool(place) and any((at / FILE).is_file() for at in (folder, folder.parent))
         return is_mlflow and words[:1] == ["run"] and is_ours
 
     def get_experiment_id(self) -> str:
