@@ -1,4 +1,6 @@
 import os
+import runpy
+import shutil
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
@@ -24,6 +26,13 @@ def test_it_answers_for_mlflow_run_of_this_project_alone(monkeypatch, words, is_
     monkeypatch.chdir(PROJECT)
     monkeypatch.setattr(sys, "argv", words)
     assert DefaultExperiment().in_context() is is_ours
+
+
+def test_the_copy_that_is_installed_answers_too(tmp_path, monkeypatch):
+    copy = shutil.copy(PROJECT / "yt8m_mlflow.py", tmp_path)
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "argv", ["/bin/mlflow", "run", "."])
+    assert runpy.run_path(copy)["DefaultExperiment"]().in_context()
 
 
 def test_the_run_goes_where_all_others_are(folder, monkeypatch):
