@@ -1,7 +1,7 @@
 """Downloads a partition of the dataset, checked, into a folder or a bucket."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ def run(cfg: DictConfig) -> Summary:
             there = _there(folder, files, replace=cfg.replace)
             errors |= dict.fromkeys(there)
             missing = [file for file in files if file.name not in there]
-            for ended in _fetched(cfg, client, folder, missing) if missing else ():
-                errors[ended.file.name] = str(ended.error) if ended.error else None
+            if missing:
+                _fetch(cfg, client, folder, missing, errors)
             if cfg.partition == extractor.NAME:
                 extractor.record(Path(cfg.output), files)
         except (KeyboardInterrupt, OSError) as error:
@@ -132,10 +132,14 @@ def _there(folder: Folder | Bucket, files: Sequence[File], *, replace: bool) -> 
     return there
 
 
-def _fetched(
-    cfg: DictConfig, client: Client, folder: Folder | Bucket, files: Sequence[File]
-) -> Iterator[Ended]:
-    """Fetches files, shows how far it is, and yields what became of each.
+def _fetch(
+    cfg: DictConfig,
+    client: Client,
+    folder: Folder | Bucket,
+    files: Sequence[File],
+    errors: dict[str, str | None],
+) -> None:
+    """Fetches files, shows how far it is, and adds to `errors` what became of each.
 
     It ends early if as many files as are fetched at a time fail in a row without an answer.
     """
@@ -147,6 +151,7 @@ def _fetched(
     def fetch(file: File, report: Callable[[int], None]) -> None:
         client.fetch(file, folder.part(file), report)
         folder.keep(file)
+        errors[file.name] = None  # here: after an interrupt no event is read
 
     done, arrived, unanswered = 0, start, 0
     megabytes, first = max(total // MEGABYTE, 1), start // MEGABYTE
@@ -155,7 +160,8 @@ def _fetched(
             if isinstance(event, Ended):
                 done += event.error is None
                 unanswered = unanswered + 1 if isinstance(event.error, UnreachableError) else 0
-                yield event
+                if event.error:
+                    errors[event.file.name] = str(event.error)
             else:
                 arrived += event.bytes - sizes[event.file.name]
                 sizes[event.file.name] = event.bytes
