@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -62,7 +63,7 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
         data = _scanned(definition)
         launcher = targets.build("launcher", cfg.launcher, slots=cfg.slots)
         study = _study(cfg, definition, storage, space.default(), data)
-        leases = Leases(study)
+        leases = Leases(study, Path(cfg.tracking.runs) / "drivers")
         stack.enter_context(leases.renewed())
         tracked = stack.enter_context(study_runs.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
