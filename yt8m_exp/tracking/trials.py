@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -151,7 +152,7 @@ class TrialRuns:
         return f"{self.study}-{number}"
 
     def _create(self, name: str, params: Mapping[str, object]) -> str:
-        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        experiment_id = self._experiment_id
         tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
         run_id = patience.made_once(
             lambda: self.client.create_run(experiment_id, tags=tags, run_name=name),
@@ -165,16 +166,19 @@ class TrialRuns:
         self.client.update_run(run_id, status="SCHEDULED")  # until the process joins it
         return run_id
 
+    @cached_property
+    def _experiment_id(self) -> str:
+        return self.client.get_run(self.parent).info.experiment_id
+
     def _has_started(self, run_id: str) -> bool:
         """Tells whether training got so far that it can be resumed."""
         return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
 
     def _runs(self, condition: str = "") -> Iterator[Run]:
-        experiment_id = self.client.get_run(self.parent).info.experiment_id
         token: str | None = ""
         while token is not None:
             page = self.client.search_runs(
-                [experiment_id],
+                [self._experiment_id],
                 f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'{condition}",
                 page_token=token or None,
             )

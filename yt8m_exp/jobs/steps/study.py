@@ -54,10 +54,11 @@ def opened(
         yield tracked
 
 
-def trial_runs(cfg: DictConfig, study: Study) -> TrialRuns:
+def trial_runs(cfg: DictConfig, study: Study, tracked: Run | None) -> TrialRuns:
     """Returns the runs of a study's trials, after ending those that a dead driver left open."""
     root = Path(cfg.tracking.runs).absolute()
-    found = TrialRuns(store.connect(), study.study_name, study.user_attrs["run_id"], root)
+    client = tracked.client if tracked else store.connect()
+    found = TrialRuns(client, study.study_name, study.user_attrs["run_id"], root)
     found.close_orphans(partial(runs_of, study))
     return found
 
