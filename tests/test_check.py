@@ -76,3 +76,19 @@ def test_what_is_not_there_is_named(store, tmp_path):
     outcome = store.run("check", f"shards={SHARD}", f"against={tmp_path}/none*")
     assert outcome.status == 2
     assert "Set against to where yours lie" in outcome.sentence
+
+
+def test_a_cluster_finds_what_one_process_finds(store, checked, tmp_path):
+    output = tmp_path / "labels.csv"
+    words = (f"shards={SHARD}", f"against=[{SCORED},{SHARD}]", f"output={output}", QUIET)
+    found = store.done("check", *words, "launcher=dask", "slots=1")
+    assert found["problems"] == checked["problems"]
+    assert output.read_bytes() == Path(checked["output"]).read_bytes()
+    one, other = (store.text(ended["run_id"], "findings.json") for ended in (checked, found))
+    assert one == other
+
+
+def test_of_launchers_only_a_cluster_checks(store):
+    outcome = store.run("check", f"shards={SHARD}", QUIET, "launcher=local")
+    assert outcome.status == 2
+    assert "`launcher` must be dask" in outcome.sentence

@@ -76,7 +76,7 @@ class Running:
             target=run_here,
             args=(verb, words, folder, environment, most_bytes),
             kwargs=options,
-            daemon=verb not in ("sweep", "inference"),  # which have children
+            daemon=verb not in ("sweep", "inference", "check"),  # which have children
         )
         self.process.start()
 

@@ -211,6 +211,7 @@ TYPES: dict[str, dict[str, Any]] = {
     | {
         "shards": Patterns,
         "against": Patterns | None,
+        "slots": Count | None,
         "output": Text | None,
         "labels": bool,
         "level": Literal["video", "frame", "segment"] | None,

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from gzip import GzipFile
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
-from yt8m_exp.config import compose
+from yt8m_exp.config import compose, targets
 from yt8m_exp.data import shards, vocabulary
 from yt8m_exp.data.doctor import (
     detection,
@@ -24,7 +24,7 @@ from yt8m_exp.data.doctor import (
     statistics,
     survey,
 )
-from yt8m_exp.data.doctor.examination import Examination, Labels
+from yt8m_exp.data.doctor.examination import Examination, Labels, SchemaOf
 from yt8m_exp.data.doctor.extraction import Measured, Profile
 from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.release import Classes
@@ -35,7 +35,9 @@ from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.plots import checkup, drawing
 from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile
+from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import Cache
+from yt8m_exp.stores.objects import Object
 from yt8m_exp.terminal import progress, table
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import datasets, store
@@ -57,9 +59,11 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, how many videos are usable, and how many problems of each kind there are.
 
     Raises:
+        InputError: another launcher than that of a cluster.
         MissingInputError: a pattern matches no shard.
         OSError: the file of labels cannot be written.
     """
+    _require_cluster(cfg)
     with opened("check", cfg) as tracked:
         warming.warm(statistics.calls())
         profiles: dict[str, Profile] = {}
@@ -70,6 +74,14 @@ def run(cfg: DictConfig) -> Summary:
         steps = extraction.measure(profiles)
         _log(cfg, tracked, sets, findings, steps)
         return _told(cfg, tracked, sets, findings, steps)
+
+
+def _require_cluster(cfg: DictConfig) -> None:
+    if "launcher" in cfg and not cfg.launcher._target_.endswith(".Dask"):
+        raise InputError(
+            "A check uses all processors of this machine by itself. `launcher` must be dask, whose "
+            f"workers share the shards, but got {cfg.launcher._target_}."
+        )
 
 
 def _output(cfg: DictConfig) -> str | None:
@@ -86,13 +98,12 @@ def _surveyed(
     """Examines a set of shards, writes its labels, logs it as a data set, and fills profiles."""
     patterns = compose.plain(cfg)[key]
     listed = shards.find(patterns, Remedy(shards=key))
-    cache = Cache(**compose.plain(cfg.data.cache))
     schema_of = partial(detection.schema_of, level=cfg.level, classes=cfg.classes)
     began = time.perf_counter()
     with ExitStack() as stack:
         advance = stack.enter_context(progress.shown("Checking", len(listed), unit="shards"))
         profiled = cfg.features and key == "shards"
-        found = examination.examine_all(listed, schema_of, cache, profiled=profiled)
+        found = _examined(cfg, listed, schema_of, profiled=profiled)
         if profiles is not None:
             found = measured.profiling(found, profiles)
         if output:
@@ -108,6 +119,19 @@ def _surveyed(
     )  # fmt: skip
     tracked.writer.log({f"{context}/videos": examined.videos, f"{context}/seconds": seconds}, 0)
     return examined
+
+
+def _examined(
+    cfg: DictConfig, listed: Iterable[Object], schema_of: SchemaOf, *, profiled: bool
+) -> Iterator[Examination]:
+    """Examines shards in this process, or on a cluster."""
+    cache = Cache(**compose.plain(cfg.data.cache))
+    if "launcher" not in cfg:
+        yield from examination.examine_all(listed, schema_of, cache, profiled=profiled)
+        return
+    examine = partial(examination.examine, schema_of=schema_of, cache=cache, profiled=profiled)
+    with closing(targets.build("launcher", cfg.launcher, slots=cfg.slots)) as launcher:
+        yield from launcher.map(examine, listed)
 
 
 def _counted(found: Iterable[Examination], advance: progress.Advance) -> Iterator[Examination]:

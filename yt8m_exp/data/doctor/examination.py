@@ -105,9 +105,15 @@ def examine_all(
         yield examined
 
 
-def examine(shard: Object, *, profiled: bool = False) -> Examination:
+def examine(
+    shard: Object,
+    schema_of: SchemaOf = detection.schema_of,
+    cache: Cache = DEFAULT_CACHE,
+    *,
+    profiled: bool = False,
+) -> Examination:
     """Examines one shard; see `examine_all`."""
-    return next(examine_all([shard], profiled=profiled))
+    return next(examine_all([shard], schema_of, cache, profiled=profiled))
 
 
 def _examined(

@@ -1,4 +1,4 @@
-"""Trials as tasks of a Dask cluster, each in a process of its own beside a worker.
+"""Trials as tasks of a Dask cluster, each in a process of its own beside a worker; and plain calls.
 
 A worker connects to the driver and relays messages between it and the trial's process. When one
 end breaks, the other is closed: a lost worker ends its trial for the driver, and a lost driver ends
@@ -11,7 +11,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Client as connect
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS_SECONDS = 5.0
 CONNECT_SECONDS = 30.0
+CALLS_AHEAD = 4
+"""Calls for each thread of the cluster that are on their way, so that none of them waits."""
 
 
 class Dask:
@@ -50,6 +53,7 @@ class Dask:
         resources: Mapping[str, float] | None = None,
         megabytes: int | None = None,
     ) -> None:
+        logging.getLogger("distributed").setLevel(logging.WARNING)
         self._megabytes, self._resources = megabytes, dict(resources or {})
         self._cluster = None if address else _local_cluster(slots or 1, self._resources)
         self._client = distributed.Client(address or self._cluster, timeout=CONNECT_SECONDS)
@@ -76,6 +80,24 @@ class Dask:
             self._waiting[token] = remote = _Remote(ours, theirs, self._client, future)
         future.add_done_callback(lambda future: remote.done())
         return remote
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Calls a function with each item in the workers themselves; yields results in order.
+
+        Dask repeats the calls of a worker that is lost.
+
+        Raises:
+            Exception: what the function raises, or that four workers died in the same call.
+        """
+        most = CALLS_AHEAD * max(sum(self._client.nthreads().values()), 1)
+        waiting: deque[distributed.Future] = deque()
+        for item in items:
+            if len(waiting) == most:
+                yield waiting.popleft().result()
+            future = self._client.submit(function, item, resources=self._resources, pure=False)
+            waiting.append(future)
+        while waiting:
+            yield waiting.popleft().result()
 
     def close(self) -> None:
         """Leaves the cluster, and ends it where it was made here."""

@@ -15,7 +15,7 @@ GB = 1 << 30
 
 
 def configured(*overrides, small=False):
-    cfg = compose.compose("train", overrides)
+    cfg = compose.compose("train", [*overrides, *(["data.classes=512"] if small else [])])
     OmegaConf.resolve(cfg)
     if small:
         shrink(cfg.model)
