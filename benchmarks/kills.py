@@ -49,12 +49,13 @@ def main() -> None:
         for number in range(count + 1):
             bring_up(stack)
             promoters.start()
-            if number < count and time.monotonic() - began < end:
-                time.sleep(rng.uniform(0, KILL_SECONDS))
-                label = f"label=com.docker.compose.project={stack.project}"
-                with contextlib.suppress(AssertionError):  # one may have ended by itself
-                    docker("kill", *docker("ps", "-q", "--filter", label).split())
-                print(f"{number + 1} kills, {time.monotonic() - began:.0f} s", flush=True)
+            if number == count or time.monotonic() - began > end:
+                break
+            time.sleep(rng.uniform(0, KILL_SECONDS))
+            label = f"label=com.docker.compose.project={stack.project}"
+            with contextlib.suppress(AssertionError):  # one may have ended by itself
+                docker("kill", *docker("ps", "-q", "--filter", label).split())
+            print(f"{number + 1} kills, {time.monotonic() - began:.0f} s", flush=True)
         ids = stack.compose(*WORK, "ps", "-q", "worker").split()
         ended = docker("wait", *ids).split()
         promoters.stop()
