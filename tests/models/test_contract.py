@@ -11,7 +11,7 @@ from hydra.errors import ConfigCompositionException, InstantiationException
 from hydra.utils import get_method
 
 from tests.models import configured
-from tests.models.configured import FRAME_LEVEL, MODELS
+from tests.models.configured import FRAME_LEVEL, LARGEST, MODELS
 from yt8m_exp import spec
 from yt8m_exp.config import groups
 from yt8m_exp.data.manifest import Manifest
@@ -277,11 +277,15 @@ def test_padding_changes_nothing(name, videos):
 @pytest.mark.slow
 @frame_level
 def test_more_frames_than_the_limit_equal_the_cut_video(name, videos):
-    cut = {key: videos[key][:, :5] for key in FRAME_FEATURES}
-    cut |= {"frames": np.minimum(videos["frames"], 5)}
+    assert configured.config(name).sampling.max_frames > LARGEST  # so it is that in a small size
+    longer = {key: np.concatenate([videos[key], videos[key]], axis=1) for key in FRAME_FEATURES}
+    longer |= {"frames": videos["frames"] * 2}
+    cut = {key: longer[key][:, :LARGEST] for key in FRAME_FEATURES}
+    cut |= {"frames": np.minimum(longer["frames"], LARGEST)}
+    assert (longer["frames"] > LARGEST).any()
     for sampling in SAMPLERS:
-        model = build(name, f"sampling={sampling}", "sampling.max_frames=5")
-        np.testing.assert_allclose(predict(model, videos), predict(model, cut), atol=1e-6)
+        model = built(name, f"sampling={sampling}")
+        np.testing.assert_allclose(predict(model, longer), predict(model, cut), atol=1e-6)
 
 
 @frame_level

@@ -40,6 +40,9 @@ OURS = {
     ),
     "BERTMean L2 H12": ("transformer", "head.experts=5"),
     "BERT L3 H12": ("transformer", "layers=3", "head.experts=5"),
+    "BERTCross attention pooling L2 H8": (
+        *("transformer", "apart=1", "layers=1", "heads=8", "pooling=attention", "head.experts=5"),
+    ),
     "chain video: 8 stages, 128 units, MoE-2 (run-chaining-video.sh)": (
         *("chain_moe", "head.stages=8", "head.units=128"),
     ),
@@ -49,6 +52,10 @@ OURS = {
     ),
     "LSTM memory 2x1024, MoE-8 (run-lstm-memory-cell1024.sh)": (
         *("lstm", "states=memory", "head.experts=8"),
+    ),
+    "chain LSTM: 2x1024, 1 stage, 200 units, MoE-4 (run-chaining-lstm.sh)": (
+        *("lstm", "states=memory", "chained=true", "head=chain_moe"),
+        *("head.stages=1", "head.units=200", "head.experts=4"),
     ),
     "LSTM 8 attentions, max pooling, MoE-8": ("lstm", "states=attention", "head.experts=8"),
     "LSTM 8 attentions, positional 32, max pooling, MoE-8": (

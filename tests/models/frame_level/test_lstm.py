@@ -52,3 +52,9 @@ def test_a_size_out_of_its_range_is_refused(size):
     sentence = "`units >= 1` and `layers >= 1` must hold, but got"
     with pytest.raises(InstantiationException, match=sentence):
         configured.build("lstm", FEATURES, CLASSES, size)
+
+
+@pytest.mark.parametrize("words", [["head=moe"], ["head=chain_moe", "states=attention"]])
+def test_only_stages_of_a_chain_have_layers_of_their_own(words):
+    with pytest.raises(InstantiationException, match=r"`chained` needs model.head=chain_moe"):
+        configured.build_small("lstm", FEATURES, CLASSES, "chained=true", *words)

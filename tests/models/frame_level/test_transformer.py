@@ -103,8 +103,28 @@ def test_the_order_of_frames_matters_only_with_positions(pooling):
         ("heads=0", "`heads >= 1` must hold, but got heads=0"),
         ("pooling=first", "`pooling` must be average, max, last, attention or token"),
         ("positions=fixed", "`positions` must be none, learned or sinusoidal"),
+        ("apart=1", "units must be 6, but is 16"),
     ],
 )
 def test_an_option_out_of_its_range_is_refused(word, sentence):
     with pytest.raises(InstantiationException, match=sentence):
         small(word)
+
+
+def test_layers_apart_see_one_feature_each_and_the_others_see_all():
+    features = {"rgb": 6, "audio": 4}
+    words = ("sampling=none", "normalize=each", "apart=2", "units=10", "heads=2")
+    model = configured.build_small("transformer", features, 4, *words)
+    rng = np.random.default_rng(0)
+    model.set_weights([w + rng.normal(size=w.shape) for w in model.get_weights()])
+    x = {key: rng.integers(0, 256, (3, 5, size), np.uint8) for key, size in features.items()}
+    x |= {"frames": np.full(3, 5, np.int32)}
+    names = ["rgb_layer_1_output_norm", "audio_layer_1_output_norm", "layer_0_output_norm"]
+    inside = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    rgb, audio, together = (
+        np.abs(a - b).max()
+        for a, b in zip(inside(x), inside(x | {"audio": x["audio"][::-1]}), strict=True)
+    )
+    assert rgb == 0
+    assert audio > 1e-3
+    assert together > 1e-3

@@ -2,22 +2,26 @@
 
 Source: LstmModel of google/youtube-8m, frame_level_models.py (`states=last`); LstmModel of
 https://github.com/antoine77340/Youtube-8M-WILLOW (`all`); LstmMemoryModel and
-LstmAttentionMaxPoolingModel of https://github.com/wangheda/youtube-8m (`memory`, `attention`).
+LstmAttentionMaxPoolingModel of https://github.com/wangheda/youtube-8m (`memory`, `attention`), and
+its LstmMemoryDeepChainModel (`memory`, `chained`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import keras
 import numpy as np
 
 from yt8m_exp.models import frames
+from yt8m_exp.models.chain import ChainOfExperts
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.positions import places
 from yt8m_exp.models.recurrent import stacks
 from yt8m_exp.models.recurrent.layers import LSTM
 from yt8m_exp.models.sampling import Sampling
+from yt8m_exp.spec import InputError
 
 
 def build(
@@ -31,6 +35,7 @@ def build(
     layers: int,
     backwards: bool,
     states: stacks.States | Literal["attention"],
+    chained: bool,
     heads: int,
     position_units: int,
     dropout: float,
@@ -45,10 +50,10 @@ def build(
         normalize: see `frames.Dequantize`.
         units: size of the state of each layer.
         layers: the number of stacked layers.
-
         backwards: whether frames are read from the last to the first.
         states: those that are classified, see `stacks.Stack.last`; or `attention`, see
             `stacks.Attention`.
+        chained: whether each stage of a chain of mixtures reads the frames by layers of its own.
         heads: of attention.
         position_units: see `stacks.Attention`.
         dropout: share of the states that is dropped in training.
@@ -56,11 +61,26 @@ def build(
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
+
+    Raises:
+        InputError: an argument is out of its range, or `chained` has no chain.
     """
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     x = stacks.Reversed(name="reversed")(x, count) if backwards else x
     stack = stacks.Stack(LSTM, units, layers)
+    if chained:
+        if not isinstance(head, ChainOfExperts) or states == "attention":
+            raise InputError(
+                "`chained` needs model.head=chain_moe and states other than attention."
+            )
+        kind = states
+
+        def seen(stage: int) -> list[keras.KerasTensor]:
+            y = replace(stack, prefix=f"stage_{stage}_").last(x, count, kind)
+            return [keras.layers.Dropout(dropout)(y) if dropout else y]
+
+        return keras.Model(named, head.chained(seen, classes), name="lstm")
     if states == "attention":
         attention = stacks.Attention(heads, position_units, places(sampling))
         x = attention(x, stack.sequence(x), count)

@@ -1,7 +1,7 @@
 """A transformer over frames: each frame attends to all frames, and the result is pooled.
 
 Source: J. Devlin et al., "BERT", 2018, https://arxiv.org/abs/1810.04805, with frames for words, as
-in https://github.com/hughshaoqz/3rd-Youtube8M-TM (BERTMean, ninth place of 2019).
+in https://github.com/hughshaoqz/3rd-Youtube8M-TM (BERTMean and BERTCross, ninth place of 2019).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +35,7 @@ def build(
     head: Head,
     normalize: Normalize,
     units: int,
+    apart: int,
     layers: int,
     heads: int,
     feed_forward: int,
@@ -52,7 +53,8 @@ def build(
         head: classifies the pooled frames; see the module `heads`.
         normalize: see `frames.Dequantize`.
         units: D, the width of a frame in all layers; frames of another width are projected to it.
-        layers: the number of layers.
+        apart: the number of layers that each feature has for itself, before the others.
+        layers: the number of layers that take all features of a frame together.
         heads: of attention in each layer, each of units / heads values, rounded down.
         feed_forward: units of the layer after attention.
         positions: embedding of a frame's place, which is added: `learned`, `sinusoidal` or `none`.
@@ -74,14 +76,17 @@ def build(
     named = of_frames.named(features)
     x, count = of_frames.joined(named, sampling, normalize)
     if x.shape[-1] != units:
+        _require_not_apart(apart, units, x.shape[-1])
         x = keras.layers.Dense(units, kernel_initializer=_normal(), name="projection")(x)
     x = _placed(x, positions, places(sampling))
     if pooling == "token":
         x, count = ClassToken(name="token")(x), count + 1
     is_frame = None if padded else KeyMask(name="keys")(x, count)
     layer = Layer(heads, feed_forward, dropout)
-    for number in range(layers):
-        x = layer(x, is_frame, prefix=f"layer_{number}_")
+    if apart:
+        sizes = {name: part.shape[-1] for name, part in named.items() if name != "frames"}
+        x = _apart(x, sizes, lambda part, name: _stacked(layer, apart, part, is_frame, f"{name}_"))
+    x = _stacked(layer, layers, x, is_frame)
     x = _pooled(x, count, pooling, padded=padded)
     return keras.Model(named, head(x, classes), name="transformer")
 
@@ -161,6 +166,30 @@ def gelu_tanh(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.activations.gelu(x, approximate=True)
 
 
+def _stacked(
+    layer: Layer,
+    count: int,
+    x: keras.KerasTensor,
+    keys: keras.KerasTensor | None,
+    prefix: str = "",
+) -> keras.KerasTensor:
+    """Returns the rows (B, T, D) of the last of some layers; see `Layer`."""
+    for number in range(count):
+        x = layer(x, keys, prefix=f"{prefix}layer_{number}_")
+    return x
+
+
+def _apart(
+    x: keras.KerasTensor,
+    sizes: Mapping[str, int],
+    encode: Callable[[keras.KerasTensor, str], keras.KerasTensor],
+) -> keras.KerasTensor:
+    """Returns frames (B, T, D) of which each feature was encoded by itself."""
+    parts = of_frames.Split(list(sizes.values()), name="apart")(x)
+    encoded = [encode(part, name) for part, name in zip(parts, sizes, strict=True)]
+    return keras.layers.Concatenate(name="together")(encoded) if len(encoded) > 1 else encoded[0]
+
+
 def _placed(x: keras.KerasTensor, positions: Positions, max_frames: int) -> keras.KerasTensor:
     """Returns frames with an embedding of their place, normalised as in BERT."""
     if positions == "none":
@@ -197,6 +226,14 @@ def _normalized(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 def _normal() -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def _require_not_apart(apart: int, units: int, width: int) -> None:
+    if apart:
+        raise InputError(
+            "Layers of each feature alone (`apart`) take frames that are not projected: units must "
+            f"be {width}, but is {units}."
+        )
 
 
 def _require(positions: Positions, pooling: Pooling, **sizes: int) -> None:
