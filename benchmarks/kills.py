@@ -1,13 +1,14 @@
 """Does a team's stack that is killed at random moments lose or count anything twice?
 
-    python -m benchmarks.kills [kills]
+    python -m benchmarks.kills [kills] [minutes]
 
 It brings up a stack as `benchmarks.stack` does, kills all of it at random moments of a sweep by two
 workers and a race of two promoters, starts it again each time, and prints what is wrong in the
-end; nothing should be.
+end; nothing should be. After so many minutes it kills no more.
 """
 
 import contextlib
+import math
 import os
 import random
 import sys
@@ -32,7 +33,8 @@ def main() -> None:
     """Prints what is wrong with runs, trials and decisions after so many kills of the stack."""
     if reason := running.why_not():
         sys.exit(reason)
-    count = int(sys.argv[1]) if sys.argv[1:] else KILLS
+    given = dict(enumerate(map(int, sys.argv[1:])))
+    count, end = given.get(0, KILLS), 60 * given.get(1, math.inf)
     rng, began = random.Random(count), time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -47,12 +49,13 @@ def main() -> None:
         for number in range(count + 1):
             bring_up(stack)
             promoters.start()
-            if number < count:
-                time.sleep(rng.uniform(0, KILL_SECONDS))
-                label = f"label=com.docker.compose.project={stack.project}"
-                with contextlib.suppress(AssertionError):  # one may have ended by itself
-                    docker("kill", *docker("ps", "-q", "--filter", label).split())
-                print(f"{number + 1} kills, {time.monotonic() - began:.0f} s", flush=True)
+            if number == count or time.monotonic() - began > end:
+                break
+            time.sleep(rng.uniform(0, KILL_SECONDS))
+            label = f"label=com.docker.compose.project={stack.project}"
+            with contextlib.suppress(AssertionError):  # one may have ended by itself
+                docker("kill", *docker("ps", "-q", "--filter", label).split())
+            print(f"{number + 1} kills, {time.monotonic() - began:.0f} s", flush=True)
         ids = stack.compose(*WORK, "ps", "-q", "worker").split()
         ended = docker("wait", *ids).split()
         promoters.stop()

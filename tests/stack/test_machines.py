@@ -22,6 +22,7 @@ SMALL = (
     "figures=false",
 )
 WORDS = (*SMALL, "epochs=6", "evaluate_every=256", "checkpoint_seconds=0")
+LONG = (*SMALL, "epochs=60", "evaluate_every=2560", "checkpoint_seconds=0", "batch_size=16")
 VIDEOS, SLOW = 1, 0.25
 """Videos of each shard in the bucket, and cores of a machine that reads them."""
 CUT_OFF_SECONDS = 60.0
@@ -108,6 +109,37 @@ def test_several_machines_end_with_the_weights_of_one(workers, alone, tmp_path, 
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
     assert result["gap"] == pytest.approx(expected_result["gap"], abs=1e-4)
+
+
+def test_a_machine_that_is_lost_ends_the_training_in_a_sentence_and_all_resume(
+    stack, workers, tmp_path
+):
+    straight = workers(2, *LONG)[0].done()
+    first, second = workers(2, *LONG)
+    while ".npz" not in docker("diff", first.id):
+        assert docker("inspect", "-f", "{{.State.Running}}", first.id) == "true", first.logs()
+        time.sleep(0.1)
+    second.kill()
+    ended = first.wait()
+    assert ended.status == 1, ended.err
+    run_id = ended.sentence.partition("resume=")[2].split()[0].strip(".,;")
+    assert curves(stack, run_id)["status"] == "FAILED"
+    resumed = [machine.wait() for machine in workers(2, f"resume={run_id}")]
+    assert [outcome.status for outcome in resumed] == [0, 0], resumed[0].err
+    assert resumed[0].result["gap"] == straight["gap"]
+    assert curves(stack, run_id) == curves(stack, straight["run_id"])
+
+
+def curves(stack, run_id):
+    """A run's status, and the points of its curves."""
+    api = "/api/2.0/mlflow"
+    run = stack.get(f"{api}/runs/get?run_id={run_id}", "rita").json()["run"]
+    found = {"status": run["info"]["status"]}
+    for key in ("val/gap", "val/loss", "train/loss", "learning_rate"):
+        query = f"run_id={run_id}&metric_key={key}"
+        points = stack.get(f"{api}/metrics/get-history?{query}", "rita").json()["metrics"]
+        found[key] = sorted((int(point["step"]), point["value"]) for point in points)
+    return found
 
 
 @pytest.mark.parametrize("name", ["one_gpu", "four_gpus"])

@@ -76,8 +76,9 @@ def test_what_a_dead_driver_has_not_recorded_is_recorded_once(runs):
     assert runs.client.get_run(lost.id).data.tags["trial.state"] == "pruned"
 
 
-def test_a_run_that_no_trial_knows_is_closed(runs):
-    known, orphan = runs.begin(0, {}, None), runs.begin(1, {}, None)
-    runs.close_orphans({known.id})
-    assert runs.client.get_run(known.id).info.status == "SCHEDULED"
-    assert runs.client.get_run(orphan.id).info.status == "KILLED"
+def test_a_run_that_no_trial_will_get_is_closed(runs):
+    made = [runs.begin(number, {}, None).id for number in range(4)]
+    runs.client.update_run(made[3], status="RUNNING")  # its driver died before it was scheduled
+    runs.close_orphans(lambda: {0: made[0], 1: None})
+    statuses = [runs.client.get_run(run_id).info.status for run_id in made]
+    assert statuses == ["SCHEDULED", "SCHEDULED", "KILLED", "KILLED"]

@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import resource
 import signal
+from pathlib import Path
 
 import optuna
 import pytest
@@ -35,7 +36,7 @@ def opened(storage, definition=DEFINITION, data=DATA, **options):
 
 def trials_of(storage, total=4, retries=2, lease_seconds=60.0):
     study = opened(storage)
-    held = Leases(study, lease_seconds)
+    held = Leases(study, Path(storage.url).parent / "drivers", lease_seconds)
     held._write()
     return Trials(storage, study, held, total, retries)
 
@@ -165,9 +166,9 @@ def test_a_trial_that_another_driver_has_ended_is_left_as_it_is(storage):
     assert trials.study.trials[0].state == TrialState.FAIL
 
 
-def test_a_driver_lives_while_its_process_does(storage):
+def test_a_driver_lives_while_its_process_does(storage, tmp_path):
     study = opened(storage)
-    ours, theirs = Leases(study), Leases(study)
+    ours, theirs = Leases(study, tmp_path), Leases(study, tmp_path)
     assert not ours.lives(theirs.driver)
     with theirs.renewed():
         assert ours.lives(theirs.driver)
@@ -175,13 +176,33 @@ def test_a_driver_lives_while_its_process_does(storage):
     assert not ours.lives(None)
 
 
-def test_a_driver_of_another_machine_lives_while_it_renews_its_lease(storage, monkeypatch):
+def test_a_driver_of_this_container_before_its_restart_is_known_to_be_dead(
+    storage, tmp_path, monkeypatch
+):
+    study = opened(storage)
+    with monkeypatch.context() as before:
+        before.setattr(owners, "_pid_namespace", lambda: "pid:[1]")
+        dead = Leases(study, tmp_path)
+    ours, name = Leases(study, tmp_path), f"driver:{dead.driver}"
+    with dead.renewed():
+        lease = study.user_attrs[name]
+        assert ours.lives(dead.driver)
+    study.set_user_attr(name, lease)
+    Path(lease["lock"]).touch()  # as a kill leaves it
+    assert not ours.lives(dead.driver)
+    Path(lease["lock"]).unlink()  # as on another machine
+    assert ours.lives(dead.driver)
+
+
+def test_a_driver_of_another_machine_lives_while_it_renews_its_lease(
+    storage, tmp_path, monkeypatch
+):
     study = opened(storage)
     there = owners.process() | {"host": "elsewhere", "beat": 1, "ended": False}
     study.set_user_attr("driver:other", there)
     now = 1000.0
     monkeypatch.setattr(of_drivers.time, "monotonic", lambda: now)
-    ours = Leases(study, lease_seconds=60)
+    ours = Leases(study, tmp_path, lease_seconds=60)
     assert ours.lives("other")
     now += 59
     assert ours.lives("other")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -56,19 +57,20 @@ def run(cfg: DictConfig, *, work: str = TRIAL) -> Summary:
     """
     definition = study_file.read(cfg.sweep, compose.plain(cfg))
     space = definition.search_space(partial(_settings, definition))
-    _require_values(definition, space)
+    trained = compose.compose("train", definition.overrides)
+    _require_values(trained, space)
     with ExitStack() as stack:
         storage = stack.enter_context(closing(open_storage(cfg.storage)))
-        data = _scanned(definition)
+        data = _scanned(trained)
         launcher = targets.build("launcher", cfg.launcher, slots=cfg.slots)
         study = _study(cfg, definition, storage, space.default(), data)
-        leases = Leases(study)
+        leases = Leases(study, Path(cfg.tracking.runs) / "drivers")
         stack.enter_context(leases.renewed())
         tracked = stack.enter_context(study_runs.opened(cfg, definition, storage, study))
         trials = Trials(storage, study, leases, definition.trials, definition.retries)
-        every = _settings(definition, {})["evaluate_every"] or data[0].records
+        every = trained.evaluate_every or data[0].records
         pruning = Pruning(study, definition, space, every)
-        runs = study_runs.trial_runs(cfg, study)
+        runs = study_runs.trial_runs(cfg, study, tracked)
         title = f"Study {definition.name}: {definition.trials} trials"
         with interrupts.noted() as interrupt, board.shown(title, COLUMNS, wraps=PARAMETERS) as show:
             driver = Driver(
@@ -123,22 +125,21 @@ def _settings(definition: Definition, params: Mapping[str, Any]) -> dict[str, An
     return compose.settings("train", _overrides(definition, params))
 
 
-def _require_values(definition: Definition, space: Space) -> None:
+def _require_values(trained: DictConfig, space: Space) -> None:
     """Refuses what no trial could be configured with."""
-    schema.check("train", compose.plain(compose.compose("train", definition.overrides)))
+    schema.check("train", compose.plain(trained))
     for parameter in space.parameters:
         for value in parameter.extremes:
             schema.check_value("train", parameter.key, value)
 
 
-def _scanned(definition: Definition) -> tuple[Manifest, Manifest]:
+def _scanned(trained: DictConfig) -> tuple[Manifest, Manifest]:
     """Checks the shards once; trials use the cached result.
 
     A study accepts no other data than it began with, so their digest must be exact.
     """
-    cfg = compose.compose("train", definition.overrides)
     train, validate = (
-        shards.scan(**sources.arguments(cfg, context) | {"remedy": Remedy(context, SKIP)})
+        shards.scan(**sources.arguments(trained, context) | {"remedy": Remedy(context, SKIP)})
         for context in sources.CONTEXTS
     )
     return _exact(train), _exact(validate)

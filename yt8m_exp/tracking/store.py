@@ -16,6 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
+from mlflow.utils.workspace_context import get_request_workspace
+from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -132,13 +134,15 @@ def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
 
     Without a server, the first entry is the command that starts one.
     """
-    uri, experiment = client.tracking_uri, client.get_run(run_id).info.experiment_id
-    is_server = uri.startswith(("http://", "https://"))
-    server = uri.rstrip("/") if is_server else LOCAL_SERVER
-    return ({} if is_server else {"Look": f"mlflow ui --backend-store-uri {uri}"}) | {
-        "This run": f"{server}/{views.run_page(experiment, run_id)}",
-        "All runs by GAP": f"{server}/{views.page(experiment)}",
+    experiment = client.get_run(run_id).info.experiment_id
+    found = {
+        "This run": views.run_page(experiment, run_id),
+        "All runs by GAP": views.page(experiment),
     }
+    if server := _server(client):
+        return {what: _shown_by(server, page) for what, page in found.items()}
+    look = {"Look": f"mlflow ui --backend-store-uri {client.tracking_uri}"}
+    return look | {what: f"{LOCAL_SERVER}/{page}" for what, page in found.items()}
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -170,7 +174,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
     """Returns where a server shows the runs of a run's experiment, by id; None without a server."""
-    if not _pages(client):
+    if not _server(client):
         return lambda run_id: None
     experiment_id = client.get_run(run_id).info.experiment_id
     return lambda run_id: address(client, experiment_id, run_id)
@@ -178,11 +182,17 @@ def addresses(client: MlflowClient, run_id: str) -> Callable[[str], str | None]:
 
 def address(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
     """Returns where a server shows a run; None without a server."""
-    pages = _pages(client)
-    return f"{pages}/#/experiments/{experiment_id}/runs/{run_id}" if pages else None
+    server = _server(client)
+    return _shown_by(server, views.run_page(experiment_id, run_id)) if server else None
 
 
-def _pages(client: MlflowClient) -> str | None:
+def _shown_by(server: str, page: str) -> str:
+    # A server with workspaces asks a new browser for one, and forgets the page; one without them
+    # takes no notice.
+    return f"{server}/{page}&workspace={get_request_workspace() or DEFAULT_WORKSPACE_NAME}"
+
+
+def _server(client: MlflowClient) -> str | None:
     server = urlsplit(client.tracking_uri)
     if server.scheme not in ("http", "https"):
         return None

@@ -1,7 +1,8 @@
 """What MLflow holds of a trial: a run below the run of its study."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -16,6 +17,8 @@ CHOSEN = ("pruned", "infeasible")
 """States of trials that the study itself ended early. In MLflow, KILLED looks like an error."""
 STATUS = {"complete": "FINISHED", "failed": "FAILED"} | dict.fromkeys(CHOSEN, "FINISHED")
 """MLflow's status by a trial's state; trials of other states were ended by accident: KILLED."""
+
+OPEN = ("RUNNING", "SCHEDULED")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class TrialRuns:
             params: the trial's parameters.
             run_id: the run of an earlier attempt, None where there was none.
         """
-        name = f"{self.study}-{number}"
+        name = self._name(number)
         resumed = run_id is not None and self._has_started(run_id)
         run_id = run_id or self._create(name, params)
         environment = {
@@ -120,20 +123,23 @@ class TrialRuns:
             if outcome.run_id in states and states[outcome.run_id] != outcome.state:
                 self.end(outcome)
 
-    def close_orphans(self, known: Collection[str | None]) -> None:
-        """Ends runs that no process joined before their driver died.
+    def close_orphans(self, of_trials: Callable[[], Mapping[int, str | None]]) -> None:
+        """Ends runs that no trial got before their driver died.
 
         Args:
-            known: the runs of trials that the study knows, and may still start.
+            of_trials: returns the run of each trial, by its number; None: it may still get one.
         """
-        for run in self._runs(" and attributes.status = 'SCHEDULED'"):
-            if run.info.run_id not in known:
+        open_runs = [run for status in OPEN for run in self._runs(_has_status(status))]
+        found = of_trials()  # after the search, or it would miss a run that a trial gets meanwhile
+        waiting = {self._name(number) for number, run_id in found.items() if run_id is None}
+        for run in open_runs:
+            if run.info.run_id not in found.values() and run.info.run_name not in waiting:
                 self.client.set_tag(run.info.run_id, "error", "The driver of its study died.")
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _say(self, run: Run, outcome: Outcome) -> None:
         """Says in the name and the description of a trial's run why it has no result."""
-        name = f"{self.study}-{outcome.number} · {outcome.state}"
+        name = f"{self._name(outcome.number)} · {outcome.state}"
         self.client.update_run(outcome.run_id, name=name)
         command = run.data.tags.get("command", "")
         repeat = f"\n\nRepeat it alone:\n\n{cards.code(command)}" if command else ""
@@ -142,8 +148,11 @@ class TrialRuns:
         if outcome.state in CHOSEN and "error" in run.data.tags:
             self.client.delete_tag(outcome.run_id, "error")
 
+    def _name(self, number: int) -> str:
+        return f"{self.study}-{number}"
+
     def _create(self, name: str, params: Mapping[str, object]) -> str:
-        experiment_id = self.client.get_run(self.parent).info.experiment_id
+        experiment_id = self._experiment_id
         tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
         run_id = patience.made_once(
             lambda: self.client.create_run(experiment_id, tags=tags, run_name=name),
@@ -157,18 +166,25 @@ class TrialRuns:
         self.client.update_run(run_id, status="SCHEDULED")  # until the process joins it
         return run_id
 
+    @cached_property
+    def _experiment_id(self) -> str:
+        return self.client.get_run(self.parent).info.experiment_id
+
     def _has_started(self, run_id: str) -> bool:
         """Tells whether training got so far that it can be resumed."""
         return any(file.path == "config.yaml" for file in self.client.list_artifacts(run_id))
 
     def _runs(self, condition: str = "") -> Iterator[Run]:
-        experiment_id = self.client.get_run(self.parent).info.experiment_id
         token: str | None = ""
         while token is not None:
             page = self.client.search_runs(
-                [experiment_id],
+                [self._experiment_id],
                 f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent}'{condition}",
                 page_token=token or None,
             )
             yield from page
             token = page.token or None
+
+
+def _has_status(status: str) -> str:
+    return f" and attributes.status = '{status}'"

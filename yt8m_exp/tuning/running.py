@@ -67,6 +67,8 @@ class RunningTrial:
             self.examples = message["examples"]
             self.values |= message["values"]
         self.result = message.get("result", self.result)
+        # A training that is resumed at its end reports nothing.
+        self.examples = max(self.examples, (self.result or {}).get("examples", 0))
         self.error = message.get("error", self.error)
         return message
 

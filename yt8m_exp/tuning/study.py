@@ -215,6 +215,16 @@ def outcomes(study: Study) -> Iterator[Outcome]:
         yield Outcome(run_id, trial.number, state, examples, reason, time)
 
 
+def runs(study: Study) -> dict[int, str | None]:
+    """Returns the run of each trial, by its number; None where the trial may still get one."""
+    found = {}
+    for trial in study.get_trials(deepcopy=False):
+        run_id = trial.user_attrs.get("run_id")
+        if run_id or not trial.state.is_finished():
+            found[trial.number] = run_id
+    return found
+
+
 def is_counted(trial: FrozenTrial) -> bool:
     """Tells whether a trial counts to the study's total."""
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from mlflow import MlflowClient
 
 from yt8m_exp.tracking import store
@@ -25,3 +26,14 @@ def test_links_name_the_server_or_the_command_that_starts_one(folder, monkeypatc
     pages = store.pages(client, run_id)
     assert pages["Look"] == f"mlflow ui --backend-store-uri {client.tracking_uri}"
     assert pages["This run"].startswith(f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}?")
+
+
+@pytest.mark.parametrize("workspace", ["default", "vision"])
+def test_links_to_a_server_name_the_workspace_and_no_password(workspace, monkeypatch):
+    if workspace != "default":
+        monkeypatch.setenv("MLFLOW_WORKSPACE", workspace)
+    client = MlflowClient("https://anna:secret@example.org/mlflow/")
+    assert store.address(client, "1", "abc") == (
+        "https://example.org/mlflow/#/experiments/1/runs/abc"
+        f"?workflowType=machine_learning&workspace={workspace}"
+    )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from yt8m_exp.tuning import study_summary, visualization
 from yt8m_exp.tuning.definition import Definition
 from yt8m_exp.tuning.storage import Storage
 from yt8m_exp.tuning.study import Study, outcomes
+from yt8m_exp.tuning.study import runs as runs_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +54,13 @@ def opened(
         yield tracked
 
 
-def trial_runs(cfg: DictConfig, study: Study) -> TrialRuns:
+def trial_runs(cfg: DictConfig, study: Study, tracked: Run | None) -> TrialRuns:
     """Returns the runs of a study's trials, after ending those that a dead driver left open."""
     root = Path(cfg.tracking.runs).absolute()
-    runs = TrialRuns(store.connect(), study.study_name, study.user_attrs["run_id"], root)
-    trials = study.get_trials(deepcopy=False)
-    runs.close_orphans({trial.user_attrs.get("run_id") for trial in trials})
-    return runs
+    client = tracked.client if tracked else store.connect()
+    found = TrialRuns(client, study.study_name, study.user_attrs["run_id"], root)
+    found.close_orphans(partial(runs_of, study))
+    return found
 
 
 def task(work: str, overrides: Sequence[str], run: TrialRun) -> dict[str, Any]:
@@ -90,6 +92,7 @@ def close(
 ) -> Summary:
     """Logs the results of the study, and registers its best model if `register` is given."""
     runs.end_unrecorded(outcomes(study))
+    runs.close_orphans(partial(runs_of, study))  # also of drivers that died in this session
     found, counts = study_summary.best(study), study_summary.count_by_state(study)
     result = {
         "run_id": study.user_attrs["run_id"],
