@@ -22,8 +22,8 @@ check: ## style, types, uv.lock and requirements.txt in step with pyproject.toml
 test: ## the tests that start no processes, servers or databases: a minute and a half
 	$(PYTEST) -n 2 -m "not slow" --hypothesis-profile=quick
 
-test-all: ## all tests, four files at a time: many wait for processes, servers and time to pass
-	$(PYTEST) -n 4
+test-all: ## all tests, three files at a time: many wait for processes, servers and time to pass
+	$(PYTEST) -n 3
 
 bench: ## one benchmark: make bench ONE=reading (benchmarks/README.md lists them)
 	uv run python -m benchmarks.$(ONE)

@@ -121,4 +121,6 @@ def test_a_server_answers_as_its_database_does(tracking_server):
         seen = [(point.step, point.value) for point in found[run_id]]
         assert seen == [(1, number + 1), (2, number + 2)]
     assert queries.runs(client, [ids[1], "0" * 32]).keys() == {ids[1]}
-    assert store.address(client, experiment, ids[0]).endswith(f"{experiment}/runs/{ids[0]}")
+    assert f"/#/experiments/{experiment}/runs/{ids[0]}?" in store.address(
+        client, experiment, ids[0]
+    )

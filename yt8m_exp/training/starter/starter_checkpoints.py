@@ -228,7 +228,8 @@ def _dbof(weights: Weights) -> dict[str, Any]:
 def _lstm(weights: Weights) -> dict[str, Any]:
     layers = sum(name.endswith("basic_lstm_cell/kernel") for name in weights)
     sizes = {"units": len(weights[f"{CELL.format(0)}/recurrent_kernel"]), "layers": layers}
-    return sizes | {"backwards": False, "states": "last", "heads": 1, "position_units": 0}
+    others = {"backwards": False, "chained": False, "heads": 1, "position_units": 0}
+    return sizes | others | {"states": "last"}
 
 
 def _split_cells(weights: Weights) -> Weights:
