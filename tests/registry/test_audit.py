@@ -183,6 +183,15 @@ def test_deleted_records_are_told_until_someone_decides(client, model, deleted):
     assert audit.current(client, model)[1] == 3
 
 
+def test_a_decision_that_is_made_while_the_chain_is_read_is_not_taken_for_a_deleted_one(
+    client, model
+):
+    switch(client, model, 1)
+    before = audit.read(client, model)
+    switch(client, model, 2)
+    assert audit.lost(client, model, before) == []
+
+
 def test_only_champions_that_are_there_can_be_restored(client, model):
     for version in (1, 2, 3, 4):
         switch(client, model, version)

@@ -173,10 +173,14 @@ def lost(client: MlflowClient, name: str, chain: Chain) -> list[int]:
     """Returns the numbers of the records that are missing.
 
     A gap in the numbers shows them, or the copy of a record on the version that it made champion.
+    A record that was written after the chain had been read is not missing.
     """
     tags = [tag for version in versions.find(client, name) for tag in version.tags]
     copies = {int(tag.removeprefix(ON_VERSION)) for tag in tags if tag.startswith(ON_VERSION)}
-    return sorted(chain.missing | copies - {record.number for record in chain.records})
+    missing = chain.missing | copies - {record.number for record in chain.records}
+    if missing:
+        missing -= {record.number for record in read(client, name).records}
+    return sorted(missing)
 
 
 def restorable(client: MlflowClient, name: str, chain: Chain) -> list[int]:
