@@ -88,7 +88,8 @@ def test_a_cluster_finds_what_one_process_finds(store, checked, tmp_path):
     assert one == other
 
 
-def test_of_launchers_only_a_cluster_checks(store):
-    outcome = store.run("check", f"shards={SHARD}", QUIET, "launcher=local")
+@pytest.mark.parametrize("word", ["launcher=local", "slots=2"])
+def test_of_launchers_only_a_cluster_checks(store, word):
+    outcome = store.run("check", f"shards={SHARD}", QUIET, word)
     assert outcome.status == 2
     assert "`launcher` must be dask" in outcome.sentence

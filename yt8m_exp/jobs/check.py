@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from gzip import GzipFile
 from pathlib import Path
@@ -59,29 +59,35 @@ def run(cfg: DictConfig) -> Summary:
         The run's id, how many videos are usable, and how many problems of each kind there are.
 
     Raises:
-        InputError: another launcher than that of a cluster.
+        InputError: another launcher than that of a cluster, or `slots` without one.
         MissingInputError: a pattern matches no shard.
         OSError: the file of labels cannot be written.
     """
-    _require_cluster(cfg)
-    with opened("check", cfg) as tracked:
+    with _launched(cfg) as launcher, opened("check", cfg) as tracked:
         warming.warm(statistics.calls())
         profiles: dict[str, Profile] = {}
-        sets = {"shards": _surveyed(cfg, "shards", tracked, _output(cfg), profiles)}
-        if cfg.against is not None:
-            sets["against"] = _surveyed(cfg, "against", tracked, None)
+        keys = ["shards"] if cfg.against is None else ["shards", "against"]
+        sets = {key: _surveyed(cfg, key, tracked, launcher, profiles) for key in keys}
         findings = _findings(sets)
         steps = extraction.measure(profiles)
         _log(cfg, tracked, sets, findings, steps)
         return _told(cfg, tracked, sets, findings, steps)
 
 
-def _require_cluster(cfg: DictConfig) -> None:
-    if "launcher" in cfg and not cfg.launcher._target_.endswith(".Dask"):
+@contextmanager
+def _launched(cfg: DictConfig) -> Iterator[Any]:
+    """Connects to the cluster that examines shards; yields None where this process does."""
+    target = cfg.launcher._target_ if "launcher" in cfg else None
+    if target is None and cfg.slots is None:
+        yield None
+        return
+    if target is None or not target.endswith(".Dask"):
         raise InputError(
-            "A check uses all processors of this machine by itself. `launcher` must be dask, whose "
-            f"workers share the shards, but got {cfg.launcher._target_}."
+            "A check uses all processors of this machine by itself. With `slots` or a launcher, "
+            f"`launcher` must be dask, whose workers share the shards, but got {target or 'none'}."
         )
+    with closing(targets.build("launcher", cfg.launcher, slots=cfg.slots)) as launcher:
+        yield launcher
 
 
 def _output(cfg: DictConfig) -> str | None:
@@ -92,10 +98,11 @@ def _surveyed(
     cfg: DictConfig,
     key: str,
     tracked: Run,
-    output: str | None,
-    profiles: dict[str, Profile] | None = None,
+    launcher: Any,
+    profiles: dict[str, Profile],
 ) -> Survey:
     """Examines a set of shards, writes its labels, logs it as a data set, and fills profiles."""
+    output = _output(cfg) if key == "shards" else None
     patterns = compose.plain(cfg)[key]
     listed = shards.find(patterns, Remedy(shards=key))
     schema_of = partial(detection.schema_of, level=cfg.level, classes=cfg.classes)
@@ -103,9 +110,8 @@ def _surveyed(
     with ExitStack() as stack:
         advance = stack.enter_context(progress.shown("Checking", len(listed), unit="shards"))
         profiled = cfg.features and key == "shards"
-        found = _examined(cfg, listed, schema_of, profiled=profiled)
-        if profiles is not None:
-            found = measured.profiling(found, profiles)
+        found = _examined(cfg, listed, launcher, schema_of, profiled=profiled)
+        found = measured.profiling(found, profiles)
         if output:
             found = _writing(found, stack.enter_context(WholeFile(output, ())))
         examined = survey.survey(_counted(found, advance))
@@ -122,16 +128,22 @@ def _surveyed(
 
 
 def _examined(
-    cfg: DictConfig, listed: Iterable[Object], schema_of: SchemaOf, *, profiled: bool
+    cfg: DictConfig,
+    listed: Iterable[Object],
+    launcher: Any,
+    schema_of: SchemaOf,
+    *,
+    profiled: bool,
 ) -> Iterator[Examination]:
-    """Examines shards in this process, or on a cluster."""
-    cache = Cache(**compose.plain(cfg.data.cache))
-    if "launcher" not in cfg:
-        yield from examination.examine_all(listed, schema_of, cache, profiled=profiled)
-        return
-    examine = partial(examination.examine, schema_of=schema_of, cache=cache, profiled=profiled)
-    with closing(targets.build("launcher", cfg.launcher, slots=cfg.slots)) as launcher:
-        yield from launcher.map(examine, listed)
+    """Examines shards on a cluster, or in this process."""
+    options: dict[str, Any] = {
+        "schema_of": schema_of,
+        "cache": Cache(**compose.plain(cfg.data.cache)),
+        "profiled": profiled,
+    }
+    if launcher:
+        return launcher.map(partial(examination.examine, **options), listed)
+    return examination.examine_all(listed, **options)
 
 
 def _counted(found: Iterable[Examination], advance: progress.Advance) -> Iterator[Examination]:
