@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.registry import versions
+from yt8m_exp.registry import damage, versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import patience, store
@@ -160,7 +160,7 @@ def current(client: MlflowClient, name: str) -> tuple[Chain, int | None]:
         chain = settle(client, name)
         alias = versions.aliases(client, name).get(CHAMPION)
         if chain.last is None and (numbers := lost(client, name, chain)):
-            raise InputError(_deleted(name, numbers, alias, chain))
+            raise InputError(damage.deleted(name, decisions_of(name), numbers, alias, chain))
         if chain.last is None or alias == chain.champion:
             return chain, alias
         if (
@@ -263,41 +263,14 @@ def _change(change: Callable[[], object]) -> None:
         change()
 
 
-def _deleted(name: str, numbers: list[int], alias: int | None, chain: Chain) -> str:
-    what = f"Record {numbers[0]}" if len(numbers) == 1 else f"Records {_listed(numbers)}"
-    known = f"version {chain.champion} by what is left" if chain.champion else "unknown"
-    return (
-        f"{what} of {decisions_of(name)} {'was' if len(numbers) == 1 else 'were'} deleted, so that "
-        f"the champion of {name} is {known}; its alias is on version {alias or 'none'}. "
-        f"Decide: {_rollback(name)}{alias or chain.champion or '...'}"
-    )
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-
-
-def _rollback(name: str) -> str:
-    return f"yt8m rollback name={name} version="
-
-
 def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
     if numbers := lost(client, name, chain):
-        return _deleted(name, numbers, alias, chain)
-    by_record = f"by record {chain.last_number} of {decisions_of(name)}"
-    rollback = _rollback(name)
-    if alias is None:
-        there = versions.exists(client, name, chain.champion)
-        return (
-            f"Version {chain.champion} of {name}, the champion {by_record}, "
-            f"{'has lost its alias' if there else 'is deleted'}. Restore one: "
-            f"{rollback}{next(iter(restorable(client, name, chain)[::-1]), '...')}"
-        )
-    return (
-        f"The alias {CHAMPION} of {name} is on version {alias}, but {by_record} it belongs to "
-        f"version {chain.champion}: it was moved without a record. Choose one of the two: "
-        f"{rollback}{alias} (or {chain.champion})"
-    )
+        return damage.deleted(name, decisions_of(name), numbers, alias, chain)
+    if alias is not None:
+        return damage.moved(name, decisions_of(name), alias, chain)
+    there = versions.exists(client, name, chain.champion)
+    before = restorable(client, name, chain)
+    return damage.gone(name, decisions_of(name), chain, there=there, before=before)
 
 
 def _put(client: MlflowClient, name: str, alias: str, version: int | None) -> None:
