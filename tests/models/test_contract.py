@@ -125,6 +125,21 @@ def predict(model, videos):
     return np.asarray(model({key: videos[key] for key in model.input}, training=False))
 
 
+def require_specs(model, videos):
+    """Fails if a layer returns another shape or type than it says when a model is built."""
+    said = [x for layer in model.layers for x in keras.tree.flatten(layer.output)]
+    found = keras.Model(model.input, said)({key: videos[key] for key in model.input})
+    for promised, x in zip(said, found, strict=True):
+        assert keras.backend.standardize_dtype(x.dtype) == promised.dtype, promised
+        assert len(x.shape) == len(promised.shape), promised
+        assert all(b in (None, a) for a, b in zip(x.shape, promised.shape, strict=True)), promised
+
+
+@every_model
+def test_layers_return_what_they_say(name, videos):
+    require_specs(built(name), videos)
+
+
 @every_model
 def test_a_model_has_the_name_of_its_file(name):
     assert built(name).name == name
@@ -223,6 +238,7 @@ def test_half_precision_moves_probabilities_little(name, videos, mixed_bfloat16,
     mixed_bfloat16()
     mixed = build(name)
     assert {weight.dtype for weight in mixed.trainable_variables} == {"float32"}
+    require_specs(mixed, videos)
     predictions = predict(mixed, videos)
     assert predictions.dtype == np.float32
     assert predictions.min() >= 0

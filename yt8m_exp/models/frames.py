@@ -101,6 +101,9 @@ class Split(keras.layers.Layer):
     def call(self, x):
         return ops.split(x, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
 
+    def compute_output_spec(self, x):
+        return [keras.KerasTensor((*x.shape[:-1], size), dtype=x.dtype) for size in self.sizes]
+
     def get_config(self):
         return super().get_config() | {"sizes": self.sizes}
 
@@ -149,6 +152,10 @@ class Dequantize(keras.layers.Layer):
         scales = [ops.where(is_frame, scale, 0.0) for scale in scales]
         numbers = [x * scale for x, scale in zip(numbers, scales, strict=True)]
         return ops.concatenate(numbers, axis=-1) if len(numbers) > 1 else numbers[0]
+
+    def compute_output_spec(self, parts, frames):
+        size = sum(part.shape[-1] for part in parts)
+        return keras.KerasTensor((*parts[0].shape[:2], size), dtype="float32")
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}

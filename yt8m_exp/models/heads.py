@@ -164,6 +164,10 @@ class Mixture(keras.layers.Layer):
         shares = ops.softmax(gates, axis=-1)[..., : self.experts]  # (B, C, E)
         return ops.sum(shares * ops.sigmoid(experts), axis=-1)  # (B, C)
 
+    def compute_output_spec(self, gates, experts):
+        shape = (*experts.shape[:-1], experts.shape[-1] // self.experts)
+        return keras.KerasTensor(shape, dtype="float32")
+
     def get_config(self):
         return super().get_config() | {"experts": self.experts}
 

@@ -27,6 +27,9 @@ class L2Normalize(keras.layers.Layer):
         squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
         return x * (self.length * ops.rsqrt(ops.maximum(squares, self.epsilon)))
 
+    def compute_output_shape(self, shape):
+        return shape
+
     def get_config(self):
         return super().get_config() | {"epsilon": self.epsilon, "length": self.length}
 
@@ -46,6 +49,9 @@ class Unwhiten(keras.layers.Layer):
 
     def call(self, x):
         return (x - self.normalization.shift) * self.normalization.rgb_factors
+
+    def compute_output_shape(self, shape):
+        return shape
 
     def get_config(self):
         return super().get_config() | {"normalize": self.normalize}

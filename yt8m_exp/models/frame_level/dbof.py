@@ -154,6 +154,9 @@ class Bag(keras.layers.Layer):
             pooled = ops.matmul(share[:, None, :], active)[:, 0]
         return ops.where(count[:, None] > 0, pooled, 0.0)  # (B, K)
 
+    def compute_output_spec(self, x, count, training=False):
+        return keras.KerasTensor((x.shape[0], self.clusters), dtype=self.compute_dtype)
+
     def _first(self, rows, weights, training):
         """Returns the kernel (D, K) and the bias (K,) with the first norm folded in."""
         if not self.batch_norm:

@@ -101,5 +101,8 @@ class GatedBag(keras.layers.Layer):
         sums = ops.sum(ops.cast(shares, "float32"), axis=1)
         return ops.cast(l2(gate * sums), self.compute_dtype)
 
+    def compute_output_spec(self, x, is_frame, training=False):
+        return keras.KerasTensor((x.shape[0], self.clusters), dtype=self.compute_dtype)
+
     def get_config(self):
         return super().get_config() | {"clusters": self.clusters}

@@ -133,6 +133,11 @@ class FisherVector(keras.layers.Layer):
         ]
         return ops.cast(ops.concatenate(orders, axis=-1), self.compute_dtype)
 
+    def compute_output_spec(self, x, is_frame, training=False):
+        return keras.KerasTensor(
+            (x.shape[0], 2 * x.shape[-1] * self.clusters), dtype=self.compute_dtype
+        )
+
     def get_config(self):
         return super().get_config() | {
             "clusters": self.clusters,

@@ -121,7 +121,7 @@ class VLAD(keras.layers.Layer):
             self.norm = BatchNorm(name="norm")
 
     def build(self, shape):
-        size = max(int(shape[-1] * self.reduced), 1)
+        size = self._size(shape[-1])
         if self.reduced < 1:
             of_frames = (shape[-1], size)
             self.reduced_kernel = self.add_weight(
@@ -146,6 +146,14 @@ class VLAD(keras.layers.Layer):
         if self.pooled_norm == "batch":
             return self.norm(pooled, training=training)
         return ops.cast(l2(pooled), self.compute_dtype)
+
+    def _size(self, given: int) -> int:
+        return max(int(given * self.reduced), 1)
+
+    def compute_output_spec(self, x, is_frame, training=False):
+        return keras.KerasTensor(
+            (x.shape[0], self._size(x.shape[-1]) * self.clusters), dtype=self.compute_dtype
+        )
 
     def get_config(self):
         return super().get_config() | {

@@ -248,6 +248,12 @@ class NeXtVLAD(keras.layers.Layer):
         pooled = ops.reshape(sums, (videos, sums.shape[1] * self.clusters))
         return self.norm(pooled, training=training)
 
+    def compute_output_spec(self, x, is_frame, training=False):
+        return keras.KerasTensor(
+            (x.shape[0], self.expansion * x.shape[-1] // self.groups * self.clusters),
+            dtype=self.compute_dtype,
+        )
+
     def _shares(self, x, is_frame, training):
         """Returns the shares of clusters in groups (B, T, G, K), times the groups' attention."""
         attention = ops.sigmoid(ops.matmul(x, self.attention_kernel) + self.attention_bias)

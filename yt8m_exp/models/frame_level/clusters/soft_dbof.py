@@ -96,6 +96,11 @@ class SoftBag(keras.layers.Layer):
             pooled.append(l2(largest(shares, is_frame)))
         return ops.cast(ops.concatenate(pooled, axis=-1), self.compute_dtype)
 
+    def compute_output_spec(self, x, is_frame, training=False):
+        return keras.KerasTensor(
+            (x.shape[0], self.clusters * (2 if self.max_pooling else 1)), dtype=self.compute_dtype
+        )
+
     def get_config(self):
         return super().get_config() | {
             "clusters": self.clusters,
