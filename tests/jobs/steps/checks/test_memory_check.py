@@ -36,17 +36,15 @@ def of_model(name):
     return [f"model={name}", f"data={'frame' if 'sampling' in model else 'video'}"]
 
 
-@pytest.mark.slow  # each model is traced three times
+@pytest.mark.slow  # each model is traced twice
 @pytest.mark.parametrize("name", groups.choices("model"))
 def test_the_estimate_of_every_model_grows_with_the_batch(name):
     cfg, learner, strategy = configured(*of_model(name), small=True)
     estimated = memory_check.estimator(cfg, learner, strategy)
-    small, middle, large = (estimated(size) for size in (8192, 16384, 32768))
+    small, large = (estimated(size) for size in (1 << 17, 1 << 18))
     assert small.weights == large.weights > 0
     assert small.optimizer >= 2 * sum(v.numpy().nbytes for v in learner.model.trainable_variables)
-    first, second = middle.step - small.step, large.step - middle.step
-    assert first > 0
-    assert second / first == pytest.approx(2, rel=0.1)
+    assert large.step / small.step == pytest.approx(2, rel=0.1)  # what is fixed is little there
     assert large.reading >= small.reading
 
 
