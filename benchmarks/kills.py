@@ -17,13 +17,15 @@ import time
 from collections import Counter
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from benchmarks import races
 from tests.stack import running
 from tests.stack.machines import docker
 from tests.stack.running import Stack
+from yt8m_exp.spec import UnansweredError
 
-KILLS, KILL_SECONDS, UPS = 50, 45.0, 4
+KILLS, KILL_SECONDS, UPS = 50, 30.0, 4
 FEWEST_TRIALS = 4
 RACED = "raced"
 WORK = ("--profile", "worker")
@@ -51,7 +53,7 @@ def main() -> None:
             promoters.start()
             if number == count or time.monotonic() - began > end:
                 break
-            time.sleep(rng.uniform(0, KILL_SECONDS))
+            time.sleep(rng.expovariate(1 / KILL_SECONDS))  # as failures come: some soon, some late
             label = f"label=com.docker.compose.project={stack.project}"
             with contextlib.suppress(AssertionError):  # one may have ended by itself
                 docker("kill", *docker("ps", "-q", "--filter", label).split())
@@ -115,6 +117,12 @@ def experiments(stack: Stack) -> list[str]:
     return [found["experiment_id"] for found in stack.get(path, "rita").json()["experiments"]]
 
 
+def promote(*arguments: Any) -> None:
+    """Promotes until the stack does not answer."""
+    with contextlib.suppress(UnansweredError):
+        races.promote_for_ever(*arguments)
+
+
 class Promoters:
     """Processes that decide on a registered model; one that gives up is replaced.
 
@@ -136,9 +144,7 @@ class Promoters:
             if host in self._running and self._running[host].is_alive():
                 continue
             arguments = (self._uri, RACED, self._folder / host, host, number, self._login)
-            process = races.FORKS.Process(
-                target=races.promote_for_ever, args=arguments, daemon=True
-            )
+            process = races.FORKS.Process(target=promote, args=arguments, daemon=True)
             process.start()
             self._running[host] = process
 
