@@ -18,8 +18,6 @@ from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
 from yt8m_exp.terminal import quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
-# Several workers share the processors: threads of each would wait for the others' in a loop.
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 LONG = (
     *("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level"),
