@@ -61,7 +61,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "distillation.mix": Share,
         "distillation.temperature": Positive,
         "distillation.online": bool,
-        "distillation.top_k": Count,
+        "distillation.top_k": Count | None,
         "distillation.shards": Patterns | None,
         "averaging.method": Literal["uniform", "greedy"] | None,
         "averaging.checkpoints": Annotated[int, Field(ge=2)],

@@ -13,17 +13,20 @@ from yt8m_exp.training.recipes.changes import Change, Tensors
 from yt8m_exp.training.recipes.distillation import SOFT
 
 
-def online(teacher: keras.Model, top_k: int) -> Change:
+def online(teacher: keras.Model, top_k: int | None) -> Change:
     """Returns what asks a teacher about the features of a batch.
 
     Args:
         teacher: from features to probabilities (B, C); its weights stay as they are.
-        top_k: how many of its predictions of each video count; the others are taken for zero.
+        top_k: how many of its predictions of each video count, the others being taken for zero;
+            None: all do.
     """
 
     def ask(features: Tensors, known: Tensors) -> tuple[Tensors, Tensors]:
-        given = {name: features[name] for name in teacher.input}
-        shares, labels = tf.math.top_k(teacher(given, training=False), top_k)
+        shares = teacher({name: features[name] for name in teacher.input}, training=False)
+        labels = tf.broadcast_to(tf.range(tf.shape(shares)[1]), tf.shape(shares))
+        if top_k is not None:
+            shares, labels = tf.math.top_k(shares, min(top_k, shares.shape[1]))
         return features, {**known, **dict(zip(SOFT, (labels, shares), strict=True))}
 
     return ask

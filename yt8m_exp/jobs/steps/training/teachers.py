@@ -29,6 +29,7 @@ from yt8m_exp.training.recipes import teacher
 from yt8m_exp.training.recipes.teacher import Predictions
 
 VERSION = 1
+KEPT = 50  # predictions of each video, unless the configuration asks for others
 logger = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
     model = loaded.tagger.model
     teacher_check.require(cfg, loaded.uri, loaded.tagger.schema)
     manifest = _manifest(cfg, loaded)
-    k = cfg.distillation.top_k
+    k = cfg.distillation.top_k or KEPT
     facts = [VERSION, _digest(model), manifest.digest, asdict(manifest.schema), k]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder = _folder()
