@@ -2,14 +2,17 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.data.examples import floats
-from tests.verbs import SCORED, record
+from tests.test_architecture import PACKAGE, files
+from tests.verbs import PROJECT, SCORED, record
 from yt8m_exp import spec
+from yt8m_exp.serving import packaging
 from yt8m_exp.serving.predictions import read_predictions
 
 ELSEWHERE = """
@@ -19,6 +22,14 @@ import yt8m_exp
 print(yt8m_exp.__file__)
 rows = pd.DataFrame({"mean_rgb": [np.zeros(1024)], "mean_audio": [np.zeros(128)]})
 print(json.dumps(model.predict(rows, params={"top_k": 2})["class_ids"][0]))
+"""
+
+BESIDE = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from yt8m_exp import spec
+from yt8m_exp.config import doors
+print(spec.__file__, doors.__file__)
 """
 
 
@@ -157,3 +168,24 @@ def test_a_model_works_without_the_project_from_its_folder_alone(model_folder, t
     assert package.startswith(str(folder / "code"))
     assert len(answer.split(",")) == 2
     assert not list(folder.rglob("*.pkl"))
+
+
+def test_the_project_is_whole_beside_the_part_that_a_model_includes(model_folder, tmp_path):
+    folders = [model_folder / "code", PROJECT]
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE, *map(str, folders)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for path, folder in zip(done.stdout.split(), folders, strict=True):
+        assert Path(path).is_relative_to(folder)
+
+
+def test_a_model_includes_the_code_that_it_needs():
+    included = [PACKAGE / name for name in packaging.CODE]
+    needed = {PACKAGE / "serving" / "pyfunc.py", *(PACKAGE / "models").rglob("*.py")}
+    while more := {file for path in needed for file in files(path)} - needed:
+        needed |= more
+    assert not [path for path in needed if not any(map(path.is_relative_to, included))]

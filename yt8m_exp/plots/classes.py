@@ -105,7 +105,7 @@ def class_chart(table: pd.DataFrame) -> Figure:
     colors = {"best": GREEN, "worst": RED}
     for axes, group in zip(figure.subplots(1, 2), colors, strict=True):
         style_axes(axes, title=f"The {group} classes", x="average precision")
-        axes.set_title("videos", loc="right", fontsize=8, color=GREY)
+        axes.set_title("videos", loc="right", fontsize=8, color=GREY, y=1)
         _draw_bars(axes, table[table["group"] == group], colors[group])
         axes.set(xlim=(0, 1.25), ylim=(longest - 0.4, -0.6), xticks=np.arange(6) / 5)
     return figure
@@ -117,9 +117,12 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, color: str) -> None:
     for position, value, positives in zip(positions, rows["ap"], rows["positives"], strict=True):
         annotate(axes, f"{value:.3f}", (value, position), color=INK, size=7.5)
         annotate(axes, f"{positives:,}", (1.25, position), offset=(-0.1, 0), size=7.5)
+    for text in axes.texts:
+        text.set_in_layout(False)  # all are within the axes: no room has to be found for them
     names = zip(rows["name"], rows["class_id"], strict=True)
     labels = [plain(class_label(name, class_id)) for name, class_id in names]
     axes.set_yticks(positions, labels, fontsize=8, color=INK)
+    axes.yaxis.set_label_coords(0, 0.5)  # no label is there; without a place one is searched for
     axes.grid(visible=False, axis="y")
 
 

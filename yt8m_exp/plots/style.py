@@ -26,8 +26,9 @@ def new_figure(*, width: float = 7.2, height: float = 4.3) -> Figure:
 
 def style_axes(axes: Axes, *, title: str = "", result: str = "", x: str = "", y: str = "") -> Axes:
     """Gives axes their title (left), the one number they show (right), labels, and a faint grid."""
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
-    axes.set_title(result, loc="right", fontsize=10, color=ORANGE, pad=10)
+    # y=1: to find a place by itself, a title measures all ticks.
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, y=1, pad=10)
+    axes.set_title(result, loc="right", fontsize=10, color=ORANGE, y=1, pad=10)
     axes.set_xlabel(x, color=GREY)
     axes.set_ylabel(y, color=GREY)
     axes.spines[["top", "right"]].set_visible(False)

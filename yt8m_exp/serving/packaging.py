@@ -31,6 +31,8 @@ from yt8m_exp.tracking.pages import logged_models
 
 RUN_CHARACTERS = 8  # of a run's id, in the name of a model
 PACKAGE = Path(__file__).parents[1]
+CODE = ("__init__.py", "spec.py", "terminal", "stores", "data", "models", "evaluation", "serving")
+"""What of the package a model includes: all that it imports, of which it needs no more."""
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "numba", "pandas", "google-crc32c")
 
 
@@ -78,7 +80,7 @@ def log_model(
                     "vocabulary": str(names),
                     "about": str(facts),
                 },
-                code_paths=[str(PACKAGE)],
+                code_paths=[str(_code(Path(folder)))],
                 signature=signature(model),
                 pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
                 params=_facts(path, model, words) | params,
@@ -86,6 +88,15 @@ def log_model(
                 step=step,
             )
     return str(info.model_id)
+
+
+def _code(folder: Path) -> Path:
+    """Makes a package in a folder that has what a model includes: a server takes file by file."""
+    package = folder / PACKAGE.name
+    package.mkdir()
+    for name in CODE:
+        (package / name).symlink_to(PACKAGE / name)
+    return package
 
 
 def _logged_before(role: str, params: Mapping[str, Any]) -> str | None:
