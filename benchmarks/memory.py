@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from yt8m_exp import cli
@@ -18,6 +17,7 @@ from yt8m_exp.config import compose
 from yt8m_exp.data.videos import aligned
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.checks import memory_check
+from yt8m_exp.jobs.steps.training import fitting
 from yt8m_exp.training import step
 from yt8m_exp.training.memory import estimate as memory
 
@@ -33,10 +33,10 @@ def main() -> None:
     OmegaConf.resolve(cfg)
     strategy = recipe.strategy(cfg)
     learner = recipe.learner(cfg, strategy)
-    estimated = memory_check.estimator(cfg, learner, strategy)(cfg.batch_size).step
+    update = fitting.update(cfg, learner, strategy)
+    estimated = memory_check.estimator(cfg, learner, strategy, update)(cfg.batch_size).step
     frames = memory_check.frames(cfg)
-    loss, clip_to = instantiate(cfg.loss), step.Clip(**cfg.clip)
-    run = step.make(learner.model, loss, learner.optimizer, strategy=strategy, clip_to=clip_to)
+    run = step.of_batches(learner.model, update, strategy)
     before = _gib("VmRSS")
     batch = _batch(memory.batch_of(learner.model, cfg.batch_size, frames), frames, cfg.data.classes)
     (SELF / "clear_refs").write_text("5")  # forgets the peak so far

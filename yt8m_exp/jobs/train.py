@@ -28,6 +28,7 @@ from yt8m_exp.tracking.runs import Run, note_resume
 from yt8m_exp.training import cluster
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
 from yt8m_exp.training.learner import Learner
+from yt8m_exp.training.step import Compiled
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,11 @@ def run(
     # What is wrong with the input is refused before a run is opened.
     additions.require_fit(cfg, recipe.loss(cfg.loss, cfg.data.classes))
     learner = recipe.learner(cfg, strategy)
-    memory_check.require(cfg, learner, strategy)
+    update = fitting.update(cfg, learner, strategy)
+    memory_check.require(cfg, learner, strategy, update)
     if number > 0:
         with several.bound(cfg.resume):
-            return _follow(cfg, strategy, learner)
+            return _follow(cfg, strategy, learner, update)
     files = FILES + (cfg.averaging.checkpoints if cfg.averaging.method else 0)
     preflight.require_space(Path(cfg.tracking.runs), files * learner.size()["model/bytes"] / 1e6)
     data = _checked(cfg)
@@ -78,7 +80,7 @@ def run(
         opened("train", cfg, name=name, resume=cfg.resume, words=words) as tracked,
         several.bound(tracked.id),
     ):
-        return _train(cfg, tracked, data, strategy, learner, reported)
+        return _train(cfg, tracked, data, strategy, learner, update, reported)
 
 
 class Data(NamedTuple):
@@ -103,6 +105,7 @@ def _train(
     data: Data,
     strategy: Any,
     learner: Learner,
+    update: Compiled,
     reported: Reported,
 ) -> Summary:
     train, validate, names = data
@@ -126,7 +129,7 @@ def _train(
         if cfg.start_from and not manager.has_checkpoint:
             _take_weights(cfg.start_from, tracked, manager)
         records = datasets.planned_records(tracked, train, context="train")
-        work = Work(cfg, train, validate, strategy, manager, records, report, reported)
+        work = Work(cfg, train, validate, strategy, manager, update, records, report, reported)
         state = manager.restore()
         note_resume(tracked, state.examples)
         several.lead(tracked, manager, state, strategy)
@@ -149,7 +152,7 @@ def _take_weights(source: str, tracked: Run, manager: CheckpointManager) -> None
         tracked.client.set_tag(tracked.id, key.replace("model.", "start_from.", 1), value)
 
 
-def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
+def _follow(cfg: DictConfig, strategy: Any, learner: Learner, update: Compiled) -> Summary:
     """Trains beside the worker that logs the run and holds its checkpoints."""
     train, validate = sources.scanned(cfg)
     with tempfile.TemporaryDirectory() as folder:
@@ -157,5 +160,5 @@ def _follow(cfg: DictConfig, strategy: Any, learner: Learner) -> Summary:
             Path(folder) / downloads.FOLDER, learner, train.digest, also=(train.digest_of_names,)
         )
         state = several.follow(cfg, manager, strategy)
-        fitting.train(Work(cfg, train, validate, strategy, manager, train.records), state)
+        fitting.train(Work(cfg, train, validate, strategy, manager, update, train.records), state)
     return Summary("Trained beside the first worker", {"examples": state.examples})

@@ -19,6 +19,8 @@ from yt8m_exp.training.recipes.changes import Change, all_of
 from yt8m_exp.training.recipes.distillation import SOFT
 
 Step = Callable[[Mapping[str, np.ndarray], float], tf.Tensor]
+Compiled = Callable[..., tf.Tensor]
+"""What `compiled` returns."""
 LABELS_STEP = 16
 
 
@@ -46,7 +48,6 @@ def make(
     change: Change | None = None,
 ) -> Step:
     """Returns a function of a batch (this worker's rows) and a learning rate; see `compiled`."""
-    entry = Entry(model)
     everywhere = compiled(
         model,
         loss,
@@ -56,6 +57,18 @@ def make(
         jit_compile=jit_compile,
         change=change,
     )
+    return of_batches(model, everywhere, strategy)
+
+
+def of_batches(model: keras.Model, everywhere: Compiled, strategy: tf.distribute.Strategy) -> Step:
+    """Returns a function of a batch (this worker's rows), whose rows go to the replicas.
+
+    Args:
+        model: takes features by name.
+        everywhere: what `compiled` returned for it.
+        strategy: the replicas.
+    """
+    entry = Entry(model)
 
     def step(batch: Mapping[str, np.ndarray], learning_rate: float) -> tf.Tensor:
         features = {name: replicas.deal(strategy, batch[name]) for name in entry.names(batch)}
@@ -78,7 +91,7 @@ def compiled(
     clip_to: Clip = Clip(),
     jit_compile: bool = False,
     change: Change | None = None,
-) -> tf.types.experimental.PolymorphicFunction:
+) -> Compiled:
     """Compiles the update of a model's weights.
 
     Gradients are averaged over replicas, then clipped, those of the regularisation included.

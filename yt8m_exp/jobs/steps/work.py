@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.training.checkpoint_manager import CheckpointManager
+from yt8m_exp.training.step import Compiled
 
 Report = Callable[[Mapping[str, float], int], None]
 """Takes metrics by name at examples seen."""
@@ -24,6 +25,7 @@ class Work:
         train, validate: the shards to learn from, and to measure on.
         strategy: TensorFlow's distribution strategy.
         manager: holds the model and its checkpoints.
+        update: its compiled step; see `fitting.update`.
         records: the records of `train` that the plan counts on; see `datasets.planned_records`.
         report: logs what is measured during training.
         reported: decides on it whether to continue.
@@ -34,6 +36,7 @@ class Work:
     validate: Manifest
     strategy: Any
     manager: CheckpointManager
+    update: Compiled
     records: int
     report: Report = lambda metrics, examples: None
     reported: Reported = lambda metrics, examples: True

@@ -7,9 +7,13 @@ from omegaconf import OmegaConf
 
 from tests.models.configured import shrink
 from yt8m_exp.config import compose, groups
+from yt8m_exp.data.pipeline import Shuffle, training_batches
+from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.checks import memory_check
+from yt8m_exp.jobs.steps.training import fitting
 from yt8m_exp.spec import InputError
+from yt8m_exp.training import step
 
 GB = 1 << 30
 
@@ -20,7 +24,8 @@ def configured(*overrides, small=False):
     if small:
         shrink(cfg.model)
     strategy = recipe.strategy(cfg)
-    return cfg, recipe.learner(cfg, strategy), strategy
+    learner = recipe.learner(cfg, strategy)
+    return cfg, learner, strategy, fitting.update(cfg, learner, strategy)
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +44,8 @@ def of_model(name):
 @pytest.mark.slow  # each model is traced twice
 @pytest.mark.parametrize("name", groups.choices("model"))
 def test_the_estimate_of_every_model_grows_with_the_batch(name):
-    cfg, learner, strategy = configured(*of_model(name), small=True)
-    estimated = memory_check.estimator(cfg, learner, strategy)
+    cfg, learner, strategy, update = configured(*of_model(name), small=True)
+    estimated = memory_check.estimator(cfg, learner, strategy, update)
     small, large = (estimated(size) for size in (1 << 17, 1 << 18))
     assert small.weights == large.weights > 0
     assert small.optimizer >= 2 * sum(v.numpy().nbytes for v in learner.model.trainable_variables)
@@ -98,7 +103,16 @@ def test_the_check_can_be_turned_off():
 
 @pytest.mark.slow
 def test_estimating_trains_nothing():
-    cfg, learner, strategy = configured("model=resnet_mlp")
+    cfg, learner, strategy, update = configured("model=resnet_mlp")
     before = [value.copy() for value in learner.values()]
-    memory_check.require(cfg, learner, strategy, free=64 * GB)
+    memory_check.require(cfg, learner, strategy, update, free=64 * GB)
     assert all((a == b).all() for a, b in zip(before, learner.values(), strict=True))
+
+
+def test_training_takes_the_step_that_was_traced(sample):
+    cfg, learner, strategy, update = configured()
+    memory_check.estimator(cfg, learner, strategy, update)(cfg.batch_size)
+    batches = training_batches(Entry(learner.model).read(sample), cfg.batch_size, Shuffle(0))
+    step.of_batches(learner.model, update, strategy)(next(batches), 0.01)
+    batches.close()
+    assert update.experimental_get_tracing_count() == 1

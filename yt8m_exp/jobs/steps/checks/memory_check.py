@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
-from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.training import additions
 from yt8m_exp.spec import InputError
-from yt8m_exp.training import cluster, step
+from yt8m_exp.training import cluster
 from yt8m_exp.training.learner import Learner
 from yt8m_exp.training.memory import estimate as memory
 from yt8m_exp.training.memory.estimate import Estimate
 from yt8m_exp.training.memory.free_memory import free_bytes
+from yt8m_exp.training.step import Compiled
 
 REFUSED, WARNED = 1.2, 0.8
 """Shares of the free memory: an estimate above one is refused, above the other there is a warning.
@@ -29,13 +29,21 @@ Estimated = Callable[[int], Estimate]
 logger = logging.getLogger(__name__)
 
 
-def require(cfg: DictConfig, learner: Learner, strategy: Any, *, free: int | None = None) -> None:
+def require(
+    cfg: DictConfig,
+    learner: Learner,
+    strategy: Any,
+    update: Compiled,
+    *,
+    free: int | None = None,
+) -> None:
     """Refuses a training that needs clearly more memory than is free; warns if it comes near.
 
     Args:
         cfg: the configuration.
         learner: its model and optimizer, whose own memory is not free any more.
         strategy: of the devices.
+        update: its step, which is traced; see `fitting.update`.
         free: bytes; by default what this process may take, if that is known.
 
     Raises:
@@ -46,7 +54,7 @@ def require(cfg: DictConfig, learner: Learner, strategy: Any, *, free: int | Non
     free = free_bytes() if free is None else free
     if free is None:
         return
-    estimated = estimator(cfg, learner, strategy)
+    estimated = estimator(cfg, learner, strategy, update)
     estimate = estimated(cfg.batch_size)
     if _missing(estimate) <= WARNED * free:
         return
@@ -60,16 +68,8 @@ def require(cfg: DictConfig, learner: Learner, strategy: Any, *, free: int | Non
     )
 
 
-def estimator(cfg: DictConfig, learner: Learner, strategy: Any) -> Estimated:
+def estimator(cfg: DictConfig, learner: Learner, strategy: Any, update: Compiled) -> Estimated:
     """Returns a function that estimates the memory of a configuration's training by batch size."""
-    update = step.compiled(
-        learner.model,
-        recipe.loss(cfg.loss, cfg.data.classes),
-        learner.optimizer,
-        strategy=strategy,
-        clip_to=step.Clip(**cfg.clip),
-        change=additions.change(cfg, learner, taught=False),
-    )
     group = min(cfg.data.shuffle_bytes, _shards_bytes(cfg))
     replicas = strategy.num_replicas_in_sync // cluster.place()[1]
     rated, means = cfg.data.level == "segment", not additions.needs_frames(cfg)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from omegaconf import DictConfig
+
 from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batches
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
+from yt8m_exp.evaluation.scoring import Loss
 from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.jobs.steps.training import additions, average, teachers
 from yt8m_exp.jobs.steps.work import Work
@@ -19,9 +22,26 @@ from yt8m_exp.tracking.endings import Stopped
 from yt8m_exp.training import cluster, interrupts, loss_values, step
 from yt8m_exp.training.fit import Callbacks, Ending, TrainState, fit
 from yt8m_exp.training.interrupts import Interrupt
+from yt8m_exp.training.learner import Learner
 from yt8m_exp.training.recipes.averaging import Snapshots
+from yt8m_exp.training.step import Compiled
 
 logger = logging.getLogger(__name__)
+
+
+def update(cfg: DictConfig, learner: Learner, strategy: Any) -> Compiled:
+    """Compiles the step of a training, as long as no teacher and no XLA take part in it.
+
+    It is traced once, when its memory is estimated.
+    """
+    return step.compiled(
+        learner.model,
+        recipe.loss(cfg.loss, cfg.data.classes),
+        learner.optimizer,
+        strategy=strategy,
+        clip_to=step.Clip(**cfg.clip),
+        change=additions.change(cfg, learner, taught=False),
+    )
 
 
 def train(work: Work, state: TrainState) -> float:
@@ -46,15 +66,7 @@ def train(work: Work, state: TrainState) -> float:
     batches = training_batches(
         shards, plan.batch_size, shuffle, start=state.examples, part=part, load=load
     )
-    update = step.make(
-        learner.model,
-        additions.training_loss(cfg, loss),
-        learner.optimizer,
-        strategy=work.strategy,
-        clip_to=step.Clip(**cfg.clip),
-        jit_compile=cfg.jit_compile,
-        change=additions.change(cfg, learner, teacher=teachers.asked(cfg)),
-    )
+    take = step.of_batches(learner.model, _update(work, loss), work.strategy)
     seen = (batch | taught.of(batch) for batch in batches) if taught else batches
     score, kept = _score(work, loss), average.snapshots(cfg, work.manager)
     if kept:
@@ -65,11 +77,27 @@ def train(work: Work, state: TrainState) -> float:
         progress.shown("Training", plan.examples, start=state.examples) as advance,
     ):
         callbacks = _callbacks(work, state, score, kept, interrupt, advance)
-        ending = fit(update, seen, state, plan, recipe.schedule(cfg, plan), callbacks)
+        ending = fit(take, seen, state, plan, recipe.schedule(cfg, plan), callbacks)
     _require_finished(ending, interrupt, state, run_id=work.manager.folder.parent.name)
     if kept:
         average.finish(work, state, kept, score)
     return ending.examples_per_second
+
+
+def _update(work: Work, loss: Loss) -> Compiled:
+    """Returns the compiled step, with teachers and XLA if they take part in it."""
+    cfg, learner = work.cfg, work.manager.learner
+    if not (cfg.distillation.teacher or cfg.jit_compile):
+        return work.update
+    return step.compiled(
+        learner.model,
+        additions.training_loss(cfg, loss),
+        learner.optimizer,
+        strategy=work.strategy,
+        clip_to=step.Clip(**cfg.clip),
+        jit_compile=cfg.jit_compile,
+        change=additions.change(cfg, learner, teacher=teachers.asked(cfg)),
+    )
 
 
 def _score(work: Work, loss: Callable[..., Any]) -> average.Scores:
