@@ -46,3 +46,12 @@ def test_nothing_is_added_by_default():
     features, known = {"mean_rgb": object()}, {"labels": object()}
     assert additions.change(cfg, learner)(features, known) == (features, known)
     assert not additions.needs_frames(cfg)
+
+
+def test_a_student_learns_all_that_its_teacher_predicts():
+    cfg = compose.compose("train", ["experiment=student"])
+    learner = recipe.learner(cfg, tf.distribute.get_strategy())
+    change = additions.change(cfg, learner, teacher=learner.model)
+    features = {name: tf.ones((2, x.shape[1])) for name, x in learner.model.input.items()}
+    _, learnt = change(features, {"labels": tf.constant([[1], [2]])})
+    assert tf.math.count_nonzero(learnt["shares"], axis=1).numpy().tolist() == [3862, 3862]

@@ -12,7 +12,6 @@ from yt8m_exp.data.pipeline import Part, Shuffle, ordered_batches, training_batc
 from yt8m_exp.data.tfrecords import compiled, warming
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
-from yt8m_exp.evaluation.scoring import Loss
 from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.jobs.steps.training import additions, average, teachers
 from yt8m_exp.jobs.steps.work import Work
@@ -29,18 +28,26 @@ from yt8m_exp.training.step import Compiled
 logger = logging.getLogger(__name__)
 
 
-def update(cfg: DictConfig, learner: Learner, strategy: Any) -> Compiled:
-    """Compiles the step of a training, as long as no teacher and no XLA take part in it.
+def update(cfg: DictConfig, learner: Learner, strategy: Any, *, complete: bool = False) -> Compiled:
+    """Compiles the step of a training, which is traced once, when its memory is estimated.
 
-    It is traced once, when its memory is estimated.
+    Args:
+        cfg: the configuration.
+        learner: its model and optimizer.
+        strategy: of the devices.
+        complete: whether teachers and XLA take part in it, if the configuration has them.
     """
+    loss = recipe.loss(cfg.loss, cfg.data.classes)
     return step.compiled(
         learner.model,
-        recipe.loss(cfg.loss, cfg.data.classes),
+        additions.training_loss(cfg, loss) if complete else loss,
         learner.optimizer,
         strategy=strategy,
         clip_to=step.Clip(**cfg.clip),
-        change=additions.change(cfg, learner, taught=False),
+        jit_compile=complete and cfg.jit_compile,
+        change=additions.change(
+            cfg, learner, taught=complete, teacher=teachers.asked(cfg) if complete else None
+        ),
     )
 
 
@@ -66,7 +73,10 @@ def train(work: Work, state: TrainState) -> float:
     batches = training_batches(
         shards, plan.batch_size, shuffle, start=state.examples, part=part, load=load
     )
-    take = step.of_batches(learner.model, _update(work, loss), work.strategy)
+    everywhere = work.update
+    if cfg.distillation.teacher or cfg.jit_compile:
+        everywhere = update(cfg, learner, work.strategy, complete=True)
+    take = step.of_batches(learner.model, everywhere, work.strategy)
     seen = (batch | taught.of(batch) for batch in batches) if taught else batches
     score, kept = _score(work, loss), average.snapshots(cfg, work.manager)
     if kept:
@@ -82,22 +92,6 @@ def train(work: Work, state: TrainState) -> float:
     if kept:
         average.finish(work, state, kept, score)
     return ending.examples_per_second
-
-
-def _update(work: Work, loss: Loss) -> Compiled:
-    """Returns the compiled step, with teachers and XLA if they take part in it."""
-    cfg, learner = work.cfg, work.manager.learner
-    if not (cfg.distillation.teacher or cfg.jit_compile):
-        return work.update
-    return step.compiled(
-        learner.model,
-        additions.training_loss(cfg, loss),
-        learner.optimizer,
-        strategy=work.strategy,
-        clip_to=step.Clip(**cfg.clip),
-        jit_compile=cfg.jit_compile,
-        change=additions.change(cfg, learner, teacher=teachers.asked(cfg)),
-    )
 
 
 def _score(work: Work, loss: Callable[..., Any]) -> average.Scores:
