@@ -423,3 +423,9 @@ def test_without_figures_the_metrics_are_those_of_the_models_file(store):
     for name in ("gap", "hit_at_1", "perr", "map", "loss"):
         assert result[name] == pytest.approx(scored[name], rel=1e-6)
     assert store.get(result["run_id"]).data.metrics["val/gap"] == result["gap"]
+
+
+def test_a_training_that_xla_compiles_ends_as_one_that_it_does_not(store):
+    words = (*SMALL, "epochs=1", "figures=false")
+    plain, compiled = (store.done("train", *words, f"jit_compile={x}") for x in ("false", "true"))
+    assert compiled["gap"] == pytest.approx(plain["gap"], abs=1e-4)
