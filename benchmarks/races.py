@@ -29,6 +29,8 @@ LOADED = [
     *("yt8m_exp.registry.decisions", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.tracing.processor.base_mlflow",
+    "psycopg",
 ]
 FORKS = multiprocessing.get_context("forkserver")
 

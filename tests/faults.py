@@ -15,7 +15,7 @@ from yt8m_exp.tracking.pages.logged_models import ROLE
 
 TRAINED = (
     *SMALL,
-    *("epochs=3", "batch_size=64", "log_every=64", "evaluate_every=256", "figures=false"),
+    *("epochs=3", "batch_size=64", "log_every=64", "evaluate_every=256"),
 )
 FAULTS = (reset, lost, cut, failing(500), failing(503), failing(429, Retry_After="0"))
 """What may go wrong with one request in ten: before the server sees it, and after."""

@@ -25,6 +25,9 @@ with quiet.uncollected():
         "git",  # which MLflow imports when it opens a run
         "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_workspace_store",
+        "mlflow.tracing.processor.base_mlflow",  # which MLflow imports when it is given a store
+        *("psycopg", "sqlalchemy.dialects.sqlite"),
         "matplotlib.backends.backend_agg",
         "optuna.importance",  # with SciPy and scikit-learn, for the page of a study
     ):

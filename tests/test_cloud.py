@@ -91,7 +91,7 @@ def test_entry_points_are_those_of_the_project():
 
 @pytest.mark.slow
 def test_the_command_of_a_job_trains(store):
-    free = " ".join([*SMALL[1:], "figures=false", f"tracking.runs={store.runs}"])
+    free = " ".join([*SMALL[1:], f"tracking.runs={store.runs}"])
     words = command(
         "train", {"train": SMALL[0].partition("=")[2], "epochs": "1", "overrides": free}
     )

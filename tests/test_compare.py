@@ -13,7 +13,7 @@ DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>')
 def pair(store, trained):
     """Two trainings, whose models were evaluated on the same shard."""
     name = "tracking.run_name='<b>small</b>'"
-    small = store.done("train", *SMALL, "epochs=1", "figures=false", name)
+    small = store.done("train", *SMALL, "epochs=1", name)
     for training in (trained, small):
         store.done("eval", f"model_uri={training['model_uri']}", f"shards={SCORED}", QUICK)
     return trained["run_id"], small["run_id"]

@@ -78,7 +78,7 @@ def test_the_page_is_left_out_on_request(store, trained):
 
 @pytest.fixture(scope="module")
 def hinged(store):
-    return store.done("train", *SMALL, "epochs=2", "loss=hinge", "loss.margin=0.5", "figures=false")
+    return store.done("train", *SMALL, "epochs=2", "loss=hinge", "loss.margin=0.5")
 
 
 def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
@@ -97,7 +97,7 @@ def test_the_loss_is_the_one_that_the_model_was_trained_with(store, hinged):
 def test_an_added_loss_is_one_function_and_its_parameters(store, monkeypatch):
     monkeypatch.setitem(store.environment, "YT8M_TARGETS", "tests.training")
     target = "loss._target_=tests.training.test_loss_values.smoothed"
-    words = target, "+loss.smoothing=0.1", "figures=false"
+    words = target, "+loss.smoothing=0.1"
     trained = store.done("train", *SMALL, "epochs=1", *words)
     scored = store.done("eval", f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK)
     assert scored["loss"] == pytest.approx(trained["loss"], rel=1e-6)
@@ -126,7 +126,6 @@ def test_a_run_is_watched_while_it_trains_and_until_it_ends(store):
         "batch_size=32",
         "evaluate_every=512",
         "checkpoint_seconds=0",
-        "figures=false",
     )
     training.until(lambda: store.checkpoints(run_id))
     watching = store.start("eval", f"watch={run_id}", f"shards={SCORED}", "watch_seconds=0.1")

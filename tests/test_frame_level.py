@@ -297,7 +297,7 @@ def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, par
 def test_models_of_frames_are_promoted_on_frames(store):
     words = ("name=gated_frames", "shards=sample/frame/validate/*.tfrecord", QUICK)
     for _ in range(2):
-        worse = store.done("train", *SMALL, "epochs=1", "register=gated_frames", "figures=false")
+        worse = store.done("train", *SMALL, "epochs=1", "register=gated_frames")
     policy = ("policy.minimum_gap=0", "policy.resamples=100")
     first = store.done("promote", *words, *policy, "version=1")
     assert first["promoted"] is True

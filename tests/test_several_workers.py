@@ -27,7 +27,7 @@ def start(store, *words):
 
 @pytest.fixture(scope="module")
 def straight(store):
-    first, second = start(store, *WORDS, "figures=false")
+    first, second = start(store, *WORDS)
     outcome = first.wait()
     assert outcome.status == 0, outcome.err
     assert second.wait().status == 0
@@ -36,7 +36,7 @@ def straight(store):
 
 def test_a_lost_worker_ends_all_in_a_sentence_and_they_resume(store, straight):
     before = set(store.runs.glob("*"))
-    first, second = start(store, *WORDS, "figures=false")
+    first, second = start(store, *WORDS)
 
     def begun():
         return next(

@@ -55,7 +55,7 @@ def test_the_client_of_vertex_ai_takes_the_request(shape):
 
 @pytest.mark.slow
 def test_the_command_of_a_job_trains(store):
-    words = [*SMALL, "epochs=1", "figures=false", f"tracking.runs={store.runs}"]
+    words = [*SMALL, "epochs=1", f"tracking.runs={store.runs}"]
     (pool,) = request(f"overrides={json.dumps(words)}")["job_spec"]["worker_pool_specs"]
     container = pool["container_spec"]
     assert container["command"][0] == "python"

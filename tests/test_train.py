@@ -14,6 +14,7 @@ BIN = Path(sys.executable).parent
 
 RESUMABLE = (
     *SMALL,
+    "figures=true",
     "epochs=12",
     "batch_size=32",
     "log_every=64",
@@ -225,7 +226,7 @@ def test_a_run_tells_its_story(store, trained, run):
 
 def test_a_resumed_run_honours_what_its_command_line_changes(store):
     constant = "schedule=constant"
-    words = ("epochs=1", "batch_size=256", constant, "figures=false")
+    words = ("epochs=1", "batch_size=256", constant)
     run_id = store.done("train", *SMALL, *words)["run_id"]
     kept = store.checkpoints(run_id)
     other_model = store.run("train", f"resume={run_id}", "model=moe")
@@ -256,7 +257,7 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
 
 
 def test_a_norm_of_zero_clips_nothing(store):
-    words = (*SMALL, "epochs=1", "figures=false")
+    words = (*SMALL, "epochs=1")
     free, zero = (store.done("train", *words, f"clip.norm={norm}") for norm in ("null", "0"))
     assert (zero["gap"], zero["loss"]) == (free["gap"], free["loss"])
 
@@ -269,7 +270,7 @@ def test_validation_shards_without_a_label_are_refused(store, tmp_path):
 
 
 def test_a_resume_can_set_a_value_back_to_its_default(store):
-    given = ("learning_rate=0.5", "schedule=constant", "figures=false")
+    given = ("learning_rate=0.5", "schedule=constant")
     first = store.done("train", *SMALL, "epochs=1", *given)
     words = (f"resume={first['run_id']}", "epochs=2", "learning_rate=0.02")
     store.done("train", *words)
@@ -319,7 +320,7 @@ def test_a_full_disk_fails_the_run_and_names_the_file(store, most_bytes, what):
 
 
 def test_a_disk_that_fills_up_leaves_older_checkpoints_to_go_on_from(store):
-    run_id = store.done("train", *SMALL, "epochs=1", "figures=false")["run_id"]
+    run_id = store.done("train", *SMALL, "epochs=1")["run_id"]
     kept = [path.read_bytes() for path in store.checkpoints(run_id)]
     assert store.run("train", f"resume={run_id}", "epochs=2", most_bytes=3 << 20).status == 1
     assert [path.read_bytes() for path in store.checkpoints(run_id)] == kept
@@ -418,7 +419,7 @@ def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp
 
 
 def test_without_figures_the_metrics_are_those_of_the_models_file(store):
-    result = store.done("train", *SMALL, "epochs=2", "figures=false")
+    result = store.done("train", *SMALL, "epochs=2")
     scored = store.done("eval", f"model_uri={result['model_uri']}", f"shards={SCORED}")
     for name in ("gap", "hit_at_1", "perr", "map", "loss"):
         assert result[name] == pytest.approx(scored[name], rel=1e-6)
@@ -426,6 +427,6 @@ def test_without_figures_the_metrics_are_those_of_the_models_file(store):
 
 
 def test_a_training_that_xla_compiles_ends_as_one_that_it_does_not(store):
-    words = (*SMALL, "epochs=1", "figures=false")
+    words = (*SMALL, "epochs=1")
     plain, compiled = (store.done("train", *words, f"jit_compile={x}") for x in ("false", "true"))
     assert compiled["gap"] == pytest.approx(plain["gap"], abs=1e-4)

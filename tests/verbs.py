@@ -38,8 +38,9 @@ SMALL = (
     "~data.features.mean_rgb",
     "tracking.system_metrics=false",
     "jit_compile=false",
+    "figures=false",
 )
-"""A small model on one shard, for what needs no good one."""
+"""A small model on one shard, for what needs no good one and looks at no figure."""
 LOADED = ["tests.loaded"]
 """What the process loads from which verbs are forked."""
 DEADLINE_SECONDS = 120.0

@@ -89,7 +89,11 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
             return
         sys.argv[1:] = _placed(groups.to_hydra(words))
         os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
-        main()
+        if any(word.startswith(("-", "hydra.")) for word in words):
+            main()
+        else:  # in half the time: Hydra's main composes twice, at first only to find its mode
+            with compose.of_process(verb, words) as cfg:
+                main(cfg)
     except InputError as error:
         _refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:

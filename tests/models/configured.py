@@ -14,6 +14,8 @@ FRAME_LEVEL = [
 ]
 """Those that take frames: their files choose how frames are sampled."""
 LARGEST = 16
+FEWEST = {"branches": 2, "stages": 2}
+"""Numbers of parts that are alike."""
 
 
 def config(name: str, *overrides: str) -> DictConfig:
@@ -26,12 +28,12 @@ def is_frame_level(name: str) -> bool:
 
 
 def shrink(model: DictConfig) -> DictConfig:
-    """Lowers every size above `LARGEST`, whatever it is called: units, clusters, frames."""
+    """Lowers every size above `LARGEST`, whatever it is called, and the numbers of alike parts."""
     for key, value in model.items():
         if isinstance(value, DictConfig):
             shrink(value)
         elif type(value) is int:
-            model[key] = min(value, LARGEST)
+            model[key] = min(value, FEWEST.get(key, LARGEST))
     return model
 
 

@@ -3,7 +3,8 @@ import pytest
 from benchmarks import races
 from yt8m_exp.registry import audit
 
-PROMOTERS, ROUNDS, ROUND_SECONDS = 16, 2, 15.0
+PROMOTERS, ROUNDS, ROUND_SECONDS = 16, 2, 10.0
+KILL_SECONDS = 2.5
 
 
 @pytest.mark.timeout(600)
@@ -12,6 +13,7 @@ def test_whoever_races_and_is_killed_there_is_one_chain_and_the_aliases_are_its_
 ):
     """What `benchmarks.races` shows for longer."""
     monkeypatch.setattr(audit, "GRACE_SECONDS", races.GRACE_SECONDS)
+    monkeypatch.setattr(races, "KILL_SECONDS", KILL_SECONDS)
     races.make(postgres, "raced")
     for _ in range(ROUNDS):
         assert races.race(postgres, "raced", tmp_path, PROMOTERS, ROUND_SECONDS) > PROMOTERS

@@ -46,6 +46,7 @@ def test_every_study_can_begin(path):
     assert definition.name == path.stem
     assert definition.description
     space = searched(definition)
+    assert space.default()
     pruner = instantiate(definition.pruner)
     study = optuna.create_study(
         directions=list(definition.objectives.values()), sampler=instantiate(definition.sampler)

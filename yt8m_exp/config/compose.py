@@ -61,6 +61,19 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
         return hydra.compose(verb, words, return_hydra_config=choices)
 
 
+@contextmanager
+def of_process(verb: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
+    """Composes the configuration of this process, of whose overrides other functions here know.
+
+    Yields:
+        The configuration without Hydra's own.
+    """
+    with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
+        cfg = compose(verb, overrides, choices=True)
+        HydraConfig.instance().set_config(cfg)
+        yield _without_hydra(cfg)
+
+
 def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
     """Composes the configuration of a verb; returns its values by dotted key.
 
@@ -84,8 +97,11 @@ def chosen(verb: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[st
     """
     cfg = compose(verb, overrides, choices=True)
     choices = {key: value for key, value in cfg.hydra.runtime.choices.items() if "/" not in key}
-    keys = [str(key) for key in cfg if key != "hydra"]
-    return leaves(plain(OmegaConf.masked_copy(cfg, keys))), choices
+    return leaves(plain(_without_hydra(cfg))), choices
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import gc
 import logging
 
 import keras
@@ -33,7 +32,6 @@ def freed():
     """Frees the models that a test has traced, of which a graph would keep the weights."""
     yield
     keras.backend.clear_session()
-    gc.collect()
 
 
 def of_model(name):
