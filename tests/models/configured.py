@@ -1,5 +1,6 @@
 """Models as the files of `conf/model/` describe them, in sizes for tests."""
 
+import random
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
@@ -14,8 +15,17 @@ FRAME_LEVEL = [
 ]
 """Those that take frames: their files choose how frames are sampled."""
 LARGEST = 16
-FEWEST = {"branches": 2, "stages": 2}
+FEWEST = {"branches": 2}
 """Numbers of parts that are alike."""
+
+
+def seed(number: int) -> None:
+    """Seeds all that Keras draws.
+
+    `keras.utils.set_random_seed` would also empty TensorFlow's cache of kernels, and to fill it
+    again takes longer than most tests of a model.
+    """
+    random.seed(number)
 
 
 def config(name: str, *overrides: str) -> DictConfig:

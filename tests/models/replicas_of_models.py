@@ -33,7 +33,7 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     }
     keys = [] if chance else sure.keys() & configured.config(name).keys()
     features = {"rgb": 24, "audio": 8}
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     with strategy.scope():
         words = ["normalize=each", *(sure[key] for key in keys)]
         model = configured.build_small(name, features, CLASSES, *words)

@@ -70,7 +70,7 @@ def make(name, *overrides, features=None):
 
 def build(name, *overrides, features=None):
     """That model with weights that tell videos apart."""
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = make(name, *overrides, features=features)
     rng = np.random.default_rng(0)
     for variable in model.weights:
@@ -278,7 +278,7 @@ def test_half_precision_moves_probabilities_little(
 def test_the_seed_decides_the_first_weights(name):
     weights = []
     for seed in (1, 1, 2):
-        keras.utils.set_random_seed(seed)
+        configured.seed(seed)
         weights.append([variable.numpy() for variable in make(name).variables])
     same, other = weights[1:]
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], same, strict=True))

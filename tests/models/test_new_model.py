@@ -9,7 +9,13 @@ import hydra
 import pytest
 
 from tests.models import configured, test_contract
-from tests.models.test_contract import mixed_bfloat16, video_level, videos  # noqa: F401  fixtures
+from tests.models.test_contract import (  # noqa: F401  fixtures
+    known,
+    mixed_bfloat16,
+    predicted,
+    video_level,
+    videos,
+)
 from yt8m_exp.config import compose
 
 pytestmark = pytest.mark.slow

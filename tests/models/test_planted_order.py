@@ -36,7 +36,7 @@ def videos(seed):
 
 def accuracy(name, words):
     """The share of new videos whose order a model tells after a short training."""
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     words = (*words, "head=logistic", "head.initial_bias=0")
     model = configured.build_small(name, {"x": SIZE}, 2, *words)
     optimizer = keras.optimizers.Adam(0.02)

@@ -17,7 +17,7 @@ LEVELS = {
 
 @pytest.fixture(scope="module", params=LEVELS)
 def model(request):
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     return configured.build_small(request.param, LEVELS[request.param], CLASSES, "normalize=each")
 
 

@@ -84,7 +84,7 @@ def test_padding_counts_in_the_statistics_of_nextvlad_on_request_alone():
     longer = np.concatenate([X, rng.normal(size=(3, 2, 6)).astype("f")], axis=1)
     outside = np.concatenate([IS_FRAME, np.zeros((3, 2), bool)], axis=1)
     for count_padding in (False, True):
-        keras.utils.set_random_seed(0)
+        configured.seed(0)
         layer = NeXtVLAD(4, groups=3, expansion=2, count_padding=count_padding)
         short = np.array(layer(X, IS_FRAME, training=True))
         long = np.array(layer(longer, outside, training=True))
@@ -242,7 +242,7 @@ def planted(videos, rng):
 def learnt(name, *words):
     """The share of new videos that a model classifies correctly after 150 steps."""
     rng = np.random.default_rng(0)
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = configured.build(name, {"rgb": 8}, 2, "normalize=none", "dropout=0", *words)
     optimizer = keras.optimizers.Adam(0.02)
     optimizer.build(model.trainable_variables)

@@ -88,7 +88,7 @@ def predict(model, x):
 def test_the_order_of_frames_matters_only_with_positions(pooling):
     x = np.random.default_rng(0).integers(0, 256, (3, 5, 6), np.uint8)
     for positions, matters in (("none", False), ("learned", True), ("sinusoidal", True)):
-        keras.utils.set_random_seed(0)
+        configured.seed(0)
         model = small(f"pooling={pooling}", f"positions={positions}")
         rng = np.random.default_rng(1)
         model.set_weights([w + rng.normal(size=w.shape) for w in model.get_weights()])

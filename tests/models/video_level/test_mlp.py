@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from hydra.errors import InstantiationException
@@ -17,7 +16,7 @@ def build(*overrides):
 
 
 def test_the_probabilities_are_those_of_the_formula():
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = build("layers=2")
     for variable in model.weights:
         variable.assign(RNG.normal(size=variable.shape))
@@ -37,7 +36,7 @@ def test_the_probabilities_are_those_of_the_formula():
 
 @pytest.mark.parametrize("dropped", ["dropout=0.9", "input_dropout=0.9"])
 def test_dropout_is_for_training_alone(dropped):
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = build("dropout=0", "input_dropout=0", dropped)
     calls = [np.asarray(model(VIDEOS, training=training)) for training in (False, False, True)]
     assert np.array_equal(calls[0], calls[1])
@@ -45,7 +44,7 @@ def test_dropout_is_for_training_alone(dropped):
 
 
 def test_branches_learn_apart_and_predict_together():
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = build("branches=3", "dropout=0", "input_dropout=0")
     trained, weights = auxiliary.supervised(model)
     assert weights == [0.0, 1.0, 1.0, 1.0]

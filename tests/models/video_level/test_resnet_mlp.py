@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from hydra.errors import InstantiationException
@@ -24,7 +23,7 @@ def prepared(x, weights):
 
 
 def test_the_probabilities_are_those_of_the_formula():
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = build("layers=2")
     for variable in model.weights:
         variable.assign(RNG.normal(size=variable.shape))
@@ -54,7 +53,7 @@ def test_gradients_reach_the_first_layer_past_the_others():
 
 
 def test_branches_learn_apart_and_predict_together():
-    keras.utils.set_random_seed(0)
+    configured.seed(0)
     model = build("branches=2")
     trained, weights = auxiliary.supervised(model)
     assert weights == [0.0, 1.0, 1.0]
