@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 
 from yt8m_exp.config import groups, keys, schema
-from yt8m_exp.config.overrides import literal, override, parses
+from yt8m_exp.config.overrides import PLAIN, literal, override, parses
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
 
@@ -82,7 +82,9 @@ def _not_an_override(verb: str, word: str) -> str:
 def _quoted(verb: str, word: str) -> str:
     key, equals, value = word.partition("=")
     text = schema.keys_of_text(verb) | schema.keys_of_patterns(verb)
-    if equals and key in text and not parses(word) and value[:1] not in ("'", '"'):
+    if not equals or PLAIN.fullmatch(value):  # in no time, most words
+        return word
+    if key in text and not parses(word) and value[:1] not in ("'", '"'):
         return override(key, value)
     return word
 

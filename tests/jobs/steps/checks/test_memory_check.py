@@ -28,10 +28,11 @@ def configured(*overrides, small=False):
 
 
 @pytest.fixture(autouse=True)
-def freed():
+def freed(request):
     """Frees the models that a test has traced, of which a graph would keep the weights."""
     yield
-    keras.backend.clear_session()
+    is_small = "name" in request.fixturenames
+    keras.backend.clear_session(free_memory=not is_small)  # which takes a fifth of a second
 
 
 def of_model(name):
