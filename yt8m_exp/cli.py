@@ -91,7 +91,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
         os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
         if any(word.startswith(("-", "hydra.")) for word in words):
             main()
-        else:  # in half the time: Hydra's main composes twice, at first only to find its mode
+        else:  # in half the time
             with compose.of_process(verb, words) as cfg:
                 main(cfg)
     except InputError as error:

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from tests.verbs import PROJECT
@@ -24,6 +28,17 @@ def test_another_choice_of_a_group_changes_it_as_a_whole():
 def test_a_value_of_a_group_changes_alone():
     cfg = compose.compose("train", ["optimizer.beta_1=0.8", "clip.norm=1"])
     assert compose.changes("train", cfg) == {"optimizer.beta_1": 0.8, "clip.norm": 1}
+
+
+def test_a_process_has_the_configuration_of_hydras_main_and_knows_its_own_words():
+    words = ["model=moe", "+model.mine=[1,a]", "epochs=3", "~data.features.mean_rgb"]
+    with compose.of_process("train", words) as cfg:
+        values = compose.plain(cfg)
+        assert compose.given() == {"model", "model.mine", "epochs", "~data.features.mean_rgb"}
+    assert not HydraConfig.initialized()
+    shown = [sys.executable, "-m", "yt8m_exp.train", *words, "--cfg", "job", "--resolve"]
+    text = subprocess.run(shown, cwd=PROJECT, capture_output=True, check=True, text=True).stdout
+    assert values == OmegaConf.to_container(OmegaConf.create(text))
 
 
 @pytest.mark.slow

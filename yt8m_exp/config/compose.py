@@ -63,15 +63,19 @@ def compose(verb: str, overrides: Sequence[str] = (), *, choices: bool = False) 
 
 @contextmanager
 def of_process(verb: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
-    """Composes the configuration of this process, of whose overrides other functions here know.
+    """Composes the configuration of this process, of whose overrides `given` and `command` tell.
 
-    Yields:
-        The configuration without Hydra's own.
+    It is that of `hydra.main`, which composes it twice: at first only to find its mode.
     """
+    known = HydraConfig.instance()
+    before = known.cfg
     with hydra.initialize_config_dir(CONF, version_base=VERSION_BASE):
         cfg = compose(verb, overrides, choices=True)
-        HydraConfig.instance().set_config(cfg)
-        yield _without_hydra(cfg)
+        known.set_config(cfg)
+        try:
+            yield _without_hydra(cfg)
+        finally:
+            known.cfg = before
 
 
 def settings(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
