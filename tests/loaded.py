@@ -8,6 +8,7 @@ quiet.load_tensorflow()
 
 from mlflow.utils import requirements_utils  # noqa: E402  it loads TensorFlow, not as quietly
 
+from yt8m_exp.config import compose  # noqa: E402
 from yt8m_exp.config.doors import verbs  # noqa: E402
 from yt8m_exp.data.tfrecords import compiled, warming  # noqa: E402
 from yt8m_exp.evaluation import top_k  # noqa: E402
@@ -33,6 +34,7 @@ with quiet.uncollected():
     ):
         importlib.import_module(name)
 
+compose.compose("train")  # Hydra's parser is slower at first
 warming.warm([*compiled.calls("video"), *compiled.calls("frame")])
 warming.warm([*top_k.calls(), *loss_values.calls(), *lines.calls()])
 # MLflow 3.17 reads the metadata of all packages when it first logs or loads a model, for 0.7 s.

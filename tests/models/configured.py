@@ -15,7 +15,7 @@ FRAME_LEVEL = [
 ]
 """Those that take frames: their files choose how frames are sampled."""
 LARGEST = 16
-FEWEST = {"branches": 2}
+FEWEST = {"branches": 2, "top": 2}
 """Numbers of parts that are alike."""
 
 

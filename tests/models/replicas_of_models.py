@@ -18,7 +18,8 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     Args:
         strategy: the strategy.
         name: the model.
-        chance: whether the model has what differs by replica: chance, and the norm of a batch.
+        chance: train with what differs by replica, chance and the norm of a batch; a model that
+            has neither is not trained, and has no weights.
     """
     import keras
 
@@ -37,9 +38,11 @@ def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:
     with strategy.scope():
         words = ["normalize=each", *(sure[key] for key in keys)]
         model = configured.build_small(name, features, CLASSES, *words)
-        for layer in model._flatten_layers():
-            if isinstance(layer, BatchNorm):
-                layer.trainable = chance  # frozen, it normalises by its averages
+        norms = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNorm)]
+        if chance and not norms and len(model.variables) == len(model.weights):
+            return []  # weights are the variables without the states of chance
+        for norm in norms:
+            norm.trainable = chance  # frozen, it normalises by its averages
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
     update = step.make(model, losses.cross_entropy, optimizer, strategy=strategy)

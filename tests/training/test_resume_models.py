@@ -21,7 +21,7 @@ CHANCE = (
     "augmentation={mixup: 0.3, noise: 0.1, half_video: 0.5, frame_dropout: 0.2}",
     "label_smoothing=0.1",
 )
-BATCH_SIZE, BEFORE, BEHIND = 5, 4, 5  # the end of an epoch of 14 videos lies on both sides
+BATCH_SIZE, BEFORE, BEHIND = 5, 3, 3  # the end of an epoch of 14 videos lies on both sides
 
 
 class Trained(NamedTuple):

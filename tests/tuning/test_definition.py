@@ -1,4 +1,4 @@
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import optuna
@@ -22,7 +22,12 @@ GOOD = {
 
 
 def settings(overrides, params):
-    return compose.settings("train", [*overrides, *(override(*item) for item in params.items())])
+    return composed((*overrides, *(override(*item) for item in params.items())))
+
+
+@cache
+def composed(words):
+    return compose.settings("train", words)
 
 
 def searched(definition):

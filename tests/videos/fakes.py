@@ -209,7 +209,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _archive(path: Path, files: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
