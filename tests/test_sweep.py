@@ -43,7 +43,7 @@ def disturbed(store, folder):
     """A study of real trainings, one of which is killed, and which is then stopped and resumed."""
 
     def children():
-        return {run.info.run_id for run in store.search() if "mlflow.parentRunId" in run.data.tags}
+        return {run.info.run_id for run in store.search("tags.mlflow.parentRunId != ''")}
 
     def of_trials():
         return children() - of_others
@@ -72,7 +72,7 @@ def test_a_study_that_was_disturbed_ends_at_its_total(disturbed):
 def test_its_trials_are_runs_below_the_studys(store, disturbed):
     parent = disturbed["result"]["run_id"]
     assert store.status(parent) == "FINISHED"
-    runs = [r for r in store.search() if r.data.tags.get("mlflow.parentRunId") == parent]
+    runs = store.search(f"tags.mlflow.parentRunId = '{parent}'")
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     for run in runs:
         assert run.data.tags["trial.state"] == "complete"
@@ -134,8 +134,8 @@ def test_the_remedies_for_shards_are_the_sweeps_own(store, tmp_path):
     ],
 )
 def test_what_no_trial_could_use_is_refused_before_one_begins(store, tmp_path, changes, sentence):
-    before = len(store.search())
+    before = store.run_ids()
     outcome = store.run("sweep", *words(tmp_path / "study", "refused", **changes))
     assert outcome.status == 2, outcome.err
     assert sentence in outcome.sentence
-    assert len(store.search()) == before
+    assert store.run_ids() == before

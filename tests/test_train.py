@@ -279,12 +279,12 @@ def test_a_resume_can_set_a_value_back_to_its_default(store):
 
 
 def test_a_batch_that_no_memory_holds_is_refused_before_a_run_is_opened(store):
-    before = {run.info.run_id for run in store.search()}
+    before = store.run_ids()
     outcome = store.run("train", *SMALL, "batch_size=20000000")
     assert outcome.status == 2
     assert "A training must fit the free memory" in outcome.sentence
     assert "Set batch_size=" in outcome.sentence
-    assert {run.info.run_id for run in store.search()} == before
+    assert store.run_ids() == before
 
 
 @pytest.mark.parametrize("moment", ["evaluate_every=128", "checkpoint_seconds=0"])
@@ -333,9 +333,9 @@ def test_a_full_entry_point_joins_the_run_that_mlflow_made(store, tmp_path):
         "epochs": "1",
         "overrides": f"~data.features.mean_rgb tracking.runs={tmp_path}",
     }
-    before = {run.info.run_id for run in store.search()}
+    before = store.run_ids()
     result = store.mlflow_run("train", parameters)
-    assert {run.info.run_id for run in store.search()} - before == {result["run_id"]}
+    assert store.run_ids() - before == {result["run_id"]}
     run = store.get(result["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.project.entryPoint"] == "train"

@@ -97,7 +97,7 @@ class Running:
         while not (value := found()):
             assert self.process.is_alive(), self.read("err")
             assert time.monotonic() < end
-            time.sleep(0.01)
+            time.sleep(0.02)
         return value
 
     def read(self, name: str) -> str:
@@ -159,9 +159,15 @@ class Store:
 
         return MlflowClient(self.uri)
 
-    def search(self) -> list[Any]:
+    def run_ids(self) -> set[str]:
+        """The ids of all runs, read from the database itself: it may hold hundreds of runs."""
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as connection:
+            return {run_id for (run_id,) in connection.execute("SELECT run_uuid FROM runs")}
+
+    def search(self, words: str = "") -> list[Any]:
+        """The runs that a filter of MLflow finds."""
         experiments = [found.experiment_id for found in self.client.search_experiments()]
-        return list(self.client.search_runs(experiments))
+        return list(self.client.search_runs(experiments, words))
 
     def get(self, run_id: str):
         return self.client.get_run(run_id)
