@@ -89,7 +89,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
             return
         sys.argv[1:] = _placed(groups.to_hydra(words))
         os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print
-        if any(word.startswith(("-", "hydra.")) for word in words):
+        if any(word.lstrip("+~").startswith(("-", "hydra.")) for word in words):
             main()
         else:  # in half the time
             with compose.of_process(verb, words) as cfg:

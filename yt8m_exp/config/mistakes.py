@@ -81,9 +81,9 @@ def _not_an_override(verb: str, word: str) -> str:
 
 def _quoted(verb: str, word: str) -> str:
     key, equals, value = word.partition("=")
-    text = schema.keys_of_text(verb) | schema.keys_of_patterns(verb)
-    if not equals or PLAIN.fullmatch(value):  # in no time, most words
+    if not equals or PLAIN.fullmatch(value):  # which Hydra reads as it is
         return word
+    text = schema.keys_of_text(verb) | schema.keys_of_patterns(verb)
     if key in text and not parses(word) and value[:1] not in ("'", '"'):
         return override(key, value)
     return word
