@@ -87,6 +87,7 @@ def run_here(output: Path, environment: dict[str, str]) -> None:
         # Rewriting graphs costs more than the three steps that are then faster.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         found = all_models(strategy)
+        tf.config.run_functions_eagerly(True)  # the same replicas without the time to trace again
         for name in MODELS:
             assert all(np.isfinite(weight).all() for weight in train(strategy, name, chance=True))
         np.savez(output, **found)

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.tracking.server import Server
+from yt8m_exp.spec import RefusedError
 from yt8m_exp.tracking import runs
 from yt8m_exp.tracking.outbox import writer as writer_file
 from yt8m_exp.tracking.outbox.writer import MetricWriter
@@ -118,6 +119,24 @@ def test_a_point_that_was_stored_without_an_answer_is_stored_once(run_id, tmp_pa
     MlflowClient().log_batch(run_id, metrics=again)
     assert stored(run_id, "loss") == [(1, 1.0)]
     assert len(MlflowClient().get_metric_history(run_id, "bad")) == 1
+
+
+def test_a_login_that_is_refused_is_not_waited_for_and_what_is_left_is_sent_later(
+    run_id, tmp_path, monkeypatch
+):
+    def refuse(*given: object, **named: object) -> None:
+        raise RefusedError("does not accept the login")
+
+    writer = write(run_id, tmp_path / "metrics.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", refuse)
+        writer.log({"loss": 1.0}, 1)
+        began = time.monotonic()
+        assert writer.flush(60.0) == 1
+        assert time.monotonic() - began < 20
+    assert writer.flush(60.0) == 0
+    writer.close()
+    assert stored(run_id, "loss") == [(1, 1.0)]
 
 
 def test_what_mlflow_cannot_hold_is_replaced_or_left_out_with_a_warning(run_id, tmp_path, caplog):

@@ -12,6 +12,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
+from yt8m_exp.spec import RefusedError, caused_by
 from yt8m_exp.tracking import patience
 from yt8m_exp.tracking.outbox.journal import Journal, Point, is_name, read
 
@@ -53,6 +54,7 @@ class MetricWriter:
         self._failures = 0
         self._waiters = 0
         self._kicked = bool(self._pending)
+        self._refused = False
         self._stopped = False
         self._warned: set[str] = set()
         self._thread = threading.Thread(target=self._work, name="metric-writer", daemon=True)
@@ -79,7 +81,7 @@ class MetricWriter:
                 self._keep(now, step, numbers)
 
     def flush(self, timeout_seconds: float = 30.0) -> int:
-        """Waits until every point is stored.
+        """Waits until every point is stored, or until the server refuses the login.
 
         Args:
             timeout_seconds: How long to wait at most.
@@ -90,8 +92,9 @@ class MetricWriter:
         with self._changed:
             self._waiters += 1
             self._kicked = True
+            self._refused = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._pending, timeout_seconds)
+            self._changed.wait_for(lambda: not self._pending or self._refused, timeout_seconds)
             self._waiters -= 1
             return len(self._pending)
 
@@ -181,6 +184,10 @@ class MetricWriter:
             self._failures += 1
             if self._failures == 1:
                 logger.warning("The tracking server accepts no metrics, retrying: %s", error)
+            if caused_by(error, RefusedError):
+                with self._changed:
+                    self._refused = True
+                    self._changed.notify_all()
             return
         if self._failures:
             logger.info("The tracking server accepts metrics again.")
