@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.proxy import after, cut, failing, flipped
 from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.stores import cache as files
 from yt8m_exp.stores import transfers
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.stores.objects import Changed
@@ -71,6 +73,27 @@ def test_a_part_that_was_whole_when_its_reader_died_is_used(objects, folder, pro
     entry.rename(f"{entry}.part")
     assert read(cache(folder), objects[0]) == data(0)
     assert len(proxy.downloads()) == 1
+
+
+@pytest.mark.parametrize("moment", [(os, "scandir"), (shutil, "disk_usage"), (files, "_locked")])
+def test_a_download_that_another_ends_at_any_moment_is_used(
+    objects, folder, proxy, monkeypatch, moment
+):
+    read(cache(folder), objects[0])
+    (entry,) = kept(folder)
+    part = entry.rename(f"{entry}.part")
+    where, name = moment
+    original = getattr(where, name)
+
+    def ended(*given):
+        if part.exists():
+            part.rename(entry)
+        return original(*given)
+
+    monkeypatch.setattr(where, name, ended)
+    assert read(cache(folder), objects[0]) == data(0)
+    assert len(proxy.downloads()) == 1
+    assert kept(folder) == [entry]
 
 
 def test_a_cut_transfer_goes_on_where_it_was(objects, folder, proxy, monkeypatch):

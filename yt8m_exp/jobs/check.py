@@ -9,7 +9,6 @@ from gzip import GzipFile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from yt8m_exp import spec
@@ -27,13 +26,11 @@ from yt8m_exp.data.doctor import (
 from yt8m_exp.data.doctor.examination import Examination, Labels, SchemaOf
 from yt8m_exp.data.doctor.extraction import Measured, Profile
 from yt8m_exp.data.doctor.findings import KINDS, Finding
-from yt8m_exp.data.doctor.release import Classes
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.data.tfrecords import warming
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.plots import checkup, drawing
-from yt8m_exp.plots import shards as drawn
 from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import Cache
@@ -46,8 +43,6 @@ from yt8m_exp.tracking.runs import Run
 logger = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
-FEWEST = 10
-"""Videos without which a feature is not drawn."""
 LISTED = 1000
 """Numbers of records that findings.json lists of a problem and a shard."""
 
@@ -187,13 +182,15 @@ def _log(
     tracked.writer.log({f"problems/{kind}": count for kind, count in counts.items()}, 0)
     comparisons = list(release.compare(found.features, found.labels_per_video))
     classes = release.compare_classes(found.class_counts, cfg.vocabulary)
+    names = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names if classes else ()
+    figures = checkup.figures(found, classes, names)
     page = checkup.render(
         "Check of shards",
         _verdict(counts),
         sets,
         findings,
         comparisons,
-        {title: drawing.png(figure) for title, figure in _figures(cfg, found, classes).items()},
+        {title: drawing.png(figure) for title, figure in figures.items()},
         steps,
     )
     tracked.client.log_text(tracked.id, page, "report.html")
@@ -207,29 +204,6 @@ def _log(
     tracked.client.log_dict(tracked.id, details, "findings.json")
     note = f"{_verdict(counts)} Among the artifacts: `report.html`, with figures."
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-
-
-def _figures(cfg: DictConfig, found: Survey, classes: Classes | None) -> dict[str, Figure]:
-    """Returns figures by title."""
-    figures: dict[str, Figure] = {}
-    for name, feature in found.features.items():
-        if feature.count < FEWEST:
-            continue
-        known = release.FEATURES.get(name, release.Known())
-        figures[f"Lengths of {name}"] = drawn.norms(
-            feature.norms, feature.fake_norms, statistics.NORM_STEP, known=known.norms
-        )
-        figures[f"Deviations of {name}"] = drawn.deviations(feature.deviations(), known.deviations)
-    if found.frames_per_video.any():
-        figures["Frames of a video"] = drawn.frames(found.frames_per_video)
-    if found.labels_per_video[1:].any():
-        figures["Labels of a video"] = drawn.labels(found.labels_per_video)
-    if classes:
-        words = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names
-        figures["Videos of each class"] = drawn.frequencies(
-            classes.counts, classes.expected, classes.odd, words
-        )
-    return figures
 
 
 def _detail(finding: Finding) -> dict[str, Any]:

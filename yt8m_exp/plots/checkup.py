@@ -5,17 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from yt8m_exp.data.doctor import survey
+from matplotlib.figure import Figure
+
+from yt8m_exp.data.doctor import release, statistics, survey
 from yt8m_exp.data.doctor.extraction import Measured
 from yt8m_exp.data.doctor.findings import KINDS, Finding
-from yt8m_exp.data.doctor.release import Comparison
+from yt8m_exp.data.doctor.release import Classes, Comparison
 from yt8m_exp.data.doctor.survey import Survey
-from yt8m_exp.plots import document
+from yt8m_exp.plots import document, shards
 
 SETS = ("set", "shards", "bytes", "videos", "level", "digest")
 STEPS = ("step", "feature", "", "these shards", "the release", "")
 COMPARED = ("", "these shards", "the release", "")
 FOUND = ("shard", "what", "count", "the first")
+FEWEST = 10
+"""Videos without which a feature is not drawn."""
 MOST_SHARDS = 200
 """Findings of more shards are counted, but not listed."""
 
@@ -64,11 +68,39 @@ def render(
     return document.page(title, parts)
 
 
+def figures(found: Survey, classes: Classes | None, names: Sequence[str]) -> dict[str, Figure]:
+    """Returns figures of a set of shards by title.
+
+    Args:
+        found: the set.
+        classes: its videos of each class beside the release's, if they can be compared.
+        names: the names of the classes.
+    """
+    drawn: dict[str, Figure] = {}
+    for name, feature in found.features.items():
+        if feature.count < FEWEST:
+            continue
+        known = release.FEATURES.get(name, release.Known())
+        drawn[f"Lengths of {name}"] = shards.norms(
+            feature.norms, feature.fake_norms, statistics.NORM_STEP, known=known.norms
+        )
+        drawn[f"Deviations of {name}"] = shards.deviations(feature.deviations(), known.deviations)
+    if found.frames_per_video.any():
+        drawn["Frames of a video"] = shards.frames(found.frames_per_video)
+    if found.labels_per_video[1:].any():
+        drawn["Labels of a video"] = shards.labels(found.labels_per_video)
+    if classes:
+        drawn["Videos of each class"] = shards.frequencies(
+            classes.counts, classes.expected, classes.odd, names
+        )
+    return drawn
+
+
 def _sets(sets: Mapping[str, Survey]) -> Iterator[tuple[str, ...]]:
     for name, found in sets.items():
         levels = ", ".join(
-            level if len(found.levels) == 1 else f"{level} ({shards:,})"
-            for level, shards in found.levels.items()
+            level if len(found.levels) == 1 else f"{level} ({count:,})"
+            for level, count in found.levels.items()
         )
         numbers = (f"{number:,}" for number in (len(found.parts), found.bytes, found.videos))
         yield escape(name), *numbers, levels, f"<code>{found.manifest(())['digest']}</code>"

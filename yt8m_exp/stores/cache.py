@@ -126,17 +126,20 @@ class Cache:
             part = _part(entry)
             if entry.exists() or not self._make_room(found.bytes, part):
                 return None
-            file = part.open("r+b" if part.exists() else "w+b", buffering=PIECE)
-            if _locked(file):
+            there = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+            file = os.fdopen(there, "r+b", buffering=PIECE)
+            if _locked(file) and not entry.exists():
                 return file
             file.close()
+            if entry.exists():  # the download of another process ended meanwhile
+                part.unlink(missing_ok=True)
             return None
 
     def _make_room(self, wanted: int, part: Path) -> bool:
         """Removes what was not used for longest until so many bytes fit; tells whether they do."""
         others = [entry for entry in os.scandir(self.path) if entry.name != part.name]
         sizes = {e.path: int(found[1]) for e in others if (found := ENTRY.match(e.name))}
-        there = part.stat().st_size if part.exists() else 0
+        there = _size(part)
         free = shutil.disk_usage(self.path).free + there - SPARE
         room = min(self.bytes - sum(sizes.values()), free)
         busy = False
@@ -157,6 +160,13 @@ class Cache:
 
 def _part(entry: Path) -> Path:
     return entry.with_name(entry.name + PART)
+
+
+def _size(part: Path) -> int:
+    try:
+        return part.stat().st_size
+    except FileNotFoundError:  # not begun, or renamed since
+        return 0
 
 
 def _modified(path: Path) -> float:
