@@ -6,6 +6,7 @@ import pytest
 from tests import pseudo_terminal
 from tests.verbs import PROJECT
 from yt8m_exp.terminal import board
+from yt8m_exp.tuning import status
 
 SHOWS = [sys.executable, "-m", "tests.terminal.shows_board"]
 MESSAGES = [
@@ -39,7 +40,7 @@ def test_a_table_stays_whole(columns):
         terminal.until("slot")
         text = terminal.text
     head = next(line for line in text.splitlines() if "slot" in line)
-    assert head.split() == ["slot", "trial", "parameters", "ex/s", "GAP", "passed", "left"]
+    assert tuple(head.split()) == status.COLUMNS
     assert text.count("Study moe") == 1
     for part in ("learning_rate=0.02334", "experts=4", "l2=1.23e-07", "12,345", "0:42", "12:05"):
         assert text.count(part) >= 2, text
