@@ -14,6 +14,16 @@ heavy = {"tensorflow", "keras", "mlflow"}
 atexit.register(lambda: print("loaded:", sorted(heavy & sys.modules.keys()), file=sys.stderr))
 runpy.run_module("yt8m_exp." + sys.argv.pop(1), run_name="__main__")
 """
+COUNTS_COMPOSITIONS = """
+import atexit, runpy, sys
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+composed, load = [], ConfigLoaderImpl.load_configuration
+ConfigLoaderImpl.load_configuration = lambda *given, **named: (
+    composed.append(given), load(*given, **named)
+)[1]
+atexit.register(lambda: print("composed:", len(composed), file=sys.stderr))
+runpy.run_module("yt8m_exp.train", run_name="__main__")
+"""
 
 
 @pytest.mark.parametrize(
@@ -118,3 +128,16 @@ def test_help_and_mistakes_answer_without_tensorflow_or_mlflow(verb, word, statu
     assert outcome.returncode == status, outcome.stderr
     assert outcome.stderr.splitlines()[-1] == "loaded: []"
     assert bool(outcome.stdout) == (status == 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "times"), [(("epochs=0",), 1), (("epochs=0", "hydra.verbose=false"), 2)]
+)
+def test_a_verb_composes_its_configuration_once_unless_hydras_main_does(words, times):
+    outcome = subprocess.run(
+        [sys.executable, "-c", COUNTS_COMPOSITIONS, *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.stderr.splitlines()[-1] == f"composed: {times}"
