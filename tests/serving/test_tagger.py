@@ -183,9 +183,13 @@ def test_the_project_is_whole_beside_the_part_that_a_model_includes(model_folder
         assert Path(path).is_relative_to(folder)
 
 
-def test_a_model_includes_the_code_that_it_needs():
+def test_a_model_includes_the_code_that_it_needs_and_nothing_else(model_folder):
     included = [PACKAGE / name for name in packaging.CODE]
-    needed = {PACKAGE / "serving" / "pyfunc.py", *(PACKAGE / "models").rglob("*.py")}
+    begin = [PACKAGE / "__init__.py", PACKAGE / "serving" / "pyfunc.py"]
+    needed = {*begin, *(PACKAGE / "models").rglob("*.py")}
     while more := {file for path in needed for file in files(path)} - needed:
         needed |= more
     assert not [path for path in needed if not any(map(path.is_relative_to, included))]
+    assert not [part for part in included if not any(path.is_relative_to(part) for path in needed)]
+    code = model_folder / "code" / PACKAGE.name
+    assert {path.name for path in code.iterdir()} - {"__pycache__"} == set(packaging.CODE)
