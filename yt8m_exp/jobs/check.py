@@ -24,8 +24,9 @@ from yt8m_exp.data.doctor import (
     survey,
 )
 from yt8m_exp.data.doctor.examination import Examination, Labels, SchemaOf
-from yt8m_exp.data.doctor.extraction import Measured, Profile
+from yt8m_exp.data.doctor.extraction import Measured
 from yt8m_exp.data.doctor.findings import KINDS, Finding
+from yt8m_exp.data.doctor.profile import Profile
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.data.tfrecords import warming

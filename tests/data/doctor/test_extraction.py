@@ -6,7 +6,7 @@ import pytest
 from tests.data.doctor.shards import listed, released
 from tests.made_segments import frame_records
 from yt8m_exp import spec
-from yt8m_exp.data.doctor import examination, extraction
+from yt8m_exp.data.doctor import examination, extraction, measured, profile
 from yt8m_exp.data.tfrecords import tfrecord
 from yt8m_exp.data.tfrecords.messages import SequenceExample
 from yt8m_exp.data.writing import serialized
@@ -99,7 +99,7 @@ def test_the_release_is_right(tmp_path):
         profiles = {}
         for path in sorted(released(folder).glob("*"))[: 4 if folder[0] == "v" else 28]:
             found = examination.examine(listed(path), profiled=True).profiles
-            profiles = extraction.merged(profiles, found)
+            profiles = profile.merged(profiles, found)
         steps = extraction.measure(profiles)
         assert len(steps) >= 7
         assert not [row for row in steps if row.is_off]
@@ -123,8 +123,13 @@ def test_few_rows_tell_nothing(videos, tmp_path):
     assert extraction.measure(profiles_of(few, tmp_path / "a.tfrecord")) == []
 
 
+def test_it_is_said_if_there_are_too_few_to_tell(caplog):
+    measured.show([])
+    assert caplog.messages == ["Steps are told from 30 frames or videos at least."]
+
+
 def test_profiles_of_other_sizes_are_not_added(videos, tmp_path):
     one = profiles_of(made(videos[:1], lambda video: video), tmp_path / "a.tfrecord")
-    two = extraction.merged(one, one)
+    two = profile.merged(one, one)
     assert two["rgb"].rows == 2 * one["rgb"].rows
-    assert extraction.merged(one, {}) == one
+    assert profile.merged(one, {}) == one

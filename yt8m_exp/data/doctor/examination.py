@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from yt8m_exp.data.ahead import in_order
-from yt8m_exp.data.doctor import detection, extraction, statistics
-from yt8m_exp.data.doctor.extraction import Profile
+from yt8m_exp.data.doctor import detection, profile, statistics
 from yt8m_exp.data.doctor.findings import Finding, Found, odd_videos
+from yt8m_exp.data.doctor.profile import Profile
 from yt8m_exp.data.doctor.statistics import Feature
 from yt8m_exp.data.tfrecords import compression, framing, records, tfrecord, wire
 from yt8m_exp.data.tfrecords.records import Schema
@@ -144,7 +144,7 @@ def _examined(
         labels=_listed(labels, keep if schema.level != "segment" else None),
         features=statistics.summarised(described, keep & ~fake, fake),
         findings=found.findings(),
-        profiles=extraction.profiles(videos) if profiled else {},
+        profiles=profile.of(videos) if profiled else {},
     )
 
 

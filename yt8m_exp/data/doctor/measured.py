@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
-from yt8m_exp.data.doctor import extraction
+from yt8m_exp.data.doctor import profile
 from yt8m_exp.data.doctor.examination import Examination
-from yt8m_exp.data.doctor.extraction import Measured, Profile
+from yt8m_exp.data.doctor.extraction import FEWEST, Measured
+from yt8m_exp.data.doctor.profile import Profile
 from yt8m_exp.terminal import table
 
 COLUMNS = ("step", "feature", "what", "these shards", "the release", "")
@@ -16,14 +17,14 @@ logger = logging.getLogger(__name__)
 def profiling(found: Iterable[Examination], profiles: dict[str, Profile]) -> Iterator[Examination]:
     """Yields examinations, and adds what they tell of the features to profiles."""
     for examined in found:
-        profiles.update(extraction.merged(profiles, examined.profiles))
+        profiles.update(profile.merged(profiles, examined.profiles))
         yield examined
 
 
 def show(steps: Sequence[Measured]) -> None:
     """Shows each step, and says what is wrong with those that are off."""
     if not steps:
-        logger.warning("Steps are told from %d frames or videos at least.", extraction.FEWEST)
+        logger.warning("Steps are told from %d frames or videos at least.", FEWEST)
         return
     lines = [
         (row.step, row.feature, row.what, f"{row.value:.3g}", f"{row.release:.3g}", _word(row))
