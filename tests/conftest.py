@@ -5,6 +5,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Generator, Iterator
+from copy import deepcopy
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -79,6 +80,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_read_once() -> Iterator[None]:
+    """Lets Hydra read a file once while it stays as it is: tests compose 1,500 times."""
+    from hydra._internal.config_repository import ConfigRepository
+
+    load, known = ConfigRepository.load_config, {}
+
+    def loaded(repository, config_path):
+        places = [Path(source.path, f"{config_path}.yaml") for source in repository.sources]
+        files = tuple((str(p), p.stat().st_mtime_ns if p.exists() else None) for p in places)
+        if files not in known:
+            known[files] = load(repository, config_path)
+        return deepcopy(known[files])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", loaded)
+        yield
 
 
 @pytest.fixture(scope="session")
