@@ -23,6 +23,7 @@ with quiet.uncollected():
         ),
         "yt8m_exp.config.schema",
         "tests.verbs",
+        "mlflow.cli",
         "git",  # which MLflow imports when it opens a run
         "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store",

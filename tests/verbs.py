@@ -9,7 +9,6 @@ import runpy
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from tests import mlflow_command
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
 from yt8m_exp.config import key_types
@@ -121,9 +121,7 @@ class Store:
     def start(
         self, verb: str, *words: str, most_bytes: int | None = None, **options: Any
     ) -> Running:
-        self.started += 1
-        folder = self.folder / "processes" / str(self.started)
-        folder.mkdir(parents=True)
+        folder = self._folder()
         if "tracking.runs" in key_types.TYPES[verb] and not any(
             "tracking.runs=" in w for w in words
         ):
@@ -142,16 +140,24 @@ class Store:
     def mlflow_run(self, verb: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Runs a verb by its entry point in MLproject; returns its last line."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        ended = subprocess.run(
-            [sys.executable, "-m", "mlflow", "run", ".", "-e", verb, "--env-manager", "local"]
+        folder = self._folder()
+        process = mlflow_command.start(
+            ["run", str(PROJECT), "-e", verb, "--env-manager", "local"]
             + [word for pair in parameters.items() for word in ("-P", "{}={}".format(*pair))],
-            cwd=PROJECT,
-            env={**os.environ, **self.environment, "PATH": path},
-            capture_output=True,
-            text=True,
+            {**os.environ, **self.environment, "PATH": path},
+            folder / "out",
+            folder / "err",
         )
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout.splitlines()[-1])
+        process.join()
+        assert process.exitcode == 0, (folder / "err").read_text()
+        return json.loads((folder / "out").read_text().splitlines()[-1])
+
+    def _folder(self) -> Path:
+        """A folder for the output of one more process."""
+        self.started += 1
+        folder = self.folder / "processes" / str(self.started)
+        folder.mkdir(parents=True)
+        return folder
 
     @property
     def client(self):

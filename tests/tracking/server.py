@@ -1,14 +1,15 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import requests
+
+from tests import mlflow_command
 
 LOGINS = """[mlflow]
 database_uri = sqlite:///{folder}/users.db
@@ -33,7 +34,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.folder, self.login = folder, login
         self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: BaseProcess | None = None
 
     def start(self) -> None:
         store = ("--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db")
@@ -42,13 +43,8 @@ class Server:
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         environment.pop("MLFLOW_TRACKING_URI", None)
         logins = self._logins(environment) if self.login else ()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *store, *where, *artifacts, *logins],
-            env=environment,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        words = ["server", *store, *where, *artifacts, *logins]
+        self.process = mlflow_command.start(words, environment, os.devnull, os.devnull)
 
     def _logins(self, environment: dict[str, str]) -> tuple[str, ...]:
         assert self.login is not None
@@ -78,16 +74,21 @@ class Server:
                     return
             except (urllib.error.URLError, ConnectionError):
                 assert self.process is not None
-                assert self.process.poll() is None
+                assert self.process.is_alive()
                 time.sleep(0.1)
 
     def pause(self) -> None:
         """Takes requests from now on, and answers none."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def kill(self) -> None:
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            self._send(signal.SIGKILL)
+            self.process.join()
             self.process = None
+
+    def _send(self, number: signal.Signals) -> None:
+        """Sends a signal to MLflow's command and to the server that it has started."""
+        assert self.process is not None
+        assert self.process.pid is not None
+        os.killpg(self.process.pid, number)

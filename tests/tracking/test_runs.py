@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.tracking.conftest import start
+from tests.tracking.conftest import uri
 from yt8m_exp.spec import OutsideError
 from yt8m_exp.tracking import configuration, owners, runs, store
 from yt8m_exp.tracking.configuration import flatten
@@ -19,10 +20,6 @@ CONFIG = {
     "long": "x" * 7000,
 }
 PARALLEL_STARTS = 3
-OPEN_ONE = """
-    with runs.open_run("train", experiment="fresh", config={}, system_metrics=False) as run:
-        print(run.id)
-"""
 WAIT = """
     with runs.open_run("train", experiment="e", config={}, resume=os.environ.get("RESUME")) as run:
         print(run.id, flush=True)
@@ -48,16 +45,28 @@ def tags(run_id: str) -> dict[str, str]:
     return MlflowClient().get_run(run_id).data.tags
 
 
-def test_processes_that_find_no_database_at_the_same_time_share_one(folder):
+def open_one(folder: Path) -> None:
+    os.chdir(folder)
+    os.environ.update(uri(folder))
+    with runs.open_run("train", experiment="fresh", config={}, system_metrics=False) as run:
+        Path(f"{run.id}.opened").touch()
+
+
+def test_processes_that_find_no_database_at_the_same_time_share_one(folder, process_server):
     (folder / "mlflow.db").unlink()
-    processes = [start(OPEN_ONE, folder) for _ in range(PARALLEL_STARTS)]
-    started = [process.communicate()[0].strip() for process in processes]
-    assert [process.returncode for process in processes] == [0] * PARALLEL_STARTS
+    forked = multiprocessing.get_context("forkserver")
+    processes = [forked.Process(target=open_one, args=(folder,)) for _ in range(PARALLEL_STARTS)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * PARALLEL_STARTS
+    started = {path.stem for path in folder.glob("*.opened")}
     client = MlflowClient()
     experiments = [e for e in client.search_experiments() if e.name == "fresh"]
     assert len(experiments) == 1
     found = {run.info.run_id: run for run in client.search_runs([experiments[0].experiment_id])}
-    assert found.keys() == set(started)
+    assert found.keys() == started
     for run_id, run in found.items():
         assert run.info.status == "FINISHED"
         assert run.info.artifact_uri.startswith(f"{folder}/mlruns/")
