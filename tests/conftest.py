@@ -23,7 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 LONG = (
     *("tuning", "test_sweep", "test_train", "test_promote", "registry", "test_segment_level"),
     *("models", "test_eval", "test_buckets", "test_extract", "test_faults", "test_notebook"),
-    *("test_frame_level", "test_ensemble", "jobs", "training"),
+    *("test_frame_level", "test_ensemble", "jobs", "training", "tracking", "videos", "serving"),
+    *("test_inference_by_shard", "test_several_workers", "test_download"),
 )
 SLOW = {
     *("store", "database", "postgres_server", "storage_server", "tracking_server"),
