@@ -1,12 +1,14 @@
 """Composes the configuration of a verb from `conf/`, and finds what a command line changes."""
 
 import shlex
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -21,17 +23,9 @@ from yt8m_exp.spec import InputError
 
 CONF = str(groups.CONF)
 VERSION_BASE = "1.3"
-OF_HYDRA = (
-    "output",
-    "launcher",
-    "sweeper",
-    "help",
-    "hydra_help",
-    "hydra_logging",
-    "job_logging",
-    "env",
-)
-WITHOUT_HYDRA = [f"~hydra/{group}" for group in OF_HYDRA]
+WITHOUT_HYDRA = [
+    f"~hydra/{group}" for group, choice in ChainMap(*HydraConf().defaults).items() if choice
+]
 """Leaves out files of Hydra's own that only `hydra.main` uses: a quarter of the time to compose."""
 MISSING = "???"
 """The value of a key that must be given."""
