@@ -27,6 +27,6 @@ def run_here(
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), descriptor)
     os.environ.clear()
     os.environ.update(environment)
-    from mlflow.cli import cli
+    from mlflow.cli import cli  # which the tests' own processes do not need
 
     cli(words)

@@ -41,6 +41,12 @@ def test_a_process_has_the_configuration_of_hydras_main_and_knows_its_own_words(
     assert values == OmegaConf.to_container(OmegaConf.create(text))
 
 
+def test_files_of_hydra_itself_are_left_out():
+    choices = compose.compose("train", choices=True).hydra.runtime.choices
+    assert choices["model"] == "logistic"
+    assert not [key for key, choice in choices.items() if key.startswith("hydra/") and choice]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted(path.stem for path in (PROJECT / "conf" / "experiment").glob("*.yaml"))

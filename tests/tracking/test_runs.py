@@ -52,7 +52,7 @@ def open_one(folder: Path) -> None:
         Path(f"{run.id}.opened").touch()
 
 
-def test_processes_that_find_no_database_at_the_same_time_share_one(folder, process_server):
+def test_processes_that_find_no_database_at_the_same_time_share_one(folder):
     (folder / "mlflow.db").unlink()
     forked = multiprocessing.get_context("forkserver")
     processes = [forked.Process(target=open_one, args=(folder,)) for _ in range(PARALLEL_STARTS)]
