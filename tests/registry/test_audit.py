@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
@@ -68,19 +69,21 @@ def test_of_two_decisions_after_the_same_switch_the_second_is_void(client, model
     assert in_order(client, model)
 
 
-@pytest.mark.parametrize("change", ["set_model_version_tag", "set_registered_model_alias"])
+@pytest.mark.parametrize(
+    "change", ["set_registered_model_tag", "set_model_version_tag", "set_registered_model_alias"]
+)
 def test_a_change_that_another_process_makes_at_that_moment_is_made_again(
     client, model, monkeypatch, change
 ):
-    made, refused = getattr(client, change), set()
+    made, refused = getattr(MlflowClient, change), set()
 
-    def met(*arguments):
+    def met(self, *arguments):
         if arguments not in refused:
             refused.add(arguments)
             raise MlflowException("duplicate key value violates a constraint", BAD_REQUEST)
-        return made(*arguments)
+        return made(self, *arguments)
 
-    monkeypatch.setattr(client, change, met)
+    monkeypatch.setattr(MlflowClient, change, met)
     _, chain = switch(client, model, 1)
     assert refused
     assert chain.last.completed

@@ -38,7 +38,7 @@ def predictor(model: keras.Model) -> Callable[[Batch], np.ndarray]:
     """Compiles a function from a batch to the probabilities of all classes, float32 (B, C)."""
     entry = Entry(model)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def probabilities(features):
         return tf.cast(entry.predict(features, training=False), tf.float32)
 
@@ -73,7 +73,7 @@ def masked(predictions: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
 def scorer(model: keras.Model, class_ids: np.ndarray) -> Callable[[Batch], np.ndarray]:
     """Compiles a function from a batch to its probabilities of some classes, float32 (B, K)."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def scores(features):
         return tf.gather(model(features, training=False), class_ids, axis=1)
 
@@ -125,7 +125,7 @@ def evaluate(
     return Evaluation(ranking.result(top_n=top_n), losses / max(videos, 1), sample=kept)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _rated_first(predictions: tf.Tensor, rated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns scores of rated classes (B, R), falling, and the classes, padded with 0 and -1."""
     rated = tf.sort(rated, axis=1)

@@ -20,7 +20,7 @@ from yt8m_exp.jobs.steps.ensembles import members, mixture
 from yt8m_exp.jobs.steps.ensembles.mixture import Mixed
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.models.ensembles import compact
-from yt8m_exp.registry import measure, versions
+from yt8m_exp.registry import measure, registration
 from yt8m_exp.serving import loading, packaging, tagger
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.terminal import progress
@@ -150,7 +150,7 @@ def _logged(
         **measured.facts,
     }
     if cfg.register:
-        version = versions.register(client, model_uri, cfg.register)
+        version = registration.register(client, model_uri, cfg.register)
         result |= {"registered": cfg.register, "version": version}
     return _summary(tracked, result, measured.values)
 

@@ -20,7 +20,7 @@ from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.registry import versions
+from yt8m_exp.registry import registration
 from yt8m_exp.serving import packaging, tagger
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
@@ -72,7 +72,7 @@ def run(cfg: DictConfig) -> Summary:
         card = f"{what}, imported from `{cfg.checkpoint}` of the starter code.\n\n"
         cards.describe(tracked.client, tracked.id, card + (cards.scores(gap) if gap else ""))
         if cfg.register:
-            version = versions.register(tracked.client, model_uri, cfg.register)
+            version = registration.register(tracked.client, model_uri, cfg.register)
             result |= {"registered": cfg.register, "version": version}
     predict = f"yt8m inference model_uri={model_uri}"
     return Summary(f"{model.name} of {cfg.checkpoint}", result, hints={"Predict": predict})

@@ -10,7 +10,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.jobs.steps import contest, naming, sources
 from yt8m_exp.jobs.steps.contest import Models, Verdict
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.registry import audit, decisions, versions
+from yt8m_exp.registry import audit, decisions, registration, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.registry.gate import Policy
 from yt8m_exp.registry.lock import champion_lock
@@ -165,7 +165,7 @@ def _named(cfg: DictConfig, client: Any) -> int | None:
     if cfg.version is not None or not (cfg.run_id or cfg.sweep):
         return cfg.version
     run_id = cfg.run_id or versions.best_run_of_sweep(client, cfg.sweep)
-    return versions.register(client, versions.model_of_run(client, run_id), cfg.name)
+    return registration.register(client, versions.model_of_run(client, run_id), cfg.name)
 
 
 def _unchanged(cfg: DictConfig, tracked: Run, champion: int | None, version: int | None) -> Summary:

@@ -18,7 +18,6 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -27,7 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.registry import damage, versions
+from yt8m_exp.registry import damage, registration, versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
 from yt8m_exp.tracking import patience, store
@@ -43,8 +42,6 @@ ON_VERSION = "decision."
 """Begins the tag of a version that holds a copy of the record that made it champion."""
 GRACE_SECONDS = 30.0
 POLL_SECONDS = 0.5
-ATTEMPTS = 50
-"""Attempts to get a number while other processes get theirs; MLflow 3.17 makes three, too few."""
 
 
 def decisions_of(name: str) -> str:
@@ -111,15 +108,14 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
         found = versions.find(client, decisions_of(name))
         return next((version for version in found if version.tags.get(RECORD) == text), None)
 
-    for attempt in range(ATTEMPTS):
-        try:
-            patience.made_once(make, made)
-            return
-        except MlflowException as error:
-            if error.error_code in ABSENT and not attempt:
-                _make(client, name)
-            elif "Giving up after" not in str(error) or attempt == ATTEMPTS - 1:
-                raise
+    write = partial(registration.numbered, partial(patience.made_once, make, made))
+    try:
+        write()
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        _make(client, name)
+        write()
 
 
 def settle(client: MlflowClient, name: str) -> Chain:
@@ -237,30 +233,12 @@ def _wait(client: MlflowClient, name: str, last: Record) -> bool:
 
 def _follow(client: MlflowClient, name: str, chain: Chain, last: Record) -> None:
     if last.version is not None:
-        _tag(client, name, last.version, f"{ON_VERSION}{last.number:06d}", last.to_json())
+        tag = f"{ON_VERSION}{last.number:06d}"
+        client.set_model_version_tag(name, str(last.version), tag, last.to_json())
     previous = chain.previous if versions.exists(client, name, chain.previous) else None
     _put(client, name, PREVIOUS, previous)
     _put(client, name, CHAMPION, last.version)
-    _tag(client, decisions_of(name), last.number, COMPLETED, me())
-
-
-def _tag(client: MlflowClient, name: str, version: int, key: str, value: str) -> None:
-    """Sets a tag of a version, which another process may be adding at this moment."""
-    _change(partial(client.set_model_version_tag, name, str(version), key, value))
-
-
-def _change(change: Callable[[], object]) -> None:
-    """Makes a change once more where it met another process that made the same one.
-
-    MLflow 3.17 looks whether there is a tag or an alias before it adds it; of two processes that
-    find none, the database refuses the second.
-    """
-    try:
-        change()
-    except MlflowException as error:
-        if error.error_code != "BAD_REQUEST":
-            raise
-        change()
+    client.set_model_version_tag(decisions_of(name), str(last.number), COMPLETED, me())
 
 
 def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None) -> str:
@@ -275,6 +253,6 @@ def _misplaced(client: MlflowClient, name: str, chain: Chain, alias: int | None)
 
 def _put(client: MlflowClient, name: str, alias: str, version: int | None) -> None:
     if version is not None:
-        _change(partial(client.set_registered_model_alias, name, alias, str(version)))
+        client.set_registered_model_alias(name, alias, str(version))
     elif alias in versions.aliases(client, name):
         client.delete_registered_model_alias(name, alias)

@@ -78,7 +78,9 @@ def _upload(made: Path, uri: str) -> None:
 
 
 def _starter_code(model: keras.Model, schema: Schema) -> tf.types.experimental.GenericFunction:
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="example_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="example_bytes")], autograph=False
+    )
     def serve(example_bytes):
         ids, batch = (_examples if schema.level == "video" else _sequences)(example_bytes, schema)
         k = min(spec.TOP_K, schema.classes)
@@ -96,7 +98,8 @@ def _mediapipe(model: keras.Model, schema: Schema) -> tf.types.experimental.Gene
         input_signature=[
             tf.TensorSpec([None, None, width], tf.float32, name="rgb_and_audio"),
             tf.TensorSpec([None, 1], tf.int32, name="num_frames"),
-        ]
+        ],
+        autograph=False,
     )
     def serve(rgb_and_audio, num_frames):
         levels = tf.round((rgb_and_audio - spec.BYTE_OFFSET) / spec.BYTE_SCALE)

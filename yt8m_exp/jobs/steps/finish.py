@@ -14,7 +14,7 @@ from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
-from yt8m_exp.registry import versions
+from yt8m_exp.registry import registration
 from yt8m_exp.serving import packaging
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import configuration, datasets, patience, results, store
@@ -64,7 +64,7 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         **{name.removeprefix("model/"): value for name, value in size},
     }
     if registered := work.cfg.register:
-        version = versions.register(tracked.client, model_uri, registered)
+        version = registration.register(tracked.client, model_uri, registered)
         result |= {"registered": registered, "version": version}
     hints = {
         **store.pages(tracked.client, tracked.id),

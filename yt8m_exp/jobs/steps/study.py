@@ -17,7 +17,7 @@ from yt8m_exp.config.targets import trusted
 from yt8m_exp.jobs.steps.opened import opened as opened_run
 from yt8m_exp.plots.studies import figures
 from yt8m_exp.plots.studies.page import render
-from yt8m_exp.registry import versions
+from yt8m_exp.registry import registration, versions
 from yt8m_exp.spec import OutsideError, UnansweredError
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import results, store
@@ -106,7 +106,7 @@ def close(
         _log_findings(cfg, definition, study, tracked, found[0] if found else None)
     if cfg.register and found:
         client = store.connect()
-        version = versions.register(client, found[0]["model_uri"], cfg.register)
+        version = registration.register(client, found[0]["model_uri"], cfg.register)
         client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         if tracked:
             _link_version(tracked, f"models:/{cfg.register}/{version}")

@@ -1,6 +1,7 @@
-"""The client through which everything goes to MLflow, without secrets."""
+"""The client through which everything goes to MLflow, without secrets, and beside others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mlflow import MlflowClient
@@ -13,12 +14,18 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
+from mlflow.exceptions import MlflowException
 
 from yt8m_exp.terminal.redaction import redact, redact_page, redacted
 
 
 class Client(MlflowClient):
-    """MLflow's client, which redacts whatever text it sends; see `redaction`."""
+    """MLflow's client, which redacts whatever text it sends; see `redaction`.
+
+    It also sets what another process is adding at the same moment. MLflow 3.17 looks whether there
+    is a tag or an alias before it adds it; of two processes that find none, the database refuses
+    the second (not reported).
+    """
 
     def create_run(
         self,
@@ -65,6 +72,39 @@ class Client(MlflowClient):
         """Logs data sets; see MLflow's."""
         clean = [DatasetInput(_redacted(entry.dataset), entry.tags) for entry in datasets or ()]
         super().log_inputs(run_id, clean, models)
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
+        """Sets a tag of an experiment; see MLflow's."""
+        _beside_others(partial(super().set_experiment_tag, experiment_id, key, value))
+
+    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
+        """Sets a tag of a registered model; see MLflow's."""
+        _beside_others(partial(super().set_registered_model_tag, name, key, value))
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        """Sets an alias of a registered model; see MLflow's."""
+        _beside_others(partial(super().set_registered_model_alias, name, alias, version))
+
+    def set_model_version_tag(
+        self,
+        name: str,
+        version: str | None = None,
+        key: str | None = None,
+        value: Any = None,
+        stage: str | None = None,
+    ) -> None:
+        """Sets a tag of a version; see MLflow's."""
+        _beside_others(partial(super().set_model_version_tag, name, version, key, value, stage))
+
+
+def _beside_others(change: Callable[[], object]) -> None:
+    """Makes a change once more if it met another process that made the same one."""
+    try:
+        change()
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        change()
 
 
 def _redacted(dataset: Dataset) -> Dataset:

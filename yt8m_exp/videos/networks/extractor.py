@@ -95,5 +95,6 @@ def compiled(model: keras.Model) -> Network:
     traced = tf.function(
         lambda values: model(values, training=False),
         input_signature=[tf.TensorSpec(model.input.shape, tf.float32)],
+        autograph=False,
     )
     return lambda values: traced(tf.constant(values)).numpy()
