@@ -98,8 +98,12 @@ def built(name, *overrides):
 
     An override that repeats the file's own choice makes no other model.
     """
-    changed = configured.config(name, *overrides) != configured.config(name)
-    return _alike(name, *overrides) if changed else _build(name)
+    return _alike(name, *overrides) if _changes(name, *overrides) else _build(name)
+
+
+@cache
+def _changes(name, *overrides):
+    return configured.config(name, *overrides) != configured.config(name)
 
 
 _build, _alike = cache(build), cache(alike)
