@@ -255,7 +255,7 @@ def _told(
     rows |= {"output": result["output"]} if output else {}
     if cfg.features:
         rows["steps off"] = ", ".join(f"{row.step} of {row.feature}" for row in off) or "none"
-    where = store.pages(tracked.client, tracked.id)
+    where = store.pages(tracked.client, tracked.before.info)
     status = 1 if cfg.require and (findings or off) else 0
     return Summary("Check of shards", result, rows, where, status)
 

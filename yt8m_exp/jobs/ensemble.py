@@ -181,7 +181,7 @@ def _summary(
     hidden = ("weights", "metrics")
     rows = {key: value for key, value in result.items() if key not in hidden}
     hints = {
-        **store.pages(tracked.client, tracked.id),
+        **store.pages(tracked.client, tracked.before.info),
         "Predict": f"yt8m inference model_uri={result['model_uri']}",
     }
     title = f"An ensemble of {len(weights)} models"

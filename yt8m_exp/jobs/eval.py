@@ -227,4 +227,5 @@ def _shown(
     if ranked and found.sample and cfg.page:
         browser.log_errors(tracked.client, tracked.id, what, ranked, found.sample, words)
     rows = {**result, **metrics.shown(values)}
-    return Summary(f"Evaluation of {what}", result, rows, store.pages(tracked.client, tracked.id))
+    pages = store.pages(tracked.client, tracked.before.info)
+    return Summary(f"Evaluation of {what}", result, rows, pages)

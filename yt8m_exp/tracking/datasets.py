@@ -115,7 +115,7 @@ def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:
     They stay the same when the run is resumed, so that its plan does, too.
     """
     tag = f"data.{context}.records"
-    tags = run.client.get_run(run.id).data.tags
+    tags = run.before.data.tags
     if tag not in tags:
         run.client.set_tag(run.id, tag, str(manifest.records))
     return int(tags.get(tag, manifest.records))

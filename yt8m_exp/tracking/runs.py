@@ -47,6 +47,7 @@ class Run:
         client: A client of the tracking store.
         writer: Where the run's metrics go.
         resumed: Whether the run was there before and is continued.
+        before: The run as MLflow stored it when this process opened it.
     """
 
     id: str
@@ -55,6 +56,12 @@ class Run:
     client: MlflowClient
     writer: MetricWriter
     resumed: bool
+    before: entities.Run
+
+    @property
+    def resumes(self) -> int:
+        """How often it has been resumed, including this time."""
+        return int(self.before.data.tags.get("resumes", 0)) + self.resumed
 
 
 @contextmanager
@@ -106,11 +113,10 @@ def open_run(
             found = _created(client, experiment, name, root)
         directory = root / found.info.run_id
         stack.enter_context(owners.owning(found, directory))
-        run = _start(client, found, directory, resumed=resume is not None)
+        run = _start(client, found, directory, verb, resumed=resume is not None)
         try:
-            _set_tags(client, run.id, {"verb": verb})
-            _name(run, found, name)
-            _describe(run, found, config, tags)
+            _name(run, name)
+            _describe(run, config, tags)
             with ExitStack() as sampled:
                 if system_metrics:
                     started = found.info.start_time / 1000
@@ -173,34 +179,34 @@ def _existing(client: MlflowClient, run_id: str) -> entities.Run:
     return found
 
 
-def _start(client: MlflowClient, found: entities.Run, directory: Path, *, resumed: bool) -> Run:
+def _start(
+    client: MlflowClient, found: entities.Run, directory: Path, verb: str, *, resumed: bool
+) -> Run:
     run_id = found.info.run_id
     experiment = client.get_experiment(found.info.experiment_id).name
     writer = MetricWriter(client, run_id, directory / "metrics.jsonl")
     # The owner's tags first: others mark a RUNNING run with a dead owner KILLED.
-    _set_tags(client, run_id, owners.tags(directory.parent))
+    _set_tags(client, run_id, owners.tags(directory.parent) | {"verb": verb})
     mlflow.start_run(run_id=run_id, log_system_metrics=False)
-    return Run(run_id, experiment, directory, client, writer, resumed)
+    return Run(run_id, experiment, directory, client, writer, resumed, found)
 
 
 def note_resume(run: Run, examples: int) -> None:
     """Notes at how many examples a run that is resumed goes on."""
     if run.resumed:
-        resumes = run.client.get_run(run.id).data.tags["resumes"]
-        run.client.set_tag(run.id, f"resume.{resumes}.examples", str(examples))
+        run.client.set_tag(run.id, f"resume.{run.resumes}.examples", str(examples))
 
 
-def _name(run: Run, found: entities.Run, name: str | None) -> None:
+def _name(run: Run, name: str | None) -> None:
     """Names a run that `mlflow run` made and gave a name at random."""
+    found = run.before
     if name and overruled.MADE in found.data.tags and AT_RANDOM.fullmatch(found.info.run_name):
         run.client.update_run(run.id, name=name)
 
 
-def _describe(
-    run: Run, found: entities.Run, config: Mapping[str, Any], more: Mapping[str, str]
-) -> None:
+def _describe(run: Run, config: Mapping[str, Any], more: Mapping[str, str]) -> None:
     """Logs the configuration and the origin; a resumed run keeps its first ones beside them."""
-    tags, resumes = found.data.tags, int(found.data.tags.get("resumes", 0)) + run.resumed
+    tags, resumes = run.before.data.tags, run.resumes
     origin = provenance.collect(spec.PROJECT)
     facts = {**origin.tags, **more}
     if run.resumed:
@@ -214,7 +220,7 @@ def _describe(
     if origin.diff:
         file = f"git.resume-{resumes}.diff" if run.resumed else "git.diff"
         run.client.log_text(run.id, origin.diff, file)
-    configuration.log_config(run.client, found, config, resumes)
+    configuration.log_config(run.client, run.before, config, resumes)
 
 
 def _set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import ExperimentTag
+from mlflow.entities import ExperimentTag, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.credentials import get_default_host_creds
@@ -129,15 +129,14 @@ def _require_answer(uri: str) -> None:
         )
 
 
-def pages(client: MlflowClient, run_id: str) -> dict[str, str]:
+def pages(client: MlflowClient, run: RunInfo) -> dict[str, str]:
     """Returns where a run is seen, by what is to be done: its page, and that of all runs by GAP.
 
     Without a server, the first entry is the command that starts one.
     """
-    experiment = client.get_run(run_id).info.experiment_id
     found = {
-        "This run": views.run_page(experiment, run_id),
-        "All runs by GAP": views.page(experiment),
+        "This run": views.run_page(run.experiment_id, run.run_id),
+        "All runs by GAP": views.page(run.experiment_id),
     }
     if server := _server(client):
         return {what: _shown_by(server, page) for what, page in found.items()}

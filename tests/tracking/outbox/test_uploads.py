@@ -62,6 +62,23 @@ def test_what_is_replaced_on_disk_is_removed_among_the_artifacts(run, uploader, 
     assert [path.name for path in uploads.iterdir()] == ["2.npz"]
 
 
+def test_the_run_is_not_read_for_each_file(run, uploads, files, monkeypatch):
+    asked, read = [], MlflowClient.get_run
+
+    def counted(self, run_id):
+        asked.append(run_id)
+        return read(self, run_id)
+
+    monkeypatch.setattr(MlflowClient, "get_run", counted)
+    uploader = Uploader(MlflowClient(), run.run_id, "checkpoints")
+    for name in ("1.npz", "2.npz", "3.npz"):
+        (files / name).write_text(name)
+        uploader.put(files / name)
+    uploader.close()
+    assert len(list(uploads.iterdir())) == 3
+    assert asked == [run.run_id]
+
+
 def test_a_file_that_was_replaced_before_its_turn_is_no_failure(uploader, files, caplog):
     uploader.put(files / "gone.npz")
     uploader.close()

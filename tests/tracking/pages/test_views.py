@@ -22,10 +22,10 @@ def test_every_experiment_has_the_view_that_verbs_link(folder):
 
 def test_links_name_the_server_or_the_command_that_starts_one(folder, monkeypatch):
     client = MlflowClient()
-    run_id = client.create_run("0").info.run_id
-    pages = store.pages(client, run_id)
+    run = client.create_run("0").info
+    pages = store.pages(client, run)
     assert pages["Look"] == f"mlflow ui --backend-store-uri {client.tracking_uri}"
-    assert pages["This run"].startswith(f"http://127.0.0.1:5000/#/experiments/0/runs/{run_id}?")
+    assert pages["This run"].startswith(f"http://127.0.0.1:5000/#/experiments/0/runs/{run.run_id}?")
 
 
 @pytest.mark.parametrize("workspace", ["default", "vision"])

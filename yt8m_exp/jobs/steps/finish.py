@@ -67,7 +67,7 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         version = registration.register(tracked.client, model_uri, registered)
         result |= {"registered": registered, "version": version}
     hints = {
-        **store.pages(tracked.client, tracked.id),
+        **store.pages(tracked.client, tracked.before.info),
         "Predict": f"yt8m inference model_uri={model_uri}",
     }
     about = "" if work.train.is_read else "about "

@@ -93,6 +93,7 @@ def close(
     """Logs the results of the study, and registers its best model if `register` is given."""
     runs.end_unrecorded(outcomes(study))
     runs.close_orphans(partial(runs_of, study))  # also of drivers that died in this session
+    client = runs.client
     found, counts = study_summary.best(study), study_summary.count_by_state(study)
     result = {
         "run_id": study.user_attrs["run_id"],
@@ -105,7 +106,6 @@ def close(
     if tracked:
         _log_findings(cfg, definition, study, tracked, found[0] if found else None)
     if cfg.register and found:
-        client = store.connect()
         version = registration.register(client, found[0]["model_uri"], cfg.register)
         client.set_registered_model_alias(cfg.register, versions.CHALLENGER, str(version))
         if tracked:
@@ -114,7 +114,7 @@ def close(
     finished = study_summary.finished(study)
     title = f"Study {study.study_name}: {finished} of {definition.trials} trials"
     hints = {"Best recipe": _command(definition, found[0])} if found else {}
-    hints |= store.pages(store.connect(), result["run_id"])
+    hints |= store.pages(client, client.get_run(result["run_id"]).info)
     hints["Dashboard"] = f"optuna-dashboard {cfg.storage}"
     return Summary(title, result, _rows(study, found), hints)
 

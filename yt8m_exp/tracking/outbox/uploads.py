@@ -1,10 +1,12 @@
 """Uploads of files in a thread of their own: the latest of each name."""
 
+import functools
 import logging
 import threading
 from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from yt8m_exp.spec import OutsideError, caused_by
@@ -87,12 +89,14 @@ class Uploader:
         MLflow's client cannot delete an artifact (mlflow/mlflow#1555, open in 3.17), but the
         repositories below it can.
         """
-        uri = self._client.get_run(self._run_id).info.artifact_uri
-        repository = get_artifact_repository(uri)
-        for file in repository.list_artifacts(self._folder):
+        for file in self._repository.list_artifacts(self._folder):
             name = PurePosixPath(file.path).name
             if name < path.name and not path.with_name(name).exists():
-                repository.delete_artifacts(file.path)
+                self._repository.delete_artifacts(file.path)
+
+    @functools.cached_property
+    def _repository(self) -> ArtifactRepository:
+        return get_artifact_repository(self._client.get_run(self._run_id).info.artifact_uri)
 
 
 def _size(path: Path) -> int:
