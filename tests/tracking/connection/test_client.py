@@ -1,0 +1,26 @@
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST
+
+from yt8m_exp.tracking.connection.client import Client
+
+
+@pytest.mark.parametrize(("code", "calls"), [(BAD_REQUEST, 2), (RESOURCE_DOES_NOT_EXIST, 1)])
+def test_a_tag_of_an_experiment_that_another_process_sets_is_set_again(monkeypatch, code, calls):
+    """What else another process may be setting is in `registry/test_audit.py`."""
+    made = []
+
+    def met(self, *arguments):
+        made.append(arguments)
+        if len(made) == 1:
+            raise MlflowException("duplicate key value violates a constraint", code)
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", met)
+    client = Client("sqlite://")
+    if calls == 2:
+        client.set_experiment_tag("1", "view", "wide")
+    else:
+        with pytest.raises(MlflowException, match="duplicate"):
+            client.set_experiment_tag("1", "view", "wide")
+    assert made == [("1", "view", "wide")] * calls
