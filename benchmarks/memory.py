@@ -2,7 +2,8 @@
 
     python -m benchmarks.memory model=lstm data=frame batch_size=16 [overrides ...]
 
-The step is that of training, on random batches in memory: nothing is read. Linux only.
+The step is that of training, on random batches in memory: nothing is read. Linux only. On a GPU,
+TensorFlow counts the GPU's memory that holds tensors.
 """
 
 import sys
@@ -37,12 +38,16 @@ def main() -> None:
     estimated = memory_check.estimator(cfg, learner, strategy, update)(cfg.batch_size).step
     frames = memory_check.frames(cfg)
     run = step.of_batches(learner.model, update, strategy)
-    before = _gib("VmRSS")
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    before = _on_gpu("current") if gpu else _of_process("VmRSS")
     batch = _batch(memory.batch_of(learner.model, cfg.batch_size, frames), frames, cfg.data.classes)
-    (SELF / "clear_refs").write_text("5")  # forgets the peak so far
+    if gpu:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    else:
+        (SELF / "clear_refs").write_text("5")  # forgets the peak so far
     for _ in range(STEPS):
         float(run(batch, 0.001))
-    measured = _gib("VmHWM") - before
+    measured = (_on_gpu("peak") if gpu else _of_process("VmHWM")) - before
     print(f"{'estimated':>10}{'measured':>10}  GiB")
     print(f"{estimated / 2**30:10.2f}{measured:10.2f}  {' '.join(sys.argv[1:])}")
 
@@ -64,7 +69,11 @@ def _batch(specs: dict[str, tf.TensorSpec], frames: int, classes: int) -> dict[s
     return batch
 
 
-def _gib(key: str) -> float:
+def _on_gpu(key: str) -> float:
+    return tf.config.experimental.get_memory_info("GPU:0")[key] / 2**30
+
+
+def _of_process(key: str) -> float:
     lines = (SELF / "status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(key)).split()[1]) / 2**20
 

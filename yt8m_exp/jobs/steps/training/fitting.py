@@ -15,6 +15,7 @@ from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps import recipe, sources
 from yt8m_exp.jobs.steps.training import additions, average, teachers
 from yt8m_exp.jobs.steps.work import Work
+from yt8m_exp.models import devices
 from yt8m_exp.terminal import progress
 from yt8m_exp.tracking import patience
 from yt8m_exp.tracking.endings import Stopped
@@ -37,6 +38,12 @@ def update(cfg: DictConfig, learner: Learner, strategy: Any, *, complete: bool =
         strategy: of the devices.
         complete: whether teachers and XLA take part in it, if the configuration has them.
     """
+    if complete and cfg.jit_compile and cfg.deterministic and devices.has_gpu():
+        logger.warning(
+            "XLA adds up the gradients of labels one by one on a GPU where the order must be the "
+            "same (jit_compile=true deterministic=true): a step can take 80 times as long. Set "
+            "deterministic=false or jit_compile=false."
+        )
     loss = recipe.loss(cfg.loss, cfg.data.classes)
     return step.compiled(
         learner.model,
