@@ -243,6 +243,7 @@ def process_server(cache: Path) -> Iterator[None]:
 
     Otherwise a process would take the code of a model that was loaded before for the project's.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's `&` ignores
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(PROJECT))
         patch.setenv("MLFLOW_LOGGING_LEVEL", "WARNING")

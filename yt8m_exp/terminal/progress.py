@@ -50,7 +50,7 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
         return "  ".join([f"{rate:,.0f} {unit}/s", *known])
 
     if not console.is_terminal:
-        yield _lines(what, total, start, text, console)
+        yield from _lines(what, total, start, text, console)
         return
     bar = Progress(*_columns(console.width), console=console, transient=False)
     with bar as progress, messages.above():
@@ -77,22 +77,30 @@ def _columns(width: int) -> list[ProgressColumn]:
     ]
 
 
-def _lines(what: str, total: int | None, start: int, text, console: Console) -> Advance:
+def _lines(what: str, total: int | None, start: int, text, console: Console) -> Iterator[Advance]:
+    """Prints a line every few seconds, and the last one at the end."""
     began = printed = time.monotonic()
+    last: tuple[int, dict[str, float | None]] | None = None  # not printed yet
 
     def advance(done: int, **values: float | None) -> None:
-        nonlocal printed
-        done = done if total is None else min(done, total)
-        finished = total is not None and done >= total
-        if time.monotonic() - printed < LINE_SECONDS and not finished:
+        nonlocal printed, last
+        last = done if total is None else min(done, total), values
+        if time.monotonic() - printed >= LINE_SECONDS:
+            printed = time.monotonic()
+            print_last()
+
+    def print_last() -> None:
+        nonlocal last
+        if last is None:
             return
-        printed = time.monotonic()
+        (done, values), last = last, None
         of = f" of {total:,}" if total is not None else ""
-        left = _left(total, done, start, printed - began)
+        left = _left(total, done, start, time.monotonic() - began)
         line = f"{what}: {done:,}{of}  {text(done, values)}{left}"
         console.print(line, highlight=False, soft_wrap=True)
 
-    return advance
+    yield advance
+    print_last()
 
 
 def _left(total: int | None, done: int, start: int, seconds: float) -> str:
