@@ -418,6 +418,20 @@ def test_bad_records_are_left_out_and_counted_where_that_is_asked_for(store, tmp
     assert (listed["records"], len(listed["skipped"])) == (40, 1)
 
 
+@pytest.mark.parametrize("check_bytes", ["null", "0"])  # all is known at the start, or at the end
+def test_videos_that_are_trained_and_measured_on_are_warned_of(store, tmp_path, check_bytes):
+    for number in range(2):
+        shard(tmp_path / f"{number}.tfrecord", *sample_records(SHARD)[number * 40 :][:40])
+    words = (f"data.train={tmp_path}", f"data.validate={tmp_path}/1.tfrecord", "epochs=1")
+    outcome = store.run("train", *SMALL, *words, f"data.check_bytes={check_bytes}")
+    said = " ".join(outcome.err.split())
+    assert said.count("40 of the 40 videos to measure on are also trained on") == 1
+    assert "trained on 80 videos, measured on 40, of which 40 were trained on" in said
+    run = store.get(outcome.result["run_id"])
+    assert run.data.metrics["data/validate_ids_in_train"] == 40
+    assert "measured on 40, of which 40" in run.data.tags["mlflow.note.content"]
+
+
 def test_without_figures_the_metrics_are_those_of_the_models_file(store):
     result = store.done("train", *SMALL, "epochs=2")
     scored = store.done("eval", f"model_uri={result['model_uri']}", f"shards={SCORED}")

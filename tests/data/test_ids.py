@@ -106,6 +106,14 @@ def test_ids_that_occur_again_are_counted_with_examples(tmp_path):
     )
 
 
+def test_videos_that_are_also_in_another_data_set_are_counted(tmp_path):
+    a = written(tmp_path / "a", video(1), video(2))
+    b = written(tmp_path / "b", video(3), video(2, labels=integers(9)), video(2))
+    first, second = (shards.scan(str(path), SCHEMA) for path in (a, b))
+    assert (second.count_in(first), first.count_in(second)) == (2, 1)
+    assert shards.scan(str(written(tmp_path / "c", video(4))), SCHEMA).count_in(first) == 0
+
+
 def test_naming_an_id_of_a_large_shard_reads_it_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(large, "PIECE_BYTES", 1 << 16)
     path = written(tmp_path / "a", *(frame_video(n % 3998) for n in range(4000)))

@@ -86,7 +86,7 @@ def repeats(shards: Sequence[str]) -> list[Repeat]:
     Returns:
         Each row but the first of an id, in the order of the rows.
     """
-    found = [np.frombuffer(base64.b64decode(shard), _HASH) for shard in shards]
+    found = _decoded(shards)
     sizes, every = np.array([len(part) for part in found]), np.concatenate(found)
     in_order = np.sort(every)
     if not (in_order[1:] == in_order[:-1]).any():
@@ -100,3 +100,12 @@ def repeats(shards: Sequence[str]) -> list[Repeat]:
         return shard.tolist(), (rows - (ends - sizes)[shard]).tolist()
 
     return list(map(Repeat, *place(later), *place(first[inverse[later]])))
+
+
+def count_known(shards: Sequence[str], others: Sequence[str]) -> int:
+    """Returns how many rows have the id of a row of other shards, both given by their `hashes`."""
+    return int(np.isin(np.concatenate(_decoded(shards)), np.concatenate(_decoded(others))).sum())
+
+
+def _decoded(shards: Sequence[str]) -> list[np.ndarray]:
+    return [np.frombuffer(base64.b64decode(shard), _HASH) for shard in shards]

@@ -90,6 +90,10 @@ class Manifest:
         """The rows whose id a row before them has, as far as shards have been read."""
         return ids.repeats([shard.ids for shard in self.shards])
 
+    def count_in(self, other: "Manifest") -> int:
+        """Returns how many rows have the id of a row of another data set, of those read."""
+        return ids.count_known(*([shard.ids for shard in x.shards] for x in (self, other)))
+
     @cached_property
     def digest(self) -> str:
         """32 hexadecimal digits of a SHA-256 over names, sizes and checksums; not over folders.

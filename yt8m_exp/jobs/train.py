@@ -111,6 +111,7 @@ def _train(
     train, validate, names = data
     datasets.log_read(tracked, train, context="train")
     datasets.log_read(tracked, validate, context="validate")
+    datasets.log_leaked(tracked, train, validate)
     if weights := cfg.loss.get("label_weights"):
         tracked.client.log_artifact(tracked.id, weights)
     if not reported(learner.size(), 0):

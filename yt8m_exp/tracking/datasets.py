@@ -109,6 +109,18 @@ def _log_odd(run: Run, manifest: Manifest, context: str, *, labelled: bool) -> N
         logger.warning("%s: %s. %s", context.capitalize(), shards.repeats_sentence(manifest), way)
 
 
+def log_leaked(run: Run, train: Manifest, validate: Manifest) -> int:
+    """Logs how many videos to measure on are also trained on, as far as it is known; returns it."""
+    if leaked := validate.count_in(train):
+        run.writer.log({"data/validate_ids_in_train": leaked}, 0)
+        logger.warning(
+            "%s of the %s videos to measure on are also trained on, so all metrics are too high. "
+            "Leave their shards out of data.train.",
+            *(f"{leaked:,}", f"{validate.records:,}"),
+        )
+    return leaked
+
+
 def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:
     """Returns how many records a run's plan follows from: those known or estimated when it began.
 

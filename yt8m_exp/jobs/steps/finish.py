@@ -52,8 +52,11 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         train=datasets.log_learnt(tracked, work.train, context="train"),
         validate=datasets.log_learnt(tracked, work.validate, context="validate"),
     )
+    leaked = work.validate.count_in(work.train)
+    if leaked and (work.train.began_unread or work.validate.began_unread):
+        datasets.log_leaked(tracked, work.train, work.validate)  # more is known than before
     model_uri = _log_models(work, tracked, state, names, best)
-    _describe(work, tracked, state, names, best, model_uri)
+    _describe(work, tracked, state, names, best, model_uri, leaked)
     size = work.manager.learner.size().items()
     result = {
         "run_id": tracked.id,
@@ -71,7 +74,7 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         "Predict": f"yt8m inference model_uri={model_uri}",
     }
     about = "" if work.train.is_read else "about "
-    measured = f"measured on {work.validate.records:,} others"
+    measured = cards.measured_on(work.validate.records, leaked)
     title = f"{best.model.name}, trained on {about}{work.train.records:,} videos, {measured}"
     return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
@@ -123,7 +126,13 @@ def _log_models(
 
 
 def _describe(
-    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored, model_uri: str
+    work: Work,
+    tracked: Run,
+    state: TrainState,
+    names: Vocabulary,
+    best: Scored,
+    model_uri: str,
+    leaked: int,
 ) -> None:
     """Logs the figures of the best model, where they are wanted, and the note of the run."""
     train, client = work.train, tracked.client
@@ -141,6 +150,7 @@ def _describe(
         settings=configuration.settings(run.params),
         model_uri=model_uri,
         limits=_limits(work, best),
+        leaked=leaked,
     )
     if resumed := configuration.resumed_at(run.tags):
         card += f"\n\nResumed at {' and '.join(f'{examples:,}' for examples in resumed)} examples."

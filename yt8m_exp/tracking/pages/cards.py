@@ -79,6 +79,7 @@ def training(
     settings: Mapping[str, str],
     model_uri: str,
     limits: str,
+    leaked: int = 0,
 ) -> str:
     """Returns the card of a trained model, which is also the description of its run.
 
@@ -90,10 +91,11 @@ def training(
         settings: how it was trained, by name.
         model_uri: the logged model.
         limits: what its numbers do not say.
+        leaked: how many videos were both trained and measured on.
     """
     trained, measured = manifests["train"]["records"], manifests["validate"]["records"]
     return "\n\n".join([
-        f"`{model}`, trained on {trained:,} videos, measured on {measured:,} others:",
+        f"`{model}`, trained on {trained:,} videos, {measured_on(measured, leaked)}:",
         scores(values),
         "**Data**",
         data(manifests),
@@ -103,6 +105,13 @@ def training(
         f'**Load.** `mlflow.pyfunc.load_model("{model_uri}")`; inputs and outputs are in its '
         "signature. Curves are over examples seen; figures and tables are among the artifacts.",
     ])  # fmt: skip
+
+
+def measured_on(videos: int, leaked: int) -> str:
+    """Says on how many videos a model was measured, and how many of them it was trained on."""
+    if leaked:
+        return f"measured on {videos:,}, of which {leaked:,} were trained on"
+    return f"measured on {videos:,} others"
 
 
 def code(command: str) -> str:
