@@ -104,7 +104,10 @@ def repeats(shards: Sequence[str]) -> list[Repeat]:
 
 def count_known(shards: Sequence[str], others: Sequence[str]) -> int:
     """Returns how many rows have the id of a row of other shards, both given by their `hashes`."""
-    return int(np.isin(np.concatenate(_decoded(shards)), np.concatenate(_decoded(others))).sum())
+    # For all ids of the release this takes 0.3 s, and NumPy's own `isin` 5 s.
+    rows, known = (np.sort(np.concatenate(_decoded(x))) for x in (shards, others))
+    ends = (np.searchsorted(known, rows, side) for side in ("left", "right"))
+    return int(np.not_equal(*ends).sum())
 
 
 def _decoded(shards: Sequence[str]) -> list[np.ndarray]:
