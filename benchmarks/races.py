@@ -26,7 +26,7 @@ HOSTS = ("here", "there")
 LOGIN = "MLFLOW_TRACKING_"
 """Begins the variables with which a user logs in to a server."""
 LOADED = [
-    *("yt8m_exp.registry.decisions", "yt8m_exp.registry.audit", "yt8m_exp.registry.lock"),
+    *("yt8m_exp.registry.decisions", "yt8m_exp.registry.aliases", "yt8m_exp.registry.lock"),
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.tracing.processor.base_mlflow",
@@ -96,11 +96,11 @@ def promote_for_ever(
 ) -> None:
     """Decides on versions at random, until it is killed."""
     os.environ.update(login | {"MLFLOW_TRACKING_URI": uri, "XDG_CACHE_HOME": str(cache)})
-    from yt8m_exp.registry import audit, decisions
+    from yt8m_exp.registry import aliases, audit, decisions
     from yt8m_exp.tracking import store
 
     audit.me = lambda: host  # type: ignore[assignment]
-    audit.GRACE_SECONDS = GRACE_SECONDS
+    aliases.GRACE_SECONDS = GRACE_SECONDS
     client, rng = store.connect(), random.Random(seed)
     while True:
         chain = audit.read(client, name)
@@ -119,12 +119,12 @@ def check(uri: str, name: str) -> str:
     """
     from mlflow import MlflowClient
 
-    from yt8m_exp.registry import audit, versions
+    from yt8m_exp.registry import aliases, audit, versions
 
     client = MlflowClient(uri)
-    audit.GRACE_SECONDS = 0.0
+    aliases.GRACE_SECONDS = 0.0
     cut = audit.read(client, name).last
-    chain = audit.settle(client, name)
+    chain = aliases.settle(client, name)
     before = [None, *(record.version for record in chain.switches)][: len(chain.switches)]
     if [record.champion for record in chain.switches] != before:
         raise AssertionError(f"A switch did not replace the champion before it, among {before}.")

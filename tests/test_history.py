@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from yt8m_exp.registry import audit
+from yt8m_exp.registry import aliases, audit
 
 NUMBERS = itertools.count()
 
@@ -16,7 +16,7 @@ def promoted(client, trained):
     run_id = client.create_run("0").info.run_id
     for kind, version in (("promote", 1), ("promote", 2), ("refuse", 3)):
         client.create_model_version(name, trained["model_uri"])
-        chain = audit.settle(client, name)
+        chain = aliases.settle(client, name)
         decision = audit.record(
             chain,
             kind,
@@ -27,7 +27,7 @@ def promoted(client, trained):
             evidence={"gap": 0.1 * version},
         )
         audit.append(client, name, decision)
-        audit.settle(client, name)
+        aliases.settle(client, name)
     return name
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.tracking.server import Server
 from tests.verbs import SCORED, SHARD
-from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry import aliases, audit, versions
 
 NUMBERS = itertools.count()
 QUICK = (
@@ -56,13 +56,13 @@ def promote(store, name, *words):
 
 def crown(client, name, version):
     """Makes a version the champion, by a record alone."""
-    chain = audit.settle(client, name)
+    chain = aliases.settle(client, name)
     words = {"champion": chain.champion, "reason": "for the test"}
     audit.append(client, name, audit.record(chain, "promote", version, **words))
-    audit.settle(client, name)
+    aliases.settle(client, name)
 
 
-def aliases(store, name):
+def aliases_of(store, name):
     return versions.aliases(store.client, name)
 
 
@@ -83,14 +83,14 @@ def test_the_first_champion_needs_only_what_is_absolute(store, registered):
     result = promote(store, registered, "version=1", "policy.minimum_gap=0")
     assert result["promoted"] is True
     assert (result["champion"], result["challenger"], result["interval"]) == (None, 1, None)
-    assert aliases(store, registered) == {"champion": 1}
+    assert aliases_of(store, registered) == {"champion": 1}
 
 
 def test_a_first_champion_below_the_floor_is_refused(store, registered):
     result = promote(store, registered, "version=1", "policy.minimum_gap=0.99")
     assert result["promoted"] is False
     assert "GAP must reach 0.99" in result["reason"]
-    assert aliases(store, registered) == {}
+    assert aliases_of(store, registered) == {}
 
 
 def test_a_better_challenger_becomes_champion_with_all_evidence(client, store, registered, trained):
@@ -100,7 +100,7 @@ def test_a_better_challenger_becomes_champion_with_all_evidence(client, store, r
     assert (result["champion"], result["challenger"]) == (1, 2)
     low, high = result["interval"]
     assert 0 < low < result["challenger_gap"] - result["champion_gap"] < high
-    assert aliases(store, registered) == {"champion": 2, "previous": 1}
+    assert aliases_of(store, registered) == {"champion": 2, "previous": 1}
     record = json.loads(store.client.get_model_version(registered, "2").tags["decision.000002"])
     assert record["evidence"]["interval"] == result["interval"]
     assert record["evidence"]["report"] == result["report"]
@@ -133,7 +133,7 @@ def test_a_worse_challenger_is_refused_and_that_is_recorded(client, store, regis
     result = promote(store, registered, "version=1")
     assert result["promoted"] is False
     assert "GAP must gain at least 0.001, and gains -0." in result["reason"]
-    assert aliases(store, registered) == {"champion": 2}
+    assert aliases_of(store, registered) == {"champion": 2}
     last = audit.read(store.client, registered).records[-1]
     assert (last.kind, last.version, last.champion) == ("refuse", 1, 2)
     assert "fails" in store.text(result["run_id"], "report.html")
@@ -185,7 +185,7 @@ def test_a_model_that_does_not_fit_is_refused(client, store, registered, altered
     result = promote(store, registered, f"version={version}")
     assert result["promoted"] is False
     assert part in result["reason"]
-    assert aliases(store, registered) == {"champion": 2}
+    assert aliases_of(store, registered) == {"champion": 2}
 
 
 def test_a_champion_that_was_deleted_stops_everything_until_one_is_restored(
@@ -215,7 +215,7 @@ def test_two_promoters_at_once_do_not_both_replace_the_same_champion(
     assert sorted(outcome.result["promoted"] for outcome in outcomes) == [False, True]
     chain = audit.read(store.client, registered)
     assert len(chain.switches) == 2
-    assert aliases(store, registered) == {"champion": chain.champion, "previous": 1}
+    assert aliases_of(store, registered) == {"champion": chain.champion, "previous": 1}
 
 
 @pytest.fixture
@@ -241,11 +241,11 @@ def test_a_server_that_goes_away_in_the_middle_is_named_and_promote_works_once_i
     assert gone.status == os.EX_TEMPFAIL
     assert f"No tracking server answers at {server.uri}" in gone.sentence
     assert "Then start the same command again." in gone.sentence
-    assert aliases(store, registered)["champion"] == 1
+    assert aliases_of(store, registered)["champion"] == 1
     server.start()
     server.wait()
     assert promote(store, registered, "version=2")["promoted"] is True
-    assert aliases(store, registered) == {"champion": 2, "previous": 1}
+    assert aliases_of(store, registered) == {"champion": 2, "previous": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry import aliases, audit, versions
 
 NUMBERS = itertools.count()
 
@@ -15,10 +15,10 @@ def promoted(client, trained):
     for _ in range(4):
         client.create_model_version(name, trained["model_uri"])
     for version in (1, 2, 3):
-        chain = audit.settle(client, name)
+        chain = aliases.settle(client, name)
         words = {"champion": chain.champion, "reason": "better"}
         audit.append(client, name, audit.record(chain, "promote", version, **words))
-    audit.settle(client, name)
+    aliases.settle(client, name)
     return name
 
 
@@ -58,7 +58,7 @@ def test_a_rollback_to_the_champion_changes_nothing(store, promoted):
 def test_an_alias_that_was_moved_by_hand_is_put_where_someone_decides(store, promoted, version):
     store.client.set_registered_model_alias(promoted, "champion", "4")
     assert rollback(store, promoted, f"version={version}")["changed"] is True
-    assert audit.current(store.client, promoted)[1] == version
+    assert aliases.current(store.client, promoted)[1] == version
 
 
 def test_a_version_that_was_deleted_is_refused_with_the_others(store, promoted):

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks import races
-from yt8m_exp.registry import audit
+from yt8m_exp.registry import aliases
 
 PROMOTERS, ROUNDS, ROUND_SECONDS = 16, 2, 10.0
 KILL_SECONDS = 2.5
@@ -12,7 +12,7 @@ def test_whoever_races_and_is_killed_there_is_one_chain_and_the_aliases_are_its_
     postgres, tmp_path, monkeypatch
 ):
     """What `benchmarks.races` shows for longer."""
-    monkeypatch.setattr(audit, "GRACE_SECONDS", races.GRACE_SECONDS)
+    monkeypatch.setattr(aliases, "GRACE_SECONDS", races.GRACE_SECONDS)
     monkeypatch.setattr(races, "KILL_SECONDS", KILL_SECONDS)
     races.make(postgres, "raced")
     for _ in range(ROUNDS):

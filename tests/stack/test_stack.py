@@ -15,7 +15,7 @@ import pytest
 from benchmarks import races
 from tests.stack.machines import Machine
 from tests.verbs import PROJECT
-from yt8m_exp.registry import audit, decisions
+from yt8m_exp.registry import aliases, audit, decisions
 from yt8m_exp.spec import RefusedError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.connection import server
@@ -197,7 +197,7 @@ def test_promoters_with_logins_race_through_the_server_and_leave_one_chain(
 ):
     for key, value in stack.login("paul").items():
         monkeypatch.setenv(key, value)
-    monkeypatch.setattr(audit, "GRACE_SECONDS", races.GRACE_SECONDS)
+    monkeypatch.setattr(aliases, "GRACE_SECONDS", races.GRACE_SECONDS)
     races.make(stack.url, "raced")
     assert races.race(stack.url, "raced", tmp_path, PROMOTERS, RACE_SECONDS) > PROMOTERS
     found = races.check(stack.url, "raced")

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry import aliases, audit, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import store
@@ -24,7 +24,7 @@ def run(cfg: DictConfig) -> Summary:
     """
     client = store.connect()
     chain = audit.read(client, cfg.name)
-    alias = versions.aliases(client, cfg.name).get(audit.CHAMPION)
+    alias = versions.aliases(client, cfg.name).get(aliases.CHAMPION)
     problems = _problems(chain, alias, audit.lost(client, cfg.name, chain))
     for problem in problems:
         logger.warning(problem)

@@ -10,7 +10,7 @@ from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.jobs.steps import contest, naming, sources
 from yt8m_exp.jobs.steps.contest import Models, Verdict
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.registry import audit, decisions, registration, versions
+from yt8m_exp.registry import aliases, audit, decisions, registration, versions
 from yt8m_exp.registry.chain import Chain, Record
 from yt8m_exp.registry.gate import Policy
 from yt8m_exp.registry.lock import champion_lock
@@ -38,7 +38,7 @@ def run(cfg: DictConfig) -> Summary:
     policy, client = Policy(**cfg.policy), store.connect()
     version = _named(cfg, client)
     with champion_lock(cfg.name):
-        chain, champion = audit.current(client, cfg.name)
+        chain, champion = aliases.current(client, cfg.name)
     if version is None:
         version = versions.challenger(client, cfg.name, exclude={champion, *chain.judged})
     if version is None or version == champion:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from yt8m_exp.jobs.steps import naming
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.registry import audit, versions
+from yt8m_exp.registry import aliases, audit, versions
 from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.spec import InputError
@@ -29,8 +29,8 @@ def run(cfg: DictConfig) -> Summary:
         opened("rollback", cfg, name=naming.of_use("rollback", cfg.name)) as tracked,
         champion_lock(cfg.name),
     ):
-        chain = audit.settle(tracked.client, cfg.name)
-        now = versions.aliases(tracked.client, cfg.name).get(audit.CHAMPION)
+        chain = aliases.settle(tracked.client, cfg.name)
+        now = versions.aliases(tracked.client, cfg.name).get(aliases.CHAMPION)
         target = _target(tracked.client, cfg, chain, now)
         # Without records, an alias that was set by hand is taken over, unless there were some.
         known = chain.champion or (not audit.lost(tracked.client, cfg.name, chain) and target)
@@ -54,10 +54,10 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
             "Name the version to go to: version=..."
         )
     if not versions.exists(client, cfg.name, target):
-        others = ", ".join(map(str, audit.restorable(client, cfg.name, chain))) or "if there is one"
+        others = ", ".join(map(str, aliases.restorable(client, cfg.name, chain)))
         raise InputError(
             f"Version {target} of {cfg.name} does not exist, or is deleted. Name another that "
-            f"was champion, {others}: version=..."
+            f"was champion, {others or 'if there is one'}: version=..."
         )
     return int(target)
 
@@ -75,7 +75,7 @@ def _switch(cfg: DictConfig, tracked: Run, chain: Chain, target: int, now: int |
     )
     audit.append(client, name, decision)
     client.log_text(tracked.id, decision.to_json(), "record.json")
-    chain = audit.settle(client, name)
+    chain = aliases.settle(client, name)
     if decision.id not in {record.id for record in chain.switches}:
         raise InputError(
             f"Version {chain.champion} became champion of {name} at the same moment. "

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from yt8m_exp.registry import audit
+from yt8m_exp.registry import aliases, audit
 from yt8m_exp.registry.chain import Record
 from yt8m_exp.registry.lock import champion_lock
 
@@ -23,7 +23,7 @@ def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
         ConnectionError: the tracking server went away.
     """
     with champion_lock(name):
-        now, champion = audit.current(client, name)
+        now, champion = aliases.current(client, name)
         if decision.kind == "promote" and (
             (now.last_number, champion) != (decision.after, decision.champion)
         ):
@@ -31,7 +31,7 @@ def decide(client: Any, name: str, decision: Record) -> tuple[bool, str]:
         audit.append(client, name, decision)
         if decision.kind == "refuse":
             return False, decision.reason
-        now = audit.settle(client, name)
+        now = aliases.settle(client, name)
         if decision.id in {record.id for record in now.switches}:
             return True, decision.reason
         return False, _late(decision, now.champion)

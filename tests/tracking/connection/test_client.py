@@ -8,7 +8,7 @@ from yt8m_exp.tracking.connection.client import Client
 
 @pytest.mark.parametrize(("code", "calls"), [(BAD_REQUEST, 2), (RESOURCE_DOES_NOT_EXIST, 1)])
 def test_a_tag_of_an_experiment_that_another_process_sets_is_set_again(monkeypatch, code, calls):
-    """What else another process may be setting is in `registry/test_audit.py`."""
+    """What else another process may be setting is in `registry/test_aliases.py`."""
     made = []
 
     def met(self, *arguments):
