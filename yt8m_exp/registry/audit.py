@@ -20,8 +20,8 @@ from mlflow.exceptions import MlflowException
 from yt8m_exp.registry import registration, versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import patience, store
-from yt8m_exp.tracking.connection import server
+from yt8m_exp.tracking import store
+from yt8m_exp.tracking.connection import server, session
 
 RECORD, COMPLETED = "record", "completed"
 ABSENT = "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"
@@ -94,7 +94,7 @@ def append(client: MlflowClient, name: str, decision: Record) -> None:
         found = versions.find(client, decisions_of(name))
         return next((version for version in found if version.tags.get(RECORD) == text), None)
 
-    write = partial(registration.numbered, partial(patience.made_once, make, made))
+    write = partial(registration.numbered, partial(session.made_once, make, made))
     try:
         write()
     except MlflowException as error:

@@ -16,7 +16,7 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from yt8m_exp.evaluation import metrics
 from yt8m_exp.registry import versions
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import patience
+from yt8m_exp.tracking.connection import session
 from yt8m_exp.tracking.pages import cards
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def register(client: MlflowClient, model_uri: str, name: str) -> int:
         tags = _facts(client, model)
         made = numbered(
             partial(
-                patience.made_once,
+                session.made_once,
                 lambda: int(mlflow.register_model(source, name, tags=tags).version),
                 lambda: next(iter(_of_source(client, name, source)), None),
             )

@@ -25,6 +25,7 @@ from yt8m_exp.tracking import (
     provenance,
     store,
 )
+from yt8m_exp.tracking.connection import session
 from yt8m_exp.tracking.machine import cost, system
 from yt8m_exp.tracking.outbox.writer import MetricWriter
 
@@ -149,7 +150,7 @@ def _created(client: MlflowClient, experiment: str, name: str | None, root: Path
     tags = resolve_tags(
         owners.tags(root)
     )  # also the user and the source file, as `mlflow.start_run` tags them
-    return patience.made_once(
+    return session.made_once(
         lambda: client.create_run(experiment_id, tags=tags, run_name=name),
         lambda: owners.latest_run(client, experiment_id),
     )

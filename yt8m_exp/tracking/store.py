@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yt8m_exp import spec
 from yt8m_exp.spec import InputError, OutsideError, RefusedError, UnansweredError, caused_by
 from yt8m_exp.tracking import patience
-from yt8m_exp.tracking.connection import login
+from yt8m_exp.tracking.connection import login, session
 from yt8m_exp.tracking.connection.client import Client
 from yt8m_exp.tracking.pages import views
 
@@ -102,7 +102,7 @@ def _require_answer(uri: str) -> None:
         create_engine(uri, connect_args={"connect_timeout": int(ANSWER_SECONDS)}).connect().close()
     if not uri.startswith(("http://", "https://")):
         return
-    patience.install()
+    session.install()
     credentials = get_default_host_creds(uri)
     try:
         with patience.of(patience.START_SECONDS):

@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from yt8m_exp.tracking import configuration, owners, patience
+from yt8m_exp.tracking import configuration, owners
+from yt8m_exp.tracking.connection import session
 from yt8m_exp.tracking.pages import cards
 
 PREFIX = "trial."
@@ -154,7 +155,7 @@ class TrialRuns:
     def _create(self, name: str, params: Mapping[str, object]) -> str:
         experiment_id = self._experiment_id
         tags = owners.tags(self.root) | {MLFLOW_PARENT_RUN_ID: self.parent}
-        run_id = patience.made_once(
+        run_id = session.made_once(
             lambda: self.client.create_run(experiment_id, tags=tags, run_name=name),
             lambda: owners.latest_run(self.client, experiment_id, **{MLFLOW_RUN_NAME: name}),
         ).info.run_id
