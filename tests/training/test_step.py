@@ -183,6 +183,21 @@ def test_batches_of_any_width_of_labels_share_one_program():
     assert len(traces) == before
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_xla_compiles_the_update_where_it_is_asked_to(jit_compile):
+    optimizer = keras.optimizers.SGD(1.0)
+    model, strategy = built(optimizer), tf.distribute.get_strategy()
+    words = {"strategy": strategy, "jit_compile": jit_compile}
+    everywhere = step.compiled(model, cross_entropy, optimizer, **words)
+    features, known = ({name: tf.constant(made_up()[name])} for name in ("x", "labels"))
+    program = everywhere.get_concrete_function(features, known, tf.constant(0.5))
+    functions = program.graph.as_graph_def().library.function
+    compiled = [
+        function.signature.name for function in functions if function.attr["_XlaMustCompile"].b
+    ]
+    assert any("update" in name for name in compiled) is jit_compile
+
+
 def test_averages_stand_in_for_a_while_only():
     optimizer = keras.optimizers.SGD(use_ema=True, ema_momentum=0.5)
     model = built(optimizer)
