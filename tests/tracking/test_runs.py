@@ -232,6 +232,18 @@ def test_a_resumed_run_keeps_its_first_configuration_and_names_what_changed(fold
     assert "epochs: 2" in artifact(run_id, "config.resume-2.yaml")
 
 
+def test_the_cost_of_a_run_is_that_of_all_its_attempts(folder):
+    run_id, costs = None, []
+    for _ in range(3):
+        with open_run(resume=run_id) as run:
+            time.sleep(0.1)
+        run_id = run.id
+        costs.append(MlflowClient().get_run(run_id).data.metrics["cost/seconds"])
+    assert costs[0] > 0.1
+    assert costs[1] > costs[0] + 0.1
+    assert costs[2] > costs[1] + 0.1
+
+
 def test_the_parameters_of_a_resumed_run_show_what_it_has_now(folder):
     run_id = finished(config={"epochs": 1, "optimizer": {"beta": 0.9}})
     finished(resume=run_id, config={"epochs": 3, "optimizer": {"momentum": 0.5}})

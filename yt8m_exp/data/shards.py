@@ -61,8 +61,8 @@ def find(patterns: str | Sequence[str], remedy: Remedy = DEFAULT_REMEDY) -> list
     except MissingInputError as error:
         text = str(error).replace("No file", "No shard", 1)
         raise MissingInputError(
-            f"{text} Set {remedy.shards} to where yours lie, or fetch the dataset: "
-            "mlflow run . -e download"
+            f"{text} Set {remedy.shards} to where yours lie, or fetch the dataset "
+            "(yt8m download --help)."
         ) from None
 
 

@@ -54,8 +54,10 @@ def run(cfg: DictConfig) -> Summary:
         "shared_videos": len(pair.models[0].found.ids) if pair else None,
     }
     gaps = {found.name: found.values.get(metrics.GAP.key, "not measured") for found in compared}
-    hint = {} if pair else {"Compare videos": "evaluate both models on the same shards first"}
-    return Summary(f"{len(compared)} runs", result, {**gaps, "output": str(output)}, hint)
+    first = "evaluate each model on the same shards first: yt8m eval model_uri=... shards=..."
+    hint = {} if pair else {"Compare videos": first}
+    title = f"{metrics.GAP.title} of {len(compared)} runs"
+    return Summary(title, result, {**gaps, "output": str(output)}, hint)
 
 
 def _pair(logged: list[Logged], names: list[str]) -> Pair:

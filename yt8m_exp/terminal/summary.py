@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from yt8m_exp.terminal import consoles
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Summary:
 
     def show(self) -> None:
         """Prints the table on standard error; floats have 4 significant digits."""
-        console = Console(stderr=True)
+        console = consoles.on_stderr()
         table = Table(title=self.title, title_justify="left", title_style="bold", show_header=False)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")

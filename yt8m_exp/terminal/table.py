@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.table import Table
+
+from yt8m_exp.terminal import consoles
 
 
 def show(
@@ -21,7 +22,7 @@ def show(
         rows: the cells.
         numbers: the columns that hold numbers.
     """
-    console = Console(stderr=True)
+    console = consoles.on_stderr()
     table = Table(title=title, title_justify="left", title_style="bold")
     for place, name in enumerate(columns):
         table.add_column(

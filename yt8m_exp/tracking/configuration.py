@@ -171,4 +171,5 @@ def read_config(run_id: str) -> dict[str, Any]:
     found = {int(match[1] or 0): file for file in files if (match := pattern.fullmatch(file))}
     if not found:
         raise InputError(f"Run '{run_id}' has no config.yaml; only a training run can be resumed.")
-    return yaml.safe_load(load_text(f"{info.artifact_uri}/{found[max(found)]}"))
+    with store.no_bars():
+        return yaml.safe_load(load_text(f"{info.artifact_uri}/{found[max(found)]}"))

@@ -115,7 +115,7 @@ def log_leaked(run: Run, train: Manifest, validate: Manifest) -> int:
         run.writer.log({"data/validate_ids_in_train": leaked}, 0)
         logger.warning(
             "%s of the %s videos to measure on are also trained on, so all metrics are too high. "
-            "Leave their shards out of data.train.",
+            "Set data.validate to other shards, or leave these out of data.train.",
             *(f"{leaked:,}", f"{validate.records:,}"),
         )
     return leaked

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
-from yt8m_exp.tracking import owners
+from yt8m_exp.tracking import owners, store
 
 FOLDER = "checkpoints"
 NAME = re.compile(r"checkpoint-(\d+)\.npz")
@@ -38,7 +38,8 @@ def fetch_checkpoints(client: MlflowClient, run_id: str, folder: Path) -> None:
         *filter(BESIDE.fullmatch, theirs),
         newest,
     ]:  # last: with it the folder is up to date
-        path = client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
+        with store.no_bars():
+            path = client.download_artifacts(run_id, f"{FOLDER}/{name}", str(folder.parent))
         Path(path).replace(folder / name)  # a local store leaves the folder's name out of its path
 
 

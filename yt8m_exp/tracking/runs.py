@@ -122,7 +122,7 @@ def open_run(
                 if system_metrics:
                     started = found.info.start_time / 1000
                     sampled.enter_context(system.sampling(run.writer, run.id, started))
-                sampled.enter_context(cost.measured(run.writer, found.data.metrics))
+                sampled.enter_context(cost.measured(run.writer, found.data.metrics, run.resumes))
                 yield run
             _finish(run)
         except BaseException as error:
@@ -196,6 +196,7 @@ def note_resume(run: Run, examples: int) -> None:
     """Notes at how many examples a run that is resumed goes on."""
     if run.resumed:
         run.client.set_tag(run.id, f"resume.{run.resumes}.examples", str(examples))
+        logger.info("Going on at %s examples", f"{examples:,}")
 
 
 def _name(run: Run, name: str | None) -> None:

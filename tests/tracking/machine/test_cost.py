@@ -19,7 +19,7 @@ def test_a_run_adds_seconds_and_joules_to_those_before(tmp_path):
         path.parent.mkdir()
         path.write_text(f"{value}\n")
     written, before = Written(), {"cost/seconds": 10.0, "cost/joules": 2.0}
-    with contextlib.suppress(KeyError), cost.measured(written, before, tmp_path):
+    with contextlib.suppress(KeyError), cost.measured(written, before, rapl=tmp_path):
         counter.write_text("8500000\n")
         part.write_text("2000000\n")
         raise KeyError
@@ -29,6 +29,6 @@ def test_a_run_adds_seconds_and_joules_to_those_before(tmp_path):
 
 def test_energy_that_cannot_be_read_is_no_metric(tmp_path):
     written = Written()
-    with cost.measured(written, {}, tmp_path):
+    with cost.measured(written, {}, rapl=tmp_path):
         pass
     assert list(written) == ["cost/seconds"]

@@ -16,7 +16,7 @@ RAPL = Path("/sys/class/powercap")
 
 @contextmanager
 def measured(
-    writer: MetricWriter, before: Mapping[str, float], rapl: Path = RAPL
+    writer: MetricWriter, before: Mapping[str, float], resumes: int = 0, *, rapl: Path = RAPL
 ) -> Iterator[None]:
     """Logs what the block costs, however it ends; a resumed run adds to its cost before.
 
@@ -25,6 +25,7 @@ def measured(
     Args:
         writer: takes the metrics.
         before: the metrics that the run has.
+        resumes: how often the run has been resumed: the step of what is logged, as each is new.
         rapl: the folder of the counters.
     """
     began, counters = time.monotonic(), _joules(rapl)
@@ -36,7 +37,7 @@ def measured(
         used = [now[name] - value for name, value in counters.items() if now.get(name, -1) >= value]
         if used:  # a counter that began anew is left out
             values[JOULES] = before.get(JOULES, 0.0) + sum(used)
-        writer.log(values, 0)
+        writer.log(values, resumes)
 
 
 def _joules(rapl: Path) -> dict[str, float]:

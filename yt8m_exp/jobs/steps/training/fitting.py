@@ -88,6 +88,8 @@ def train(work: Work, state: TrainState) -> float:
     score, kept = _score(work, loss), average.snapshots(cfg, work.manager)
     if kept:
         kept.forget(state.examples)
+    if state.examples >= plan.examples:
+        logger.info("Nothing is left to train: raise epochs to go on")
     with (
         contextlib.closing(batches),  # type: ignore[type-var]
         interrupts.noted() as interrupt,
