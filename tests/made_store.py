@@ -120,6 +120,7 @@ def train(
         command=compose.command("train", words),
         settings=configuration.settings(client.get_run(run_id).data.params),
         model_uri=f"models:/{made.model_id}",
+        examples=230_910,
         limits="The best of all evaluations on these videos is reported, so it flatters a little.",
     )
     cards.describe(client, run_id, card)

@@ -3,8 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from tests.verbs import PROJECT, SMALL
+from yt8m_exp import cli
 from yt8m_exp.config import groups
 
 pytestmark = pytest.mark.slow
@@ -141,3 +143,19 @@ def test_a_verb_composes_its_configuration_once_unless_hydras_main_does(words, t
         text=True,
     )
     assert outcome.stderr.splitlines()[-1] == f"composed: {times}"
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "sentence"),
+    [
+        (KeyboardInterrupt(), "Stopped by Ctrl-C."),
+        (KeyboardInterrupt("Stopped: 2 files."), "Stopped: 2 files."),
+    ],
+)
+def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys, interrupt, sentence):
+    def work(*given, **named):
+        raise interrupt
+
+    monkeypatch.setattr(cli, "_work", work)
+    assert cli._status("train", OmegaConf.create(), tensorflow=False, wants_json=True) == 130
+    assert capsys.readouterr() == ("", f"{sentence}\n")

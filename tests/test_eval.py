@@ -70,6 +70,15 @@ def test_the_page_of_an_evaluation_shows_each_video_and_what_the_model_got_wrong
     assert held["confusions"]
 
 
+def test_shards_that_the_model_was_trained_on_are_warned_of(store, trained, scored):
+    assert "data/eval_shards_in_train" not in store.get(scored["run_id"]).data.metrics
+    shards = f"shards=[{SHARD},{SCORED}]"
+    outcome = store.run("eval", f"model_uri={trained['model_uri']}", shards, QUICK)
+    assert outcome.err.count("The model was trained on 1 of these 2 shards") == 1
+    logged = store.get(outcome.result["run_id"]).data.metrics
+    assert logged["data/eval_shards_in_train"] == 1
+
+
 def test_the_page_is_left_out_on_request(store, trained):
     words = f"model_uri={trained['model_uri']}", f"shards={SCORED}", QUICK
     scored = store.done("eval", *words, "page=false")

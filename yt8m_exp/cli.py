@@ -164,7 +164,8 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
         with redirect_stdout(sys.stderr):
             summary = _work(verb, cfg, tensorflow=tensorflow)
             summary.show()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "Stopped by Ctrl-C.", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as raised:
         if os.environ.get(FULL_ERROR) == "1":

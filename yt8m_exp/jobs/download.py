@@ -74,8 +74,8 @@ def _stopped(
     count = sum(reason is None for reason in errors.values())
     state = f"{count:,} files are in {folder}. Give the same command to go on"
     if isinstance(error, KeyboardInterrupt):
-        logger.warning(f"Stopped: {state}.")
-    elif isinstance(error, OSError) and error.errno is not None:
+        return KeyboardInterrupt(f"Stopped: {state}.")
+    if isinstance(error, OSError) and error.errno is not None:
         return UserError(f"{error.strerror}: {state} when this is mended.")
     return error
 

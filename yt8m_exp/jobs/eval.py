@@ -88,6 +88,7 @@ def _score(cfg: DictConfig, model: Loaded, manifest: Manifest, tracked: Run) -> 
     loss = _loss(cfg, tracked, model.tagger.about, manifest.schema.classes)
     found = _measured(cfg, model.tagger.model, manifest, loss)
     manifest = datasets.log_learnt(tracked, manifest, context="eval")
+    datasets.log_trained_on(tracked, manifest, model.tagger.about.get("train"))
     if cfg.segments:
         ranked = rank_segments.rank(model.tagger.model, manifest, listed=cfg.segments_listed)
         found = replace(found, segments=ranked)

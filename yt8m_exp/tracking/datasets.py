@@ -121,6 +121,24 @@ def log_leaked(run: Run, train: Manifest, validate: Manifest) -> int:
     return leaked
 
 
+def log_trained_on(run: Run, manifest: Manifest, trained: Mapping[str, Any] | None) -> None:
+    """Logs how many shards a model was trained on that it is measured on, by their checksums.
+
+    Args:
+        run: the run that measures it.
+        manifest: what it is measured on.
+        trained: the manifest of its training as plain data, if it is known.
+    """
+    seen = {(shard["bytes"], shard["crc32c"]) for shard in trained["shards"]} if trained else set()
+    known = [shard for shard in manifest.shards if shard.crc32c]
+    if count := sum((shard.bytes, shard.crc32c) in seen for shard in known):
+        run.writer.log({"data/eval_shards_in_train": count}, 0)
+        logger.warning(
+            "The model was trained on %s of these %s shards, so all metrics are too high.",
+            *(f"{count:,}", f"{len(manifest.shards):,}"),
+        )
+
+
 def planned_records(run: Run, manifest: Manifest, *, context: str) -> int:
     """Returns how many records a run's plan follows from: those known or estimated when it began.
 

@@ -73,9 +73,10 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         **store.pages(tracked.client, tracked.before.info),
         "Predict": f"yt8m inference model_uri={model_uri}",
     }
-    about = "" if work.train.is_read else "about "
     measured = cards.measured_on(work.validate.records, leaked)
-    title = f"{best.model.name}, trained on {about}{work.train.records:,} videos, {measured}"
+    train = work.train
+    trained = cards.trained_on(train.records, state.examples, is_exact=train.is_read)
+    title = f"{best.model.name}, {trained}, {measured}"
     return Summary(title, result, {**result, **metrics.shown(best.values)}, hints)
 
 
@@ -150,6 +151,7 @@ def _describe(
         settings=configuration.settings(run.params),
         model_uri=model_uri,
         limits=_limits(work, best),
+        examples=state.examples,
         leaked=leaked,
     )
     if resumed := configuration.resumed_at(run.tags):

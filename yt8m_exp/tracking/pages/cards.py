@@ -79,6 +79,7 @@ def training(
     settings: Mapping[str, str],
     model_uri: str,
     limits: str,
+    examples: int,
     leaked: int = 0,
 ) -> str:
     """Returns the card of a trained model, which is also the description of its run.
@@ -91,11 +92,12 @@ def training(
         settings: how it was trained, by name.
         model_uri: the logged model.
         limits: what its numbers do not say.
+        examples: how many it has seen.
         leaked: how many videos were both trained and measured on.
     """
-    trained, measured = manifests["train"]["records"], manifests["validate"]["records"]
+    seen, measured = manifests["train"]["records"], manifests["validate"]["records"]
     return "\n\n".join([
-        f"`{model}`, trained on {trained:,} videos, {measured_on(measured, leaked)}:",
+        f"`{model}`, {trained_on(seen, examples)}, {measured_on(measured, leaked)}:",
         scores(values),
         "**Data**",
         data(manifests),
@@ -105,6 +107,12 @@ def training(
         f'**Load.** `mlflow.pyfunc.load_model("{model_uri}")`; inputs and outputs are in its '
         "signature. Curves are over examples seen; figures and tables are among the artifacts.",
     ])  # fmt: skip
+
+
+def trained_on(videos: int, examples: int, *, is_exact: bool = True) -> str:
+    """Says on how many videos a model was trained: not on all in a part of an epoch."""
+    part = f"{examples:,} of " if examples < videos else ""
+    return f"trained on {part}{'' if is_exact else 'about '}{videos:,} videos"
 
 
 def measured_on(videos: int, leaked: int) -> str:
