@@ -137,7 +137,8 @@ def curves(stack, run_id):
     found = {"status": run["info"]["status"]}
     for key in ("val/gap", "val/loss", "train/loss", "learning_rate"):
         query = f"run_id={run_id}&metric_key={key}"
-        points = stack.get(f"{api}/metrics/get-history?{query}", "rita").json()["metrics"]
+        answer = stack.get(f"{api}/metrics/get-history?{query}", "rita").json()
+        points = answer.get("metrics", [])  # a curve without a point is left out
         found[key] = sorted((int(point["step"]), point["value"]) for point in points)
     return found
 
