@@ -255,6 +255,11 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     assert "epochs `2`" in note
     assert store.status(run_id) == "FINISHED"
 
+    again = store.run("train", f"resume={run_id}")
+    assert "Going on at 512 examples\nNothing is left to train: raise epochs" in again.err
+    assert "Downloading" not in again.err  # by MLflow
+    assert again.result["gap"] == result["gap"]
+
 
 def test_a_norm_of_zero_clips_nothing(store):
     words = (*SMALL, "epochs=1")

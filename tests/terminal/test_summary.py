@@ -11,6 +11,12 @@ def test_numbers_have_four_digits_wherever_they_stand(capsys):
         assert text in shown
 
 
+def test_in_a_file_a_uri_stays_in_one_line(capsys):
+    uri = f"models:/m-{'0123456789abcdef' * 2}"
+    Summary("A study", {"best_model_uri of all trials in it": uri}).show()
+    assert uri in capsys.readouterr().err
+
+
 def test_the_line_of_json_holds_no_value_that_json_has_not():
     line = Summary("A model", {"map": float("nan"), "interval": [0.5, float("inf")]}).json()
     assert json.loads(line) == {"map": None, "interval": [0.5, None]}

@@ -111,7 +111,6 @@ def _train(
     train, validate, names = data
     datasets.log_read(tracked, train, context="train")
     datasets.log_read(tracked, validate, context="validate")
-    datasets.log_leaked(tracked, train, validate)
     if weights := cfg.loss.get("label_weights"):
         tracked.client.log_artifact(tracked.id, weights)
     if not reported(learner.size(), 0):
@@ -131,6 +130,7 @@ def _train(
             _take_weights(cfg.start_from, tracked, manager)
         records = datasets.planned_records(tracked, train, context="train")
         work = Work(cfg, train, validate, strategy, manager, update, records, report, reported)
+        datasets.warn_of_leaked(work.leaked, validate)
         state = manager.restore()
         note_resume(tracked, state.examples)
         several.lead(tracked, manager, state, strategy)

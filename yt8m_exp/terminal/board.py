@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from yt8m_exp.terminal import messages
+from yt8m_exp.terminal import consoles, messages
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 Show = Callable[[Sequence[Sequence[str]], Mapping[str, str]], None]
@@ -27,7 +27,7 @@ def shown(title: str, columns: Sequence[str], *, wraps: str = "") -> Iterator[Sh
     Returns:
         A function that replaces the rows, and the line of named values below them.
     """
-    console = Console(stderr=True)
+    console = consoles.on_stderr()
     if not console.is_terminal:
         yield lambda rows, below: None
         return

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from yt8m_exp.terminal import messages
+from yt8m_exp.terminal import consoles, messages
 from yt8m_exp.terminal.board import clock
 
 LINE_SECONDS = 10.0
@@ -41,7 +41,7 @@ def shown(what: str, total: int | None, *, start: int = 0, unit: str = "ex") -> 
         start: where it begins.
         unit: what is counted.
     """
-    console = Console(stderr=True)
+    console = consoles.on_stderr()
     began = time.monotonic()
 
     def text(done: int, values: dict[str, float | None]) -> str:

@@ -109,16 +109,14 @@ def _log_odd(run: Run, manifest: Manifest, context: str, *, labelled: bool) -> N
         logger.warning("%s: %s. %s", context.capitalize(), shards.repeats_sentence(manifest), way)
 
 
-def log_leaked(run: Run, train: Manifest, validate: Manifest) -> int:
-    """Logs how many videos to measure on are also trained on, as far as it is known; returns it."""
-    if leaked := validate.count_in(train):
-        run.writer.log({"data/validate_ids_in_train": leaked}, 0)
+def warn_of_leaked(leaked: int, validate: Manifest) -> None:
+    """Warns if videos to measure on are also trained on."""
+    if leaked:
         logger.warning(
             "%s of the %s videos to measure on are also trained on, so all metrics are too high. "
             "Set data.validate to other shards, or leave these out of data.train.",
             *(f"{leaked:,}", f"{validate.records:,}"),
         )
-    return leaked
 
 
 def log_trained_on(run: Run, manifest: Manifest, trained: Mapping[str, Any] | None) -> None:

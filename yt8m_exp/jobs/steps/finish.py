@@ -52,11 +52,12 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         train=datasets.log_learnt(tracked, work.train, context="train"),
         validate=datasets.log_learnt(tracked, work.validate, context="validate"),
     )
-    leaked = work.validate.count_in(work.train)
-    if leaked and (work.train.began_unread or work.validate.began_unread):
-        datasets.log_leaked(tracked, work.train, work.validate)  # more is known than before
+    if work.leaked:  # all of them are known by now
+        tracked.writer.log({"data/validate_ids_in_train": work.leaked}, 0)
+    if work.train.began_unread or work.validate.began_unread:
+        datasets.warn_of_leaked(work.leaked, work.validate)  # more is known than before
     model_uri = _log_models(work, tracked, state, names, best)
-    _describe(work, tracked, state, names, best, model_uri, leaked)
+    _describe(work, tracked, state, names, best, model_uri)
     size = work.manager.learner.size().items()
     result = {
         "run_id": tracked.id,
@@ -73,7 +74,7 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         **store.pages(tracked.client, tracked.before.info),
         "Predict": f"yt8m inference model_uri={model_uri}",
     }
-    measured = cards.measured_on(work.validate.records, leaked)
+    measured = cards.measured_on(work.validate.records, work.leaked)
     train = work.train
     trained = cards.trained_on(train.records, state.examples, is_exact=train.is_read)
     title = f"{best.model.name}, {trained}, {measured}"
@@ -127,13 +128,7 @@ def _log_models(
 
 
 def _describe(
-    work: Work,
-    tracked: Run,
-    state: TrainState,
-    names: Vocabulary,
-    best: Scored,
-    model_uri: str,
-    leaked: int,
+    work: Work, tracked: Run, state: TrainState, names: Vocabulary, best: Scored, model_uri: str
 ) -> None:
     """Logs the figures of the best model, where they are wanted, and the note of the run."""
     train, client = work.train, tracked.client
@@ -152,7 +147,7 @@ def _describe(
         model_uri=model_uri,
         limits=_limits(work, best),
         examples=state.examples,
-        leaked=leaked,
+        leaked=work.leaked,
     )
     if resumed := configuration.resumed_at(run.tags):
         card += f"\n\nResumed at {' and '.join(f'{examples:,}' for examples in resumed)} examples."

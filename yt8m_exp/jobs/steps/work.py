@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from omegaconf import DictConfig
@@ -40,3 +41,8 @@ class Work:
     records: int
     report: Report = lambda metrics, examples: None
     reported: Reported = lambda metrics, examples: True
+
+    @cached_property
+    def leaked(self) -> int:
+        """How many videos to measure on are also trained on, of those read by now."""
+        return self.validate.count_in(self.train)
