@@ -1,11 +1,12 @@
 import shutil
 import sys
+import threading
 from importlib.metadata import version
 
 import mlflow
 import pytest
 
-from yt8m_exp.serving import loading, uris
+from yt8m_exp.serving import loading, tagger, uris
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,37 @@ def test_a_loaded_model_says_which_it_is(trained):
     }
     assert loaded.tagger.schema.classes == 3862
     assert loaded.tagger.about["train"]["records"] == 510
+
+
+def test_a_model_bears_the_name_it_was_asked_for_by(trained, monkeypatch):
+    monkeypatch.setattr(tagger, "_version", lambda folder: "loaded meanwhile/2")
+    assert loading.load("models:/tagger/1").tagger.version == "tagger/1"
+
+
+def test_a_model_waits_for_a_process_that_is_writing_its_name(store, trained, tmp_path):
+    name = emptied(store, trained, tmp_path)
+    text = "model_name: tagger\nmodel_version: 7\n"
+    writer = threading.Timer(0.3, name.write_text, [text])
+    writer.start()
+    assert loading.load(str(name.parent)).tagger.version == "tagger/7"
+    writer.join()
+
+
+def test_a_model_whose_name_was_never_written_goes_by_its_id(
+    store, trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tagger, "WRITING_SECONDS", 0.1)
+    name = emptied(store, trained, tmp_path)
+    model_id = trained["model_uri"].removeprefix("models:/")
+    assert loading.load(str(name.parent)).tagger.version == model_id
+
+
+def emptied(store, trained, tmp_path):
+    """Copies a model, and empties the file of its name, as MLflow does before it writes it."""
+    folder = shutil.copytree(store.model(trained["model_uri"]), tmp_path / "model")
+    name = folder / "registered_model_meta"
+    name.write_text("")
+    return name
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,8 @@ def load(model_uri: str) -> Loaded:
     tagger = loaded.unwrap_python_model()
     if not hasattr(tagger, "predictor"):
         raise InputError(f"{model_uri} is no model of this project: {type(tagger).__name__}.")
+    if name:  # whatever another process that loads the same model has written beside it since
+        tagger.version = f"{name}/{version}"
     metadata = loaded.metadata
     logger.info("%s: %s", model_uri, uri if uri != model_uri else metadata.model_id)
     _warn_of_versions(tagger.model_file.parents[1] / "requirements.txt", model_uri)

@@ -7,6 +7,7 @@ names and probabilities, and the name of the model that gave them.
 import importlib
 import json
 import pkgutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from yt8m_exp.serving import requests
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal import quiet
 
+WRITING_SECONDS = 1.0
 ANSWER = ("id", "class_ids", "class_names", "probabilities", "model")
 
 
@@ -118,8 +120,15 @@ def schema(model: keras.Model) -> records.Schema:
 def _version(folder: Path) -> str:
     """Returns the name of the model in a folder, from the files that MLflow writes beside it."""
     beside = folder / "registered_model_meta"  # exists if the model was loaded by name
-    if beside.exists():
-        registered = yaml.safe_load(beside.read_text())
-        if registered.get("model_version"):
-            return f"{registered['model_name']}/{registered['model_version']}"
+    registered = _written(beside) if beside.exists() else {}
+    if registered.get("model_version"):
+        return f"{registered['model_name']}/{registered['model_version']}"
     return yaml.safe_load((folder / "MLmodel").read_text()).get("model_id") or folder.name
+
+
+def _written(file: Path) -> dict[str, Any]:
+    """Reads a file that MLflow 3.17 empties and writes each time that a process loads the model."""
+    end = time.monotonic() + WRITING_SECONDS
+    while not (found := yaml.safe_load(file.read_text())) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found or {}  # empty still: its writer was killed
