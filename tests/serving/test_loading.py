@@ -56,9 +56,7 @@ def test_a_model_waits_for_a_process_that_is_writing_its_name(store, trained, tm
     writer.join()
 
 
-def test_a_model_whose_name_was_never_written_goes_by_its_id(
-    store, trained, tmp_path, monkeypatch
-):
+def test_a_model_whose_name_was_never_written_goes_by_its_id(store, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(tagger, "WRITING_SECONDS", 0.1)
     name = emptied(store, trained, tmp_path)
     model_id = trained["model_uri"].removeprefix("models:/")
