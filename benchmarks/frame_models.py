@@ -22,6 +22,7 @@ from benchmarks import products, turns
 from benchmarks.products import Product
 from yt8m_exp import spec
 from yt8m_exp.config import compose
+from yt8m_exp.data.videos import aligned
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.training import step
 
@@ -69,10 +70,9 @@ def _step(cfg, strategy, learner) -> Callable[[], object]:
     )
     rng = np.random.default_rng(0)
     shape = cfg.batch_size, cfg.model.sampling.max_frames
-    batch = {
-        name: rng.integers(0, 256, (*shape, size), np.uint8)
-        for name, size in cfg.data.features.items()
-    }
+    batch = {name: aligned((*shape, size)) for name, size in cfg.data.features.items()}
+    for values in batch.values():  # aligned as the reader's are, or each step would copy them
+        values[:] = rng.integers(0, 256, values.shape, np.uint8)
     batch["frames"] = np.full(cfg.batch_size, cfg.model.sampling.max_frames, np.int32)
     batch["labels"] = rng.integers(0, spec.CLASSES, (cfg.batch_size, LABELS), np.int32)
     return lambda: run(batch, 0.001)
