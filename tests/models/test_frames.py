@@ -4,11 +4,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.models import configured
 from yt8m_exp import spec
 from yt8m_exp.data.videos import Frames
-from yt8m_exp.models import frames, sampling
+from yt8m_exp.models import devices, frames, sampling
 from yt8m_exp.models.frames import Dequantize, MeanFrame
 from yt8m_exp.models.normalization import EIGENVALUES as EIGENVALUES_FILE
 from yt8m_exp.models.sampling import AllFrames, FrameSampler, SampledInTraining
@@ -144,6 +145,19 @@ def test_chance_acts_in_training_only_and_its_seed_is_a_variable():
     for variable, value in zip(sample.variables, state, strict=True):
         variable.assign(value)
     assert np.array_equal(sample(x, count, training=True)[0][0], first)
+
+
+@pytest.mark.parametrize(("has_gpu", "device"), [(True, "/device:CPU:0"), (False, "")])
+def test_frames_are_sampled_before_a_gpu_gets_them(has_gpu, device, monkeypatch):
+    monkeypatch.setattr(devices, "has_gpu", lambda: has_gpu)
+    sample = FrameSampler("random", 4, max_frames=6)
+    spec_of = tf.TensorSpec((None, 7, 3), tf.uint8), tf.TensorSpec((None,), tf.int32)
+    traced = tf.function(lambda x, count: sample([x], count, training=True))
+    operations = traced.get_concrete_function(*spec_of).graph.get_operations()
+    on = {op.type: op.device for op in operations if tf.uint8 in [x.dtype for x in op.inputs]}
+    assert {"Reshape", "GatherV2"} <= on.keys()
+    del on["Identity"]  # what the function returns
+    assert set(on.values()) == {device}
 
 
 def test_all_videos_may_be_without_frames():

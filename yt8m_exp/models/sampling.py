@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import keras
 from keras import ops
 
+from yt8m_exp.models import devices
 from yt8m_exp.spec import InputError
 
 Sampling = Callable[
@@ -202,6 +203,7 @@ def _output_spec(parts, frames, length: int | None):
 
 def _take(x, indices):
     """Returns the rows (B, S, D) of x (B, T, D) at indices (B, S)."""
-    videos, length, size = ops.shape(x)
-    flat = ops.reshape(x, (-1, size))
-    return ops.take(flat, indices + length * ops.arange(videos)[:, None], axis=0)
+    with devices.of_bytes():
+        videos, length, size = ops.shape(x)
+        flat = ops.reshape(x, (-1, size))
+        return ops.take(flat, indices + length * ops.arange(videos)[:, None], axis=0)

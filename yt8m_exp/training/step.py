@@ -120,12 +120,10 @@ def compiled(
         apply(grads)
         return label_loss
 
-    # Without XLA there is no function inside the step: TensorFlow would copy what it takes to the
-    # GPU, and back for what runs on the CPU, as the sampling of frames does.
-    if jit_compile and count == 1:
-        update = tf.function(update, jit_compile=True, autograph=False)
-    elif jit_compile:
-        gradients = tf.function(gradients, jit_compile=True, autograph=False)
+    if count == 1:
+        update = tf.function(update, jit_compile=jit_compile, autograph=False)
+    else:
+        gradients = tf.function(gradients, jit_compile=jit_compile, autograph=False)
 
     @tf.function(autograph=False)  # which would take most of the time until the first step
     def everywhere(features, known, learning_rate):

@@ -19,10 +19,10 @@ def slot_environments(
         slots: how many; None takes one for each GPU, or one on a machine without.
         devices: GPUs as CUDA_VISIBLE_DEVICES names them, shared out in turn; an empty list takes
             the processor; None takes all GPUs of this machine that are visible.
-        megabytes: the memory of a trial; trials that share a GPU must have it.
+        megabytes: the memory of a trial; slots that share a GPU must have it.
 
     Raises:
-        InputError: there is no slot, or trials share a GPU's memory without a limit.
+        InputError: there is no slot, or slots share a GPU's memory without a limit.
     """
     gpus = [str(device) for device in (visible_gpus() if devices is None else devices)]
     count = slots if slots is not None else max(len(gpus), 1)
@@ -30,8 +30,8 @@ def slot_environments(
         raise InputError(f"`slots >= 1` must hold, but got slots={count}.")
     if gpus and count > len(gpus) and not megabytes:
         raise InputError(
-            f"{count} slots on {len(gpus)} GPUs share them, and the first trial would take all of "
-            "its GPU's memory. Set launcher.megabytes, what each may have."
+            f"{count} slots on {len(gpus)} GPUs share them, and the first would take all of its "
+            "GPU's memory. Set what each may have: launcher=local launcher.megabytes=..."
         )
     threads = str(max(len(os.sched_getaffinity(0)) // count, 1))
     limits = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), threads)

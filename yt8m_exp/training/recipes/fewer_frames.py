@@ -6,6 +6,7 @@ half and whole of each video.
 
 import tensorflow as tf
 
+from yt8m_exp.models import devices
 from yt8m_exp.training.recipes.chance import Chance
 from yt8m_exp.training.recipes.changes import Change, Tensors
 
@@ -26,11 +27,12 @@ def fewer_frames(half_video: float, frame_dropout: float, chance: Chance) -> Cha
         length = tf.shape(next(x for name, x in features.items() if name != "frames"))[1]
         uniforms = chance.of(chance.purpose + 1).uniform(tf.stack([size, length]))
         places, count = kept(start, count, frame_dropout, uniforms)
-        named = {
-            name: tf.gather(x, places, batch_dims=1)
-            for name, x in features.items()
-            if name != "frames"
-        }
+        with devices.of_bytes():
+            named = {
+                name: tf.gather(x, places, batch_dims=1)
+                for name, x in features.items()
+                if name != "frames"
+            }
         return {**features, **named, "frames": count}, known
 
     return shorten
