@@ -13,7 +13,9 @@ def test_each_gpu_has_a_slot():
 def test_slots_beyond_the_gpus_share_them_in_turn_under_a_limit():
     slots = slot_environments(8, [0, 1, 2, 3], megabytes=1000)
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots] == [*"0123", *"0123"]
-    with pytest.raises(ValueError, match=r"8 slots on 4 GPUs share them.*launcher=local launcher.megabytes="):
+    with pytest.raises(
+        ValueError, match=r"8 slots on 4 GPUs share them.*launcher=local launcher.megabytes="
+    ):
         slot_environments(8, [0, 1, 2, 3])
 
 
