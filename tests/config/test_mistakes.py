@@ -34,6 +34,19 @@ def test_a_slip_is_answered_with_what_was_meant(words, end):
     assert sentence("train", *words).endswith(end)
 
 
+def test_a_list_of_overrides_is_shown_as_it_must_be_given():
+    given = "fixed=[epochs=3, seed=1]"
+    meant = """fixed='["epochs=3","seed=1"]'"""
+    assert sentence("sweep", "sweep=moe", given).endswith(f"put each in quotes: {meant}")
+    cfg = compose.compose("sweep", ["sweep=moe", meant.replace("'", "")])
+    assert cfg.fixed == ["epochs=3", "seed=1"]
+
+
+def test_a_key_that_a_verb_has_not_is_named_before_its_value_is_read():
+    said = sentence("sweep", "sweep=moe", "overrides=[epochs=3]")
+    assert said == "`sweep` has no key `overrides`. `yt8m sweep --help` lists the keys."
+
+
 def test_a_pattern_that_the_shell_has_replaced_is_shown_in_quotes():
     said = sentence("check", "/data/a0.tfrecord", "/data/a1.tfrecord")
     assert said.endswith("Put the pattern in quotes: shards='/data/*.tfrecord'")

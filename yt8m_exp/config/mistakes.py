@@ -18,6 +18,8 @@ FLAGS = {
 }
 """Hydra's own options, but for one that reads a pickle (--experimental-rerun)."""
 REFUSED = re.compile(r"Could not override '(?P<key>[^']+)'|Could not delete[^']*'(?P<other>[^']+)'")
+LIST = re.compile(r"\[(?P<parts>[^]['\"]+)\]")
+"""A list of texts that are not in quotes."""
 
 
 def corrected(verb: str, words: Sequence[str]) -> list[str]:
@@ -46,7 +48,7 @@ def explained(verb: str, words: Sequence[str], error: Exception) -> str:
         meant = did_you_mean(choice, error.options)
         return f"`{group}` must be one of {names}, but got {choice!r}.{meant}"
     if isinstance(error, OverrideParseException):
-        return _unreadable(error.override)
+        return _unreadable(verb, words, error.override)
     if refused := REFUSED.search(text):
         return _unknown(verb, words, refused["key"] or refused["other"])
     return text
@@ -89,24 +91,31 @@ def _quoted(verb: str, word: str) -> str:
     return word
 
 
-def _unreadable(word: str) -> str:
+def _unreadable(verb: str, words: Sequence[str], word: str) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return f"A word must be key=value, but got {word!r}."
+    if groups.from_hydra(key) not in _names(verb, words):
+        return _unknown(verb, words, key)
+    said = f"The value of `{key}` cannot be read: {value}."
+    if of_texts := LIST.fullmatch(value):
+        parts = ",".join(f'"{part.strip()}"' for part in of_texts["parts"].split(","))
+        return f"{said} If it is a list of texts, put each in quotes: {key}='[{parts}]'"
     meant = literal(value.strip("'\""))
     quoted = meant if meant[:1] == "'" else f"'{meant}'"
-    return (
-        f"The value of `{key}` cannot be read: {value}. If it is text, put it in quotes that reach "
-        f'the program: {key}="{quoted}"'
-    )
+    return f'{said} If it is text, put it in quotes that reach the program: {key}="{quoted}"'
 
 
 def _unknown(verb: str, words: Sequence[str], key: str) -> str:
     """Names the key that a verb does not have, and those that are close to it."""
+    key = groups.from_hydra(key)
+    return f"`{verb}` has no key `{key}`.{schema.meant(verb, key, _names(verb, words))}"
+
+
+def _names(verb: str, words: Sequence[str]) -> list[str]:
+    """Returns the keys of a verb, with those of the choices that the words make."""
     chosen = [word for word in words if groups.chooses(word)]
     try:
-        known = keys.of_verb(verb, chosen).names
+        return keys.of_verb(verb, chosen).names
     except (HydraException, InputError):
-        known = keys.of_verb(verb).names
-    key = groups.from_hydra(key)
-    return f"`{verb}` has no key `{key}`.{schema.meant(verb, key, known)}"
+        return keys.of_verb(verb).names
