@@ -70,13 +70,29 @@ def test_the_page_of_an_evaluation_shows_each_video_and_what_the_model_got_wrong
     assert held["confusions"]
 
 
-def test_shards_that_the_model_was_trained_on_are_warned_of(store, trained, scored):
-    assert "data/eval_shards_in_train" not in store.get(scored["run_id"]).data.metrics
+@pytest.fixture(scope="module")
+def leaked(store, trained):
+    """An evaluation on a shard that the model was trained on, and another."""
     shards = f"shards=[{SHARD},{SCORED}]"
-    outcome = store.run("eval", f"model_uri={trained['model_uri']}", shards, QUICK)
-    assert outcome.err.count("The model was trained on 1 of these 2 shards") == 1
-    logged = store.get(outcome.result["run_id"]).data.metrics
+    return store.run("eval", f"model_uri={trained['model_uri']}", shards, QUICK)
+
+
+def test_shards_that_the_model_was_trained_on_are_warned_of(store, scored, leaked):
+    assert "data/eval_shards_in_train" not in store.get(scored["run_id"]).data.metrics
+    assert leaked.err.count("The model was trained on 1 of these 2 shards") == 1
+    logged = store.get(leaked.result["run_id"]).data.metrics
     assert logged["data/eval_shards_in_train"] == 1
+
+
+def test_a_comparison_tells_of_runs_that_were_measured_on_what_they_trained_on(
+    store, scored, leaked, tmp_path
+):
+    run_ids = f"runs=[{scored['run_id']},{leaked.result['run_id']}]"
+    outcome = store.run("compare", run_ids, f"output={tmp_path}/page.html")
+    assert outcome.err.count("was trained on 1 of the shards that it was measured on") == 1
+    assert (
+        "Too high, because measured on what was trained on" in (tmp_path / "page.html").read_text()
+    )
 
 
 def test_the_page_is_left_out_on_request(store, trained):

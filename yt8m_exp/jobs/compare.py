@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
 
 TABLE = ".csv"
+logger = logging.getLogger(__name__)
+
 COLUMNS = ("run_id", "run", "metric", "step", "value", "milliseconds")
 
 
@@ -43,6 +46,12 @@ def run(cfg: DictConfig) -> Summary:
     if is_curves:
         return _write_curves(client, runs, cfg.output)
     compared = comparison.describe(client, runs)
+    for found in compared:
+        if found.leaked:
+            logger.warning(
+                "%s was trained on %s that it was measured on, so its metrics are too high.",
+                *(found.name, found.leaked),
+            )
     pair = None
     if logged := comparison.predictions(client, runs):
         pair = _pair(logged, [found.name for found in compared])

@@ -13,7 +13,7 @@ from yt8m_exp.evaluation import metrics
 from yt8m_exp.evaluation.metrics import GAP
 from yt8m_exp.plots.browser import versus
 from yt8m_exp.spec import InputError
-from yt8m_exp.tracking import configuration, queries, store
+from yt8m_exp.tracking import configuration, datasets, queries, store
 from yt8m_exp.tracking.machine.cost import JOULES, SECONDS
 from yt8m_exp.tracking.pages import browser
 from yt8m_exp.tracking.pages.browser import Logged
@@ -23,6 +23,9 @@ UNCOMPARED = ("tracking.", "figures", "register", "resume", "memory_check")
 """Keys that say nothing of a model."""
 SIZES = {"parameters": "parameters", "bytes of the model": "bytes"}
 """Facts of a logged model, by what they are called on the page."""
+
+LEAKS = {datasets.IDS_IN_TRAIN: "videos", datasets.SHARDS_IN_TRAIN: "shards"}
+"""What a run logs that was measured on what its model was trained on."""
 
 
 def find(
@@ -73,6 +76,7 @@ def describe(client: MlflowClient, runs: Sequence[Run]) -> list[versus.Run]:
             store.address(client, run.info.experiment_id, run.info.run_id),
             device=trained.data.tags.get("hardware", ""),
             study=trained.data.tags.get("study", ""),
+            leaked=_leaked(run),
         )
         for run, trained, name in zip(runs, trainings, names, strict=True)
     ]
@@ -148,6 +152,13 @@ def _values(run: Run) -> dict[str, float]:
     logged = run.data.metrics
     found = {m.key: logged.get(metrics.BEST + m.name, logged.get(m.name)) for m in metrics.TABLE}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _leaked(run: Run) -> str:
+    """Returns how much of what a run was measured on its model was trained on; or nothing."""
+    logged = run.data.metrics
+    counts = {name: int(logged.get(key, 0)) for key, name in LEAKS.items()}
+    return ", ".join(f"{count:,} of the {name}" for name, count in counts.items() if count)
 
 
 def _cost(run: Run, models: Mapping[str, LoggedModel]) -> dict[str, float]:

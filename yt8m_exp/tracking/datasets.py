@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 DIGEST_CHARACTERS = 36
 SOURCE_CHARACTERS = 60_000  # MLflow's column takes 65,535 bytes
+IDS_IN_TRAIN, SHARDS_IN_TRAIN = "data/validate_ids_in_train", "data/eval_shards_in_train"
+"""How many videos a training measures on that it trains on, and how many shards an `eval` does."""
 SAMPLE = "sample/{level}/validate/*.tfrecord"
 
 
@@ -130,7 +132,7 @@ def log_trained_on(run: Run, manifest: Manifest, trained: Mapping[str, Any] | No
     seen = {(shard["bytes"], shard["crc32c"]) for shard in trained["shards"]} if trained else set()
     known = [shard for shard in manifest.shards if shard.crc32c]
     if count := sum((shard.bytes, shard.crc32c) in seen for shard in known):
-        run.writer.log({"data/eval_shards_in_train": count}, 0)
+        run.writer.log({SHARDS_IN_TRAIN: count}, 0)
         logger.warning(
             "The model was trained on %s of these %s shards, so all metrics are too high.",
             *(f"{count:,}", f"{len(manifest.shards):,}"),

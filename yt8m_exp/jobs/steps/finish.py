@@ -53,7 +53,7 @@ def finish(work: Work, tracked: Run, state: TrainState, names: Vocabulary, rate:
         validate=datasets.log_learnt(tracked, work.validate, context="validate"),
     )
     if work.leaked:  # all of them are known by now
-        tracked.writer.log({"data/validate_ids_in_train": work.leaked}, 0)
+        tracked.writer.log({datasets.IDS_IN_TRAIN: work.leaked}, 0)
     if work.train.began_unread or work.validate.began_unread:
         datasets.warn_of_leaked(work.leaked, work.validate)  # more is known than before
     model_uri = _log_models(work, tracked, state, names, best)

@@ -33,6 +33,7 @@ class Run:
         address: where MLflow shows it; None without a server.
         device: the machine that trained.
         study: the study whose trial it is; empty if it is none.
+        leaked: how much of what it was measured on it was trained on, as 9 of the shards; or empty.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Run:
     address: str | None
     device: str = ""
     study: str = ""
+    leaked: str = ""
 
 
 class Pair(NamedTuple):
@@ -94,6 +96,8 @@ def render(runs: Sequence[Run], metrics: Sequence[Metric], pair: Pair | None) ->
 def _tables(runs: Sequence[Run], metrics: Sequence[Metric]) -> Iterator[str]:
     yield "<h2>Metrics</h2>"
     yield _table(runs, list(_metrics(runs, metrics)))
+    if leaked := [f"{escape(run.name)} ({run.leaked})" for run in runs if run.leaked]:
+        yield f"<p>Too high, because measured on what was trained on: {', '.join(leaked)}.</p>"
     yield "<h2>Cost of training</h2>"
     yield _table(runs, list(_costs(runs)))
     if studies := _by_study(runs):
