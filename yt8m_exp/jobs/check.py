@@ -25,7 +25,7 @@ from yt8m_exp.data.doctor import (
 )
 from yt8m_exp.data.doctor.examination import Examination, Labels, SchemaOf
 from yt8m_exp.data.doctor.extraction import Measured
-from yt8m_exp.data.doctor.findings import KINDS, Finding
+from yt8m_exp.data.doctor.findings import KINDS, Finding, verdict
 from yt8m_exp.data.doctor.profile import Profile
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
@@ -44,8 +44,6 @@ from yt8m_exp.tracking.runs import Run
 logger = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
-LISTED = 1000
-"""Numbers of records that findings.json lists of a problem and a shard."""
 
 
 def run(cfg: DictConfig) -> Summary:
@@ -185,9 +183,10 @@ def _log(
     classes = release.compare_classes(found.class_counts, cfg.vocabulary)
     names = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names if classes else ()
     figures = checkup.figures(found, classes, names)
+    said = verdict(counts)
     page = checkup.render(
         "Check of shards",
-        _verdict(counts),
+        said,
         sets,
         findings,
         comparisons,
@@ -197,29 +196,14 @@ def _log(
     tracked.client.log_text(tracked.id, page, "report.html")
     details = {
         "problems": counts,
-        "findings": [_detail(finding) for finding in findings],
+        "findings": [finding.as_dict() for finding in findings],
         "release": [row._asdict() | {"differs": row.differs} for row in comparisons],
         "classes": classes.listed() if classes else [],
         "steps": [row._asdict() | {"off": row.is_off} for row in steps],
     }
     tracked.client.log_dict(tracked.id, details, "findings.json")
-    note = f"{_verdict(counts)} Among the artifacts: `report.html`, with figures."
+    note = f"{said} Among the artifacts: `report.html`, with figures."
     tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-
-
-def _detail(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "shard": finding.path,
-        "count": finding.count,
-        "records": finding.records[:LISTED].tolist(),
-        "first": finding.text,
-    }
-
-
-def _verdict(counts: Mapping[str, int]) -> str:
-    found = [f"{KINDS[kind].title} ({count:,})" for kind, count in counts.items() if count]
-    return f"Found: {', '.join(found)}." if found else "No problem was found."
 
 
 def _told(

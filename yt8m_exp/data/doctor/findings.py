@@ -1,7 +1,8 @@
 """The kinds of problems that shards may have, declared once, and where one was found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,6 +72,13 @@ KINDS = {
     ),
 }
 """By the name under which they are counted."""
+LISTED = 1000
+
+
+def verdict(counts: Mapping[str, int]) -> str:
+    """Returns a sentence of all problems there are, from how many there are of each kind."""
+    found = [f"{KINDS[kind].title} ({count:,})" for kind, count in counts.items() if count]
+    return f"Found: {', '.join(found)}." if found else "No problem was found."
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,16 @@ class Finding:
     def count(self) -> int:
         """How many records have the problem; a file counts as one."""
         return len(self.records)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns it as plain data, with the numbers of at most `LISTED` records."""
+        return {
+            "kind": self.kind,
+            "shard": self.path,
+            "count": self.count,
+            "records": self.records[:LISTED].tolist(),
+            "first": self.text,
+        }
 
 
 class Found:
