@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Remedy:
 
 
 DEFAULT_REMEDY = Remedy()
+Contents = Mapping[tuple[int, str], str]
+"""Names of shards by their size and CRC-32C."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,11 @@ class Manifest:
         """Whether the digest depends on every byte, and not on names and sizes only."""
         return self.digest != self.digest_of_names
 
+    @property
+    def contents(self) -> Contents:
+        """Those of the shards whose checksum is known."""
+        return contents(self.as_dict())
+
     def class_counts(self) -> np.ndarray:
         """Returns the videos of each class, int64 (C,)."""
         counts = np.zeros(self.schema.classes, np.int64)
@@ -167,6 +175,11 @@ class Manifest:
             "level": self.schema.level,
             "shards": rows,
         }
+
+
+def contents(listed: Mapping[str, Any]) -> Contents:
+    """Returns the contents of a manifest as plain data, see `Manifest.as_dict`."""
+    return {(s["bytes"], s["crc32c"]): s["name"] for s in listed["shards"] if s["crc32c"]}
 
 
 def _require_labels(shard: Shard) -> None:

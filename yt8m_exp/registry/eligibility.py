@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from yt8m_exp.data.manifest import Contents
 from yt8m_exp.registry.gate import Check, Policy
-
-Shards = Mapping[tuple[int, str], str]
-"""Names of shards by their size and checksum: (bytes, CRC-32C)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +28,14 @@ class Candidate:
     classes: int
     vocabulary_digest: str
     answers: frozenset[str] | None
-    trained_on: Shards | None
+    trained_on: Contents | None
     model_bytes: int
 
 
 def eligible(
     challenger: Candidate,
     champion: Candidate | None,
-    shards: Shards,
+    shards: Contents,
     policy: Policy,
 ) -> list[Check]:
     """Checks what can be known before anything is predicted.
@@ -58,7 +56,7 @@ def eligible(
     return checks
 
 
-def _unseen(model: Candidate, shards: Shards, policy: Policy) -> Check:
+def _unseen(model: Candidate, shards: Contents, policy: Policy) -> Check:
     if model.trained_on is None:
         sentence = (
             f"Version {model.version} must say what it was trained on, but has no manifest of its "

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from yt8m_exp import spec
 from yt8m_exp.data import shards
-from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
+from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy, contents
 from yt8m_exp.data.shards import DEFAULT_READING, Reading
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError
@@ -129,9 +129,8 @@ def log_trained_on(run: Run, manifest: Manifest, trained: Mapping[str, Any] | No
         manifest: what it is measured on.
         trained: the manifest of its training as plain data, if it is known.
     """
-    seen = {(shard["bytes"], shard["crc32c"]) for shard in trained["shards"]} if trained else set()
-    known = [shard for shard in manifest.shards if shard.crc32c]
-    if count := sum((shard.bytes, shard.crc32c) in seen for shard in known):
+    seen = contents(trained) if trained else {}
+    if count := len(manifest.contents.keys() & seen.keys()):
         run.writer.log({SHARDS_IN_TRAIN: count}, 0)
         logger.warning(
             "The model was trained on %s of these %s shards, so all metrics are too high.",

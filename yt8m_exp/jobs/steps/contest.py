@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from yt8m_exp.data import shards, vocabulary
-from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.manifest import Manifest, contents
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Reading
 from yt8m_exp.evaluation import metrics
@@ -74,9 +74,8 @@ def hold(models: Models, manifest: Manifest, policy: Policy, *, batch_size: int 
         batch_size: videos in a batch; None chooses it by the level of the data.
     """
     candidates = {side: _candidate(model) for side, model in models.items()}
-    shards = {(shard.bytes, shard.crc32c or ""): shard.name for shard in manifest.shards}
     challenger, champion = candidates["challenger"], candidates.get("champion")
-    checks = eligibility.eligible(challenger, champion, shards, policy)
+    checks = eligibility.eligible(challenger, champion, manifest.contents, policy)
     if not all(check.passed for check in checks):
         return _told(Verdict(checks, {}, None))
     measured = {
@@ -154,7 +153,7 @@ def _candidate(model: Loaded) -> eligibility.Candidate:
         classes=tagger.schema.classes,
         vocabulary_digest=vocabulary.digest(tagger.names),
         answers=answers,
-        trained_on=trained and {(s["bytes"], s["crc32c"]): s["name"] for s in trained["shards"]},
+        trained_on=trained and contents(trained),
         model_bytes=tagger.model_bytes,
     )
 
@@ -181,14 +180,13 @@ def _told(verdict: Verdict) -> Verdict:
 
 
 def _facts(model: Loaded, manifest: Manifest, verdict: Verdict, side: str) -> dict[str, Any]:
-    chosen = model.tagger.about.get("validate", {"shards": []})["shards"]
-    shards = {(shard.bytes, shard.crc32c) for shard in manifest.shards}
+    chosen = model.tagger.about.get("validate", {"shards": []})
     facts: dict[str, Any] = {
         "version": int(model.version or 0),
         "model_id": model.model_id,
         "run_id": model.run_id,
         "model_bytes": model.tagger.model_bytes,
-        "chosen_on_shards": len(shards & {(s["bytes"], s["crc32c"]) for s in chosen}),
+        "chosen_on_shards": len(manifest.contents.keys() & contents(chosen)),
     }
     if side in verdict.measured:
         measured = verdict.measured[side]
