@@ -157,6 +157,18 @@ def test_what_an_ensemble_reads_is_known_before_its_files_are_read(described, le
     assert members.features(facts(*made, described(classes=3862))) is None
 
 
+def test_what_members_were_trained_on_is_told_where_it_is_measured_or_learnt_on(store, trained):
+    one = f"members=[{trained['model_uri']}]"
+    learnt = ("weights=learnt", f"weights_shards={KNOWN}", f"shards={KNOWN}", QUICK)
+    outcome = store.run("ensemble", one, *learnt)
+    assert outcome.status == 0, outcome.err
+    said = " ".join(outcome.err.split())
+    assert "trained on 1 of the 1 shards on which their weights were learnt" in said
+    assert "The model was trained on 1 of these 1 shards, so all metrics are too high" in said
+    logged = store.get(outcome.result["run_id"]).data.metrics
+    assert logged["data/eval_shards_in_train"] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

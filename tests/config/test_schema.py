@@ -20,6 +20,7 @@ def configurations():
     yield from (("sweep", [f"launcher={choice}"]) for choice in groups.choices("launcher"))
 
 
+NO_NAME = "must be a name without '/', ':' and '@', which does not end in .decisions, but got"
 CONFIGURATIONS = [" ".join((verb, *overrides)) for verb, overrides in configurations()]
 
 
@@ -84,9 +85,11 @@ def test_every_verb_has_types():
         ("train", "batch_size", True, "`batch_size` must be an integer, but got batch_size=True."),
         ("train", "epochs", math.nan, "`epochs` must be a finite number"),
         ("train", "learning_rate", math.inf, "`learning_rate` must be a finite number"),
-        ("train", "register", "a/b", "`register` must be a name without '/' and ':'"),
-        ("train", "register", "a:b", "`register` must be a name without '/' and ':'"),
-        ("train", "register", "..", "`register` must be a name without '/' and ':'"),
+        ("train", "register", "a/b", NO_NAME),
+        ("train", "register", "a:b", NO_NAME),
+        ("train", "register", "..", NO_NAME),
+        ("train", "register", "a@champion", NO_NAME),
+        ("promote", "name", "a.decisions", NO_NAME),
         ("train", "register", 2024, "`register` must be text"),
         ("train", "model", {"_target_": "x", "dropout": -0.5}, "`model.dropout >= 0` must hold"),
         ("train", "model", {"_target_": "x", "dropout": 1}, "`model.dropout < 1` must hold"),

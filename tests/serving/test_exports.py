@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation.scoring import best, predictor
 from yt8m_exp.serving import exports
+from yt8m_exp.spec import InputError, OutsideError
 
 FRAMES = "sample/frame/validate/train0352.tfrecord"
 FRAME_SCHEMA = Schema({"rgb": spec.RGB, "audio": spec.AUDIO}, 30, "frame")
@@ -127,6 +130,43 @@ def test_a_form_that_cannot_be_is_refused(tagger, tmp_path, form, sentence):
     own = tagger.unwrap_python_model()
     with pytest.raises(ValueError, match=sentence):
         exports.export(own.model, own.schema, tmp_path, form=form)
+
+
+def export(tagger, folder):
+    own = tagger.unwrap_python_model()
+    exports.export(own.model, own.schema, folder, form="starter_code")
+
+
+def loads(folder):
+    return "serving_default" in tf.saved_model.load(str(folder)).signatures
+
+
+def test_of_two_exports_at_once_the_first_to_end_is_there_and_the_other_refused(
+    tagger, tmp_path, monkeypatch
+):
+    save = tf.saved_model.save
+
+    def beside_another(*words, **options):
+        monkeypatch.setattr(tf.saved_model, "save", save)
+        export(tagger, tmp_path)
+        save(*words, **options)
+
+    monkeypatch.setattr(tf.saved_model, "save", beside_another)
+    with pytest.raises(InputError, match="into an empty folder"):
+        export(tagger, tmp_path)
+    assert loads(tmp_path)
+
+
+def test_an_export_that_found_no_room_or_died_can_be_made_again(tagger, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        full = tf.errors.ResourceExhaustedError(None, None, "a.tempstate; No space left on device")
+        patch.setattr(tf.saved_model, "save", Mock(side_effect=full))
+        with pytest.raises(OutsideError, match=r"written to .*model: No space left on device"):
+            export(tagger, folder)
+    (folder / f"{exports.UNFINISHED}0" / "variables").mkdir(parents=True)
+    export(tagger, folder)
+    assert loads(folder)
 
 
 def test_a_folder_that_holds_something_is_left_alone(tagger, tmp_path):

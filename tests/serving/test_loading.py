@@ -94,6 +94,24 @@ def test_a_model_that_does_not_exist_is_refused_with_its_uri_and_the_store(store
     assert store.uri in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("uri", "remedy"),
+    [
+        ("models:/tagger", "name a version or an alias: models:/tagger/1"),
+        ("tagger/1", "A version of a registered model is models:/tagger/1"),
+        ("0123456789abcdef" * 2, f"is runs:/{'0123456789abcdef' * 2}/best"),
+        ("models:/crownless@champion", "Promote a version: yt8m promote name=crownless"),
+        ("models:/nobody@champion", "Train and register one: yt8m train register=yt8m"),
+    ],
+)
+def test_who_names_no_model_is_told_how_to(store, uri, remedy):
+    if "crownless" in uri:
+        store.client.create_registered_model("crownless")
+    with pytest.raises(ValueError, match="No model at") as raised:
+        loading.load(uri)
+    assert str(raised.value).endswith(remedy)
+
+
 def test_a_model_of_another_kind_is_refused(store, tmp_path):
     (tmp_path / "other.py").write_text(
         "from mlflow.models import set_model\n"

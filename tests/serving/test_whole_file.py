@@ -1,4 +1,5 @@
 import resource
+import shutil
 import signal
 
 import pytest
@@ -50,6 +51,17 @@ def test_a_place_where_nothing_can_be_written_is_refused(bucket):
         WholeFile(f"{bucket.uri}/folder/", ["a"])
     with pytest.raises(InputError, match="local path or to gs://"):
         WholeFile("https://host/a.csv", ["a"])
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+def test_a_folder_that_is_removed_is_named(tmp_path, moment):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = WholeFile(folder / "a.csv", ())
+    if moment == "before":
+        folder.rmdir()
+    with pytest.raises(OutsideError, match=r"folder of .*/a.csv was removed meanwhile"), file:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])

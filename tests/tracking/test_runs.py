@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 
 from tests.tracking.conftest import uri
@@ -157,6 +158,18 @@ def test_a_live_run_is_neither_closed_nor_resumed_by_others_and_sigterm_kills_it
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert status(run_id) == "KILLED"
+
+
+def test_of_a_run_whose_holder_is_not_known_no_process_is_named(folder, child, monkeypatch):
+    process = child(WAIT)
+    run_id = process.stdout.readline().strip()
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(owners, "RESUME_WAIT_SECONDS", 0.1)
+    with FileLock(Path("runs", run_id, "lock")):  # by one that has not yet said so
+        held = rf"{run_id} is held by process \(unknown\) .* kill <pid>"
+        with pytest.raises(OutsideError, match=held), open_run(resume=run_id):
+            pass
 
 
 def test_a_run_of_a_process_that_is_gone_is_closed_by_the_next_start(folder, child):

@@ -6,16 +6,26 @@ The keys inside a group with a `_target_` (model, loss, optimizer, schedule, lau
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from yt8m_exp.config import parts
 from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
 from yt8m_exp.spec import MAX_FRAMES
 
+
+def _not_of_decisions(name: str) -> str:
+    if name.endswith(".decisions"):  # see `registry.audit`
+        raise PydanticCustomError("string_pattern_mismatch", "a name of decisions")
+    return name
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Patterns = Text | Annotated[list[Text], Field(min_length=1)]
-ModelName = Annotated[str, Field(pattern=r"^[^/:]*[^/:.][^/:]*$")]
-"""The name of a registered model, as MLflow accepts it."""
+ModelName = Annotated[
+    str, Field(pattern=r"^[^/:@]*[^/:@.][^/:@]*$"), AfterValidator(_not_of_decisions)
+]
+"""The name of a registered model: as MLflow accepts it, not one of an alias or of decisions."""
 Shifts = Annotated[list[Annotated[int, Field(ge=-MAX_FRAMES, le=MAX_FRAMES)]], Field(min_length=1)]
 Stored = Literal["float32", "float16", "int8"]
 """How a model's weights are stored."""

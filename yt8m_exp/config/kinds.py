@@ -41,7 +41,7 @@ def _sentence(key: str, value: Any, error: ValidationError) -> str:
 
 def _rule(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
-        return "a name without '/' and ':'"
+        return "a name without '/', ':' and '@', which does not end in .decisions"
     if error["type"] == "string_type" and isinstance(error["input"], int | float):
         return f"""text (in quotes that reach the program: '"{error["input"]}"')"""
     rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")

@@ -110,7 +110,8 @@ def scan(
     _report_copies(shards)
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
-        raise InputError(f"No usable record is left in the {len(shards)} shards of {source}.")
+        named = f"{remedy.shards}, {', '.join(source)}"
+        raise InputError(f"No usable record is left in the {len(shards)} shards of {named}.")
     return manifest
 
 

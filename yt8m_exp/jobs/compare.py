@@ -56,7 +56,8 @@ def run(cfg: DictConfig) -> Summary:
     if logged := comparison.predictions(client, runs):
         pair = _pair(logged, [found.name for found in compared])
     output = Path(cfg.output).absolute()
-    output.write_text(redact_page(versus.render(compared, metrics.TABLE, pair)))
+    with WholeFile(output, ()) as file:
+        file.write(redact_page(versus.render(compared, metrics.TABLE, pair)).encode())
     result = {
         "runs": [found.run_id for found in compared],
         "output": str(output),

@@ -83,6 +83,7 @@ def run(cfg: DictConfig) -> Summary:
             members.require_small(path.stat().st_size, cfg.max_bytes)
             measured = _measured(cfg, path, mixed.model, manifest)
             manifest = datasets.log_learnt(tracked, manifest, context="eval")
+            datasets.log_trained_on(tracked, manifest, mixed.read.get("train"))
             return _logged(cfg, tracked, loaded, mixed, measured, manifest, path)
 
 

@@ -13,6 +13,7 @@ from yt8m_exp.plots import tagged
 from yt8m_exp.plots.tagged import Tagged
 from yt8m_exp.serving import loading, moments
 from yt8m_exp.serving.tagger import Tagger
+from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.terminal import table
 from yt8m_exp.terminal.summary import Summary
 from yt8m_exp.tracking import store
@@ -41,8 +42,10 @@ def run(cfg: DictConfig) -> Summary:
     videos = [_tagged(cfg, model.tagger, found, source) for source in found.sources]
     output = Path(cfg.output).absolute()
     page, data = output / "tags.html", output / "tags.json"
-    page.write_text(tagged.render(model.uri, videos), encoding="utf-8")
-    data.write_text(json.dumps(_plain(model.uri, found.sources, videos), indent=1))
+    with WholeFile(page, ()) as file:
+        file.write(tagged.render(model.uri, videos).encode())
+    with WholeFile(data, ()) as file:
+        file.write(json.dumps(_plain(model.uri, found.sources, videos), indent=1).encode())
     _show(videos)
     result = {
         "videos": len(videos),

@@ -3,6 +3,7 @@
 Source of the signatures: google/youtube-8m, `export_model.py` and `export_model_mediapipe.py`.
 """
 
+import errno
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,14 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
 from yt8m_exp.data.tfrecords.records import Schema
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.stores.uris import is_local, store_of
 
 GRAPH = "saved_model.pb"
 FORMS = ("starter_code", "mediapipe")
+UNFINISHED = ".yt8m-export-"
+"""Begins the name of a folder inside the one to write to, of an export that is at work or died."""
+NOT_EMPTY = "A model is written into an empty folder, but {} is not empty."
 
 
 def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str) -> None:
@@ -34,19 +38,20 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     Args:
         model: from named features to probabilities.
         schema: what its records hold.
-        folder: the folder to write to, local or gs://, which must be empty or not exist. In a
-            bucket the graph is written last: without `saved_model.pb`, it holds no model.
+        folder: the folder to write to, local or gs://, which must be empty or not exist. The graph
+            gets there last: without `saved_model.pb`, it holds no model.
         form: one of `FORMS`.
 
     Raises:
         InputError: there is no such form, the folder is not empty, or the form `mediapipe` is
             asked of a video-level model.
+        OutsideError: the disk is full, or the folder was removed meanwhile.
     """
     folder = str(folder)
     if form not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
     if _holds_something(folder):
-        raise InputError(f"A model is written into an empty folder, but {folder} is not empty.")
+        raise InputError(NOT_EMPTY.format(folder))
     if form == "mediapipe" and schema.level == "video":
         raise InputError(
             "MediaPipe gives frames, but this is a video-level model: it takes "
@@ -55,19 +60,40 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     module = tf.Module()
     module.model = model  # so that its variables are saved
     make = _starter_code if form == "starter_code" else _mediapipe
-    with tempfile.TemporaryDirectory() as made:
-        target = folder if is_local(folder) else made
-        tf.saved_model.save(module, target, signatures=make(model, schema))
-        if target == made:
-            _upload(Path(made), folder.rstrip("/"))
+    signatures = make(model, schema)
+    if is_local(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    beside = folder if is_local(folder) else None
+    try:
+        with tempfile.TemporaryDirectory(dir=beside, prefix=UNFINISHED) as made:
+            tf.saved_model.save(module, made, signatures=signatures)
+            if beside:
+                _move(Path(made), Path(folder))
+            else:
+                _upload(Path(made), folder.rstrip("/"))
+    except (tf.errors.OpError, FileNotFoundError) as error:
+        reason = str(error).partition("\n")[0].rpartition("; ")[2]
+        raise OutsideError(f"The model cannot be written to {folder}: {reason}") from error
 
 
 def _holds_something(folder: str) -> bool:
     if is_local(folder):
         path = Path(folder)
-        return path.is_file() or (path.is_dir() and any(path.iterdir()))
+        inside = path.iterdir() if path.is_dir() else ()
+        return path.is_file() or any(not one.name.startswith(UNFINISHED) for one in inside)
     whole = folder.rstrip("/")
     return any(map(bool, store_of(folder).list([whole, f"{whole}/**"])))
+
+
+def _move(made: Path, folder: Path) -> None:
+    """Moves a model to its folder, unless another one has got there first."""
+    try:
+        for path in sorted(made.iterdir(), key=lambda path: (path.name == GRAPH, path.is_file())):
+            path.rename(folder / path.name)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise InputError(NOT_EMPTY.format(folder)) from error
 
 
 def _upload(made: Path, uri: str) -> None:

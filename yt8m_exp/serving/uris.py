@@ -1,6 +1,7 @@
 """Finds the model that a URI names, without loading it."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -122,7 +123,18 @@ def missing(model_uri: str, error: Exception) -> str:
     """Returns the message for a URI that names no model."""
     reason = str(error)
     end = "" if reason.endswith((".", "?")) else "."
-    return (
-        f"No model at {model_uri!r} in {mlflow.get_tracking_uri()}: {reason}{end} "
-        "Train and register one: yt8m train register=yt8m"
-    )
+    where = mlflow.get_tracking_uri()
+    return f"No model at {model_uri!r} in {where}: {reason}{end} {_remedy(model_uri, reason)}"
+
+
+def _remedy(model_uri: str, reason: str) -> str:
+    path = model_uri.removeprefix("models:/")
+    if re.fullmatch("[0-9a-f]{32}", model_uri):
+        return f"The best model of a training run is runs:/{model_uri}/best"
+    if re.fullmatch(r"[^/:]+(/\d+|@\w+)", model_uri):
+        return f"A version of a registered model is models:/{model_uri}"
+    if "has no alias champion" in reason:
+        return f"Promote a version: yt8m promote name={path.rpartition('@')[0]}"
+    if path != model_uri and not path.startswith("m-") and not any(mark in path for mark in "@/"):
+        return f"Of a registered model, name a version or an alias: models:/{path}/1"
+    return "Train and register one: yt8m train register=yt8m"

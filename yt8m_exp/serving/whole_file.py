@@ -1,4 +1,4 @@
-"""A CSV file, local or gs://, that appears under its name only when it is complete."""
+"""A file, local or gs://, that appears under its name only when it is complete."""
 
 import errno
 import gzip
@@ -18,7 +18,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class WholeFile:
-    """A CSV file to write bytes to; it has a temporary name in its folder until the block ends.
+    """A file to write bytes to; it has a temporary name in its folder until the block ends.
 
     A context manager. If the block fails, an existing file stays as it was, and no other is left. A
     file of a bucket is written on this machine and uploaded at the end, unless somebody else has
@@ -32,7 +32,7 @@ class WholeFile:
         MissingInputError: The folder or the bucket does not exist.
         InputError: The folder is a file or cannot be written to, or the path is not a regular file.
         Changed: Somebody else has written the file of a bucket.
-        OutsideError: The disk is full.
+        OutsideError: The disk is full, or the folder was removed meanwhile.
     """
 
     def __init__(self, path: str | Path, header: Sequence[str]):
@@ -48,7 +48,11 @@ class WholeFile:
         with ExitStack() as stack:
             self._before = None if self._target else store_of(self.path).stat(self.path)
             stack.callback(self._temporary.unlink, missing_ok=True)
-            self._file = stack.enter_context(self._temporary.open("xb"))
+            try:
+                self._file = stack.enter_context(self._temporary.open("xb"))
+            except FileNotFoundError as error:
+                self._explain(error)
+                raise
             self._written: BinaryIO | gzip.GzipFile = self._file
             if self.path.endswith(".gz"):  # no name and no time: equal runs write equal bytes
                 self._written = gzip.GzipFile("", "wb", 1, self._file, mtime=0)  # 1 is fastest
@@ -75,11 +79,18 @@ class WholeFile:
             error = failure
             raise
         finally:
-            if isinstance(error, OSError) and error.errno in FULL and not error.filename:
-                raise OutsideError(
-                    f"{self.path} cannot be written ({error.strerror}). Make room on its disk, or "
-                    "name another file."
-                ) from error
+            self._explain(error)
+
+    def _explain(self, error: object) -> None:
+        if isinstance(error, OSError) and error.errno in FULL and not error.filename:
+            raise OutsideError(
+                f"{self.path} cannot be written ({error.strerror}). Make room on its disk, or name "
+                "another file."
+            ) from error
+        if self._target and isinstance(error, OSError) and not self._target.parent.exists():
+            raise OutsideError(
+                f"The folder of {self.path} was removed meanwhile. Create it again."
+            ) from error
 
 
 def absolute(path: str) -> str:

@@ -70,10 +70,11 @@ def latest_run(client: MlflowClient, experiment_id: str, **tags: str) -> Run | N
 
 
 @contextmanager
-def owning(run: Run, directory: Path) -> Iterator[None]:
+def owning(client: MlflowClient, run: Run, directory: Path) -> Iterator[None]:
     """Holds a run for this process, so that no other continues it.
 
     Args:
+        client: A client of the tracking store.
         run: The run as MLflow stores it now.
         directory: The run's working directory, which holds its lock.
 
@@ -85,7 +86,8 @@ def owning(run: Run, directory: Path) -> Iterator[None]:
         with FileLock(directory / "lock", timeout=RESUME_WAIT_SECONDS):
             yield
     except Timeout as error:
-        raise OutsideError(_held(run)) from error
+        holder = client.get_run(run.info.run_id)  # who took it may have said so since
+        raise OutsideError(_held(holder)) from error
 
 
 def close_dead_runs(client: MlflowClient, experiment_id: str) -> list[str]:
@@ -184,7 +186,8 @@ def _refuse_foreign(run: Run) -> None:
 
 
 def _held(run: Run) -> str:
-    pid = of_run(run).get("pid")
+    owner = of_run(run)
+    pid = owner["pid"] if "process_start" in owner and lives(owner) else None
     return (
         f"Run {run.info.run_id} is held by process {pid or '(unknown)'} of this host, and a run "
         f"has one process. Wait until it ends, or stop it: kill {pid or '<pid>'}"

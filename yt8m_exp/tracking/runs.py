@@ -113,7 +113,7 @@ def open_run(
         else:
             found = _created(client, experiment, name, root)
         directory = root / found.info.run_id
-        stack.enter_context(owners.owning(found, directory))
+        stack.enter_context(owners.owning(client, found, directory))
         run = _start(client, found, directory, verb, resumed=resume is not None)
         try:
             _name(run, name)

@@ -1,9 +1,24 @@
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST
 
 from yt8m_exp.tracking.connection.client import Client
+
+
+def test_a_data_set_that_another_process_logs_first_is_logged_again(monkeypatch):
+    made = []
+
+    def met(self, *arguments):
+        made.append(arguments)
+        if len(made) == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id", BAD_REQUEST)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", met)
+    data = Dataset("yt8m-train", "digest", "local", "{}")
+    Client("sqlite://").log_inputs("run", [DatasetInput(data)])
+    assert [run_id for run_id, _, _ in made] == ["run", "run"]
 
 
 @pytest.mark.parametrize(("code", "calls"), [(BAD_REQUEST, 2), (RESOURCE_DOES_NOT_EXIST, 1)])

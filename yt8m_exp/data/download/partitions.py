@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from yt8m_exp.spec import InputError, UserError
+from yt8m_exp.terminal.suggestions import did_you_mean
 
 SPLITS = {
     **{f"1/{kind}": ("train", "validate", "test") for kind in ("video_level", "frame_level")},
@@ -61,6 +62,7 @@ def require(partition: str, more: Iterable[str] = ()) -> None:
     if partition not in known:
         raise InputError(
             f"`partition` must be one of {', '.join(known)}, but got partition={partition!r}."
+            f"{did_you_mean(partition, known)}"
         )
 
 

@@ -23,8 +23,8 @@ class Client(MlflowClient):
     """MLflow's client, which redacts whatever text it sends; see `redaction`.
 
     It also sets what another process is adding at the same moment. MLflow 3.17 looks whether there
-    is a tag or an alias before it adds it; of two processes that find none, the database refuses
-    the second (not reported).
+    is a tag, an alias or a data set before it adds it; of two processes that find none, the
+    database refuses the second (not reported).
     """
 
     def create_run(
@@ -71,7 +71,7 @@ class Client(MlflowClient):
     ) -> None:
         """Logs data sets; see MLflow's."""
         clean = [DatasetInput(_redacted(entry.dataset), entry.tags) for entry in datasets or ()]
-        super().log_inputs(run_id, clean, models)
+        _beside_others(partial(super().log_inputs, run_id, clean, models))
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
         """Sets a tag of an experiment; see MLflow's."""

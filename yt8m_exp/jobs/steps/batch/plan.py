@@ -37,20 +37,23 @@ class Plan:
     model_digest: str
 
     @cached_property
-    def _same(self) -> str:
-        """What is the same for all shards."""
-        about = json.dumps([self.model_digest, self.settings], sort_keys=True)
-        return hashlib.sha256(about.encode()).hexdigest()
-
-    @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """What a worker is told of each shard, in the order of the shards."""
-        return tuple(self._entry(*pair) for pair in enumerate(self.manifest.shards))
+        return self._entries(self.settings)
+
+    @cached_property
+    def _wanted(self) -> tuple[Entry, ...]:
+        """All entries by which a part counts: also those of a work that bad records stop.
+
+        What such a work has predicted is a shard without any.
+        """
+        strict = self._entries({**self.settings, "on_bad_record": "stop"})
+        return (*strict, *self.entries)
 
     def found(self) -> dict[int, Part]:
         """Returns the parts that are there, by the place of their shard."""
         by_key = {part.key: part for part in parts.found(self.folder)}
-        return {place: by_key[key] for place, _, key, _ in self.entries if key in by_key}
+        return {place: by_key[key] for place, _, key, _ in self._wanted if key in by_key}
 
     def require_own(self) -> None:
         """Refuses a folder that holds parts of another prediction: whoever reads it takes all.
@@ -58,7 +61,7 @@ class Plan:
         Raises:
             InputError: it does.
         """
-        mine = {(stem, key) for _, stem, key, _ in self.entries}
+        mine = {(stem, key) for _, stem, key, _ in self._wanted}
         for part in parts.found(self.folder):
             if (part.stem, part.key) not in mine:
                 raise InputError(
@@ -66,13 +69,18 @@ class Plan:
                     f"model, or other settings, as {part.name}. Name another folder, or remove it."
                 )
 
-    def _entry(self, place: int, shard: Shard) -> Entry:
-        found = shard.object
-        uri = absolute(found.uri)
-        about = json.dumps([self._same, shard.name, shard.bytes, _content(found)])
-        key = hashlib.sha256(about.encode()).hexdigest()[:KEY]
-        stem = f"{place:05d}-{shard.name.split('.')[0]}"
-        return place, stem, key, (uri, found.bytes, found.generation, found.crc32c)
+    def _entries(self, settings: Mapping[str, Any]) -> tuple[Entry, ...]:
+        about = json.dumps([self.model_digest, settings], sort_keys=True)
+        same = hashlib.sha256(about.encode()).hexdigest()
+        return tuple(_entry(same, *pair) for pair in enumerate(self.manifest.shards))
+
+
+def _entry(same: str, place: int, shard: Shard) -> Entry:
+    found = shard.object
+    about = json.dumps([same, shard.name, shard.bytes, _content(found)])
+    key = hashlib.sha256(about.encode()).hexdigest()[:KEY]
+    stem = f"{place:05d}-{shard.name.split('.')[0]}"
+    return place, stem, key, (absolute(found.uri), found.bytes, found.generation, found.crc32c)
 
 
 def _content(found: Object) -> str:

@@ -96,8 +96,8 @@ class ByShard:
                 found, videos = join(plan, plan.found(), form, opened, sample)
             seconds = time.perf_counter() - began
             self._log(plan, found, videos, keeps=file is None)
-        if file is not None:
-            parts.discard(plan.folder)
+            if file is not None:
+                parts.discard(plan.folder)
         return Tally(videos, sum(part.videos for part in found) - videos, made, seconds)
 
     def _plan(self) -> Plan:
@@ -126,7 +126,13 @@ class ByShard:
                 checks.remember(shard, facts, self.manifest.schema, told=True)
                 advance(rows)
 
-            Workers(launcher, queue, plan.entries, task=self._task(plan), made=note).run()
+            try:
+                Workers(launcher, queue, plan.entries, task=self._task(plan), made=note).run()
+            except KeyboardInterrupt as stopped:
+                raise KeyboardInterrupt(
+                    f"{stopped or 'Stopped by Ctrl-C.'} {len(plan.found()):,} of "
+                    f"{len(plan.entries):,} shards are predicted, and the same command goes on."
+                ) from stopped
         self._require_all(queue)
         return rows - before
 
@@ -156,9 +162,11 @@ class ByShard:
         if queue.failed:
             first, more = min(queue.failed), len(queue.failed) - 1
             tail = f" ({more:,} more shards cannot be predicted.)" if more else ""
+            path, reason = self.manifest.shards[first].path, queue.failed[first]
+            said = reason if path in reason else f"{path}: {reason}"
             raise InputError(
-                f"{self.manifest.shards[first].path}: {queue.failed[first]} The predictions of all "
-                f"other shards are kept, and the same command goes on from there.{tail}"
+                f"{said} The predictions of all other shards are kept, and the same command goes "
+                f"on from there.{tail}"
             )
 
     def _log(self, plan: Plan, found: Sequence[Part], videos: int, *, keeps: bool) -> None:

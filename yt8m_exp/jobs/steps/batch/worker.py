@@ -19,6 +19,7 @@ from yt8m_exp.serving import lines, loading
 from yt8m_exp.serving.loading import Loaded
 from yt8m_exp.serving.parts import folder as parts
 from yt8m_exp.serving.parts.folder import Part
+from yt8m_exp.serving.whole_file import FULL
 from yt8m_exp.spec import UserError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.tracking import store
@@ -76,6 +77,10 @@ class Worker:
                 return
             for entry in waiting:  # one of them; the others are whole
                 self.predict([entry])
+        except OSError as error:
+            if error.errno in FULL:
+                self._ask({"full": error.strerror}, answered=False)
+            raise
 
     def _write(self, item: tuple[plan.Entry, Shard, int, bytes]) -> Part:
         (_, stem, key, _), _, videos, data = item

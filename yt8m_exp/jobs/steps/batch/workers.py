@@ -67,7 +67,7 @@ class Workers:
         """Works until each shard is done, or has failed.
 
         Raises:
-            OutsideError: workers die at once, time after time.
+            OutsideError: the disk is full, or workers die at once, time after time.
         """
         try:
             while not self._queue.is_done:
@@ -112,6 +112,11 @@ class Workers:
             worker.unit.remove(message["failed"])
             self._queue.fail(message["failed"], message["reason"])
             logger.warning("Not predicted: %s", message["reason"])
+        elif "full" in message:
+            raise OutsideError(
+                f"A part cannot be written ({message['full']}). Make room on its disk: the parts "
+                "that are there are kept, and the same command goes on."
+            )
         elif "error" in message:
             worker.reason = message["error"]["reason"]
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import InputError
+
+logger = logging.getLogger(__name__)
 
 MEAN = "mean_"
 ALIKE = {"classes": "as many classes", "vocabulary.digest": "the same classes in the same order"}
@@ -111,6 +114,8 @@ def _of(client: Any, word: str, best: int) -> list[str]:
         return [uris.resolve(word)[0]]
     try:
         runs = versions.best_runs_of_sweep(client, word, best)
+        if len(runs) < best:
+            logger.info("Of %s, %d models have a GAP, fewer than best=%d", word, len(runs), best)
     except InputError:
         runs = [word]  # it is no study
     return [versions.model_of_run(client, run_id) for run_id in runs]

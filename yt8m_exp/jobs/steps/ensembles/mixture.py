@@ -1,7 +1,7 @@
 """The model that an ensemble's configuration describes, from its loaded members."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from yt8m_exp.config import compose
-from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.manifest import Manifest, contents
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation import scoring, selection
@@ -70,6 +70,7 @@ def mixed(cfg: DictConfig, tracked: Run, loaded: Sequence[Loaded]) -> Mixed:
     weights, chosen, notes = [1 / len(models)] * len(models), [], []
     if cfg.weights == "learnt":
         weights, manifest, note = _learnt(cfg, tracked, models)
+        _warn_of_seen(abouts, manifest)
         chosen, notes = [manifest.as_dict()], [note]
     model = _of_those_that_count(models, weights, cfg.mean)
     shares, known = dict(zip(uris, weights, strict=True)), []
@@ -103,7 +104,8 @@ def _learnt(
     whole = ensemble.build(models, [1 / len(models)] * len(models), mean=cfg.mean)
     manifest = _read(cfg, tracked, "weights_shards", tagger.schema(whole), context="weights")
     mean = whole.get_layer("probabilities")
-    apart = scoring.predictor(keras.Model(whole.input, keras.ops.stack(mean.input, axis=-1)))
+    parts = keras.tree.flatten(mean.input)  # one of a single member
+    apart = scoring.predictor(keras.Model(whole.input, keras.ops.stack(parts, axis=-1)))
     with progress.shown("Predicting", manifest.records, unit="videos") as advance:
         batches = ordered_batches(manifest, cfg.batch_size)
         found = selection.gathered(apart, batches, advance)
@@ -120,6 +122,17 @@ def _learnt(
     )
     logger.info("%s", note)
     return selected.weights, manifest, note
+
+
+def _warn_of_seen(abouts: Sequence[Mapping[str, Any]], manifest: Manifest) -> None:
+    """Warns if members were trained on shards on which their weights were learnt."""
+    seen = {content for about in abouts if "train" in about for content in contents(about["train"])}
+    if count := len(manifest.contents.keys() & seen):
+        logger.warning(
+            "Members were trained on %s of the %s shards on which their weights were learnt, so "
+            "the weights favour who remembers them. Set weights_shards to others.",
+            *(f"{count:,}", f"{len(manifest.shards):,}"),
+        )
 
 
 def _known(
