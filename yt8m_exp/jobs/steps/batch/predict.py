@@ -130,7 +130,7 @@ class ByShard:
                 Workers(launcher, queue, plan.entries, task=self._task(plan), made=note).run()
             except KeyboardInterrupt as stopped:
                 raise KeyboardInterrupt(
-                    f"{stopped or 'Stopped by Ctrl-C.'} {len(plan.found()):,} of "
+                    f"{str(stopped) or 'Stopped by Ctrl-C.'} {len(plan.found()):,} of "
                     f"{len(plan.entries):,} shards are predicted, and the same command goes on."
                 ) from stopped
         self._require_all(queue)
