@@ -53,6 +53,9 @@ def test_patterns_reach_into_folders(tmp_path):
 
 def test_a_pattern_without_a_match_is_named_with_the_remedy(tmp_path):
     a = written(tmp_path / "a.tfrecord")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"No shard in the folder '.*empty' is named \*\.t"):
+        shards.find(str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match=r"No shard matches '.*z\*'.*Set data\.train"):
         shards.find([str(a), str(tmp_path / "z*")], shards.Remedy("data.train"))
 

@@ -49,6 +49,8 @@ def test_a_place_where_nothing_can_be_written_is_refused(bucket):
         WholeFile("gs://no-such-bucket-here/a.csv", ["a"])
     with pytest.raises(InputError, match="is a folder"):
         WholeFile(f"{bucket.uri}/folder/", ["a"])
+    with pytest.raises(InputError, match=r"as .gz only, but got 'a.csv.zip'"):
+        WholeFile("a.csv.zip", ["a"])
     with pytest.raises(InputError, match="local path or to gs://"):
         WholeFile("https://host/a.csv", ["a"])
 

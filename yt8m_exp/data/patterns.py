@@ -40,6 +40,9 @@ def find_objects(patterns: str | Sequence[str], *, names: Sequence[str] = ("*",)
     for pattern, found in matched.items():
         if not found:
             place = f" (from {Path.cwd()})" if is_local(pattern) else ""
+            if is_local(pattern) and Path(pattern).is_dir():
+                wanted = " or ".join(names)
+                raise MissingInputError(f"No file in the folder {pattern!r} is named {wanted}.")
             raise MissingInputError(f"No file matches {pattern!r}{place}.")
     return _once(found for pattern in patterns for found in matched[pattern])
 

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from yt8m_exp.spec import InputError, MissingInputError, OutsideError
 from yt8m_exp.stores.uris import is_local, scheme, store_of
 
+OTHER = (".zip", ".bz2", ".xz", ".zst")
+"""Endings of compressed files that are not written."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a write, which do not name its file."""
 
@@ -100,6 +102,8 @@ def absolute(path: str) -> str:
 
 def require_writable(path: str) -> None:
     """Refuses a path at which no file can be written; see `WholeFile` for the errors."""
+    if path.endswith(OTHER):
+        raise InputError(f"A file is compressed as .gz only, but got {path!r}. Name it so.")
     if is_local(path):
         _require_writable(Path(path).resolve())
     elif scheme(path) != "gs":

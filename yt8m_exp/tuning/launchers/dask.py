@@ -55,6 +55,8 @@ class Dask:
     ) -> None:
         logging.getLogger("distributed").setLevel(logging.WARNING)
         self._megabytes, self._resources = megabytes, dict(resources or {})
+        if not address:
+            logger.info("Starting a cluster on this machine, as launcher.address names none")
         self._cluster = None if address else _local_cluster(slots or 1, self._resources)
         self._client = distributed.Client(address or self._cluster, timeout=CONNECT_SECONDS)
         self.slots = slots or max(len(self._client.scheduler_info(-1)["workers"]), 1)
