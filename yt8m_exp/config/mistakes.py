@@ -95,7 +95,7 @@ def _unreadable(verb: str, words: Sequence[str], word: str) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return f"A word must be key=value, but got {word!r}."
-    if groups.from_hydra(key) not in _names(verb, words):
+    if groups.from_hydra(key.lstrip("+~")) not in _names(verb, words):
         return _unknown(verb, words, key)
     said = f"The value of `{key}` cannot be read: {value}."
     if of_texts := LIST.fullmatch(value):

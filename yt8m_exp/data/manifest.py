@@ -179,7 +179,8 @@ class Manifest:
 
 def contents(listed: Mapping[str, Any]) -> Contents:
     """Returns the contents of a manifest as plain data, see `Manifest.as_dict`."""
-    return {(s["bytes"], s["crc32c"]): s["name"] for s in listed["shards"] if s["crc32c"]}
+    known = [shard for shard in listed["shards"] if shard.get("crc32c")]
+    return {(shard["bytes"], shard["crc32c"]): shard["name"] for shard in known}
 
 
 def _require_labels(shard: Shard) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
 from yt8m_exp.data.tfrecords.records import Schema
-from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp.spec import InputError, OutsideError, UserError
 from yt8m_exp.stores.uris import is_local, store_of
 
 GRAPH = "saved_model.pb"
@@ -71,6 +71,8 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
                 _move(Path(made), Path(folder))
             else:
                 _upload(Path(made), folder.rstrip("/"))
+    except UserError:
+        raise
     except (tf.errors.OpError, FileNotFoundError) as error:
         reason = str(error).partition("\n")[0].rpartition("; ")[2]
         raise OutsideError(f"The model cannot be written to {folder}: {reason}") from error

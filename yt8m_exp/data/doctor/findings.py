@@ -73,6 +73,7 @@ KINDS = {
 }
 """By the name under which they are counted."""
 LISTED = 1000
+"""Numbers of records that `Finding.as_dict` lists of a problem and a shard."""
 
 
 def verdict(counts: Mapping[str, int]) -> str:
