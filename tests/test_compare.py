@@ -47,6 +47,16 @@ def test_models_that_were_evaluated_on_the_same_shards_are_compared_by_video(sto
     assert held["classes"]["columns"][-1] == "gain"
 
 
+def test_a_page_stays_as_it_is_where_the_disk_has_no_room_for_a_new_one(store, pair, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    more_than_two = "filter=\"attributes.status = 'FINISHED'\""  # whose videos are not compared
+    outcome = store.run("compare", more_than_two, f"output={page}", most_bytes=4000)
+    assert outcome.status == 1, outcome.err
+    assert f"{page} cannot be written (File too large)" in outcome.sentence
+    assert page.read_text() == "old"
+
+
 def test_a_filter_finds_runs(store, pair, tmp_path):
     ids = store.get(pair[0]).info, f"output={tmp_path / 'page.html'}"
     chosen = f"filter=\"attributes.run_id IN ('{pair[0]}', '{pair[1]}')\""

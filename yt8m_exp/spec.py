@@ -39,6 +39,8 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+DECISIONS = ".decisions"
+"""Ends the name of a registered model whose versions are the decisions on another."""
 Normalize = Literal[
     "each",
     "joint",

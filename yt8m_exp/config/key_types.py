@@ -11,11 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from yt8m_exp.config import parts
 from yt8m_exp.config.parts import BelowOne, Bytes, Count, NotNegative, Positive, Text
-from yt8m_exp.spec import MAX_FRAMES
+from yt8m_exp.spec import DECISIONS, MAX_FRAMES
 
 
 def _not_of_decisions(name: str) -> str:
-    if name.endswith(".decisions"):  # see `registry.audit`
+    if name.endswith(DECISIONS):
         raise PydanticCustomError("string_pattern_mismatch", "a name of decisions")
     return name
 

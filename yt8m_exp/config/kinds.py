@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import DECISIONS, InputError
 
 RANGES = {
     "greater_than": ">",
@@ -41,7 +41,7 @@ def _sentence(key: str, value: Any, error: ValidationError) -> str:
 
 def _rule(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
-        return "a name without '/', ':' and '@', which does not end in .decisions"
+        return f"a name without '/', ':' and '@', which does not end in {DECISIONS}"
     if error["type"] == "string_type" and isinstance(error["input"], int | float):
         return f"""text (in quotes that reach the program: '"{error["input"]}"')"""
     rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")

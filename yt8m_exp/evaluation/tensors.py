@@ -14,6 +14,5 @@ def shared(values: np.ndarray) -> tf.Tensor:
     """
     flags = values.flags
     if values.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
-        with tf.device("CPU"):  # else bytes go to a GPU, and back for what runs on the CPU
-            return tf.convert_to_tensor(values)
+        return tf.convert_to_tensor(values)
     return tf.experimental.dlpack.from_dlpack(values.__dlpack__())

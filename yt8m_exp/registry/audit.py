@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from yt8m_exp.registry import registration, versions
 from yt8m_exp.registry.chain import Chain, Kind, Record
-from yt8m_exp.spec import InputError
+from yt8m_exp.spec import DECISIONS, InputError
 from yt8m_exp.tracking import store
 from yt8m_exp.tracking.connection import server, session
 
@@ -32,7 +32,7 @@ ON_VERSION = "decision."
 
 def decisions_of(name: str) -> str:
     """Returns the name of the registered model that holds the decisions on another."""
-    return f"{name}.decisions"
+    return f"{name}{DECISIONS}"
 
 
 def read(client: MlflowClient, name: str) -> Chain:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.placed import devices_of_bytes
+from yt8m_exp.models import devices
 from yt8m_exp.training.recipes import changes, distillation
 from yt8m_exp.training.recipes.chance import Chance
 from yt8m_exp.training.recipes.fewer_frames import fewer_frames, halves, kept
@@ -127,6 +129,18 @@ def test_fewer_frames_are_some_of_the_video_in_order():
     for row, left, before in zip(np.asarray(found["rgb"])[..., 0], count, frames, strict=True):
         assert (np.diff(row[:left].astype(int)) > 0).all()
         assert (row[:left] < before).all()
+
+
+@pytest.mark.parametrize(("has_gpu", "device"), [(True, "/device:CPU:0"), (False, "")])
+def test_frames_are_left_out_before_a_gpu_gets_them(has_gpu, device, monkeypatch):
+    monkeypatch.setattr(devices, "has_gpu", lambda: has_gpu)
+    specs = {
+        "rgb": tf.TensorSpec((None, 7, 3), tf.uint8),
+        "frames": tf.TensorSpec([None], tf.int32),
+    }
+    shorten = fewer_frames(0.5, 0.5, chance())
+    traced = tf.function(lambda features: shorten(features, {})[0]).get_concrete_function(specs)
+    assert devices_of_bytes(traced) == {device}
 
 
 SOFT = {

@@ -24,7 +24,8 @@ def fewer_frames(half_video: float, frame_dropout: float, chance: Chance) -> Cha
         frames = features["frames"]
         size = tf.shape(frames)[0]
         start, count = halves(frames, half_video, chance.uniform(tf.stack([size, 2])))
-        length = tf.shape(next(x for name, x in features.items() if name != "frames"))[1]
+        with devices.of_bytes():
+            length = tf.shape(next(x for name, x in features.items() if name != "frames"))[1]
         uniforms = chance.of(chance.purpose + 1).uniform(tf.stack([size, length]))
         places, count = kept(start, count, frame_dropout, uniforms)
         with devices.of_bytes():
