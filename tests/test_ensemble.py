@@ -176,6 +176,8 @@ def test_what_members_were_trained_on_is_told_where_it_is_measured_or_learnt_on(
         (("neighbours.share=0.1",), "neighbours.share > 0 and neighbours.shards"),
         ((f"ridge.shards={KNOWN}",), "ridge.share > 0 and ridge.shards"),
         (("weights=learnt",), "weights=learnt and weights_shards"),
+        (("members=wide",), "No finished run of a sweep 'wide'"),
+        ((f"members={'0' * 32}",), f"No run '{'0' * 32}'"),
         (
             (f"shards={FRAMES}",),
             "record 0: the ensemble takes mean_audio, mean_rgb, but the record",

@@ -1,7 +1,10 @@
 import pytest
 import tensorflow as tf
+from omegaconf import OmegaConf
 
 from tests.verbs import SCORED, sample_records
+from yt8m_exp.jobs.steps.checks import inputs
+from yt8m_exp.spec import InputError
 
 
 def test_a_model_is_written_with_the_signature_asked_for(store, trained, tmp_path):
@@ -40,3 +43,9 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(
     assert outcome.status == 2
     assert sentence in outcome.sentence
     assert not (tmp_path / "1").exists()
+
+
+def test_a_full_folder_is_refused_before_the_model_is_looked_for(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(InputError, match="into an empty folder"):
+        inputs.export(OmegaConf.create({"output": str(tmp_path)}))

@@ -39,6 +39,8 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+RUN_ID = "[0-9a-f]{32}"
+"""The form of the id of a run of MLflow, a regular expression."""
 DECISIONS = ".decisions"
 """Ends the name of a registered model whose versions are the decisions on another."""
 Normalize = Literal[

@@ -13,7 +13,7 @@ from yt8m_exp.data import shards
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.evaluation.scoring import best, predictor
-from yt8m_exp.serving import exports
+from yt8m_exp.serving import exports, whole_folder
 from yt8m_exp.spec import InputError, OutsideError
 
 FRAMES = "sample/frame/validate/train0352.tfrecord"
@@ -164,7 +164,7 @@ def test_an_export_that_found_no_room_or_died_can_be_made_again(tagger, tmp_path
         patch.setattr(tf.saved_model, "save", Mock(side_effect=full))
         with pytest.raises(OutsideError, match=r"written to .*model: No space left on device"):
             export(tagger, folder)
-    (folder / f"{exports.UNFINISHED}0" / "variables").mkdir(parents=True)
+    (folder / f"{whole_folder.UNFINISHED}0" / "variables").mkdir(parents=True)
     export(tagger, folder)
     assert loads(folder)
 

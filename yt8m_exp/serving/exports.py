@@ -3,8 +3,6 @@
 Source of the signatures: google/youtube-8m, `export_model.py` and `export_model_mediapipe.py`.
 """
 
-import errno
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,14 +12,11 @@ import tensorflow as tf
 from yt8m_exp import spec
 from yt8m_exp.data.ids import ID_KEYS
 from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.serving import whole_folder
 from yt8m_exp.spec import InputError, OutsideError, UserError
-from yt8m_exp.stores.uris import is_local, store_of
 
 GRAPH = "saved_model.pb"
 FORMS = ("starter_code", "mediapipe")
-UNFINISHED = ".yt8m-export-"
-"""Begins the name of a folder inside the one to write to, of an export that is at work or died."""
-NOT_EMPTY = "A model is written into an empty folder, but {} is not empty."
 
 
 def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str) -> None:
@@ -50,8 +45,7 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     folder = str(folder)
     if form not in FORMS:
         raise InputError(f"`form` must be one of {', '.join(FORMS)}, but got {form!r}.")
-    if _holds_something(folder):
-        raise InputError(NOT_EMPTY.format(folder))
+    whole_folder.require_empty(folder)
     if form == "mediapipe" and schema.level == "video":
         raise InputError(
             "MediaPipe gives frames, but this is a video-level model: it takes "
@@ -61,48 +55,14 @@ def export(model: keras.Model, schema: Schema, folder: str | Path, *, form: str)
     module.model = model  # so that its variables are saved
     make = _starter_code if form == "starter_code" else _mediapipe
     signatures = make(model, schema)
-    if is_local(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    beside = folder if is_local(folder) else None
     try:
-        with tempfile.TemporaryDirectory(dir=beside, prefix=UNFINISHED) as made:
+        with whole_folder.written(folder, last=GRAPH) as made:
             tf.saved_model.save(module, made, signatures=signatures)
-            if beside:
-                _move(Path(made), Path(folder))
-            else:
-                _upload(Path(made), folder.rstrip("/"))
     except UserError:
         raise
     except (tf.errors.OpError, FileNotFoundError) as error:
         reason = str(error).partition("\n")[0].rpartition("; ")[2]
         raise OutsideError(f"The model cannot be written to {folder}: {reason}") from error
-
-
-def _holds_something(folder: str) -> bool:
-    if is_local(folder):
-        path = Path(folder)
-        inside = path.iterdir() if path.is_dir() else ()
-        return path.is_file() or any(not one.name.startswith(UNFINISHED) for one in inside)
-    whole = folder.rstrip("/")
-    return any(map(bool, store_of(folder).list([whole, f"{whole}/**"])))
-
-
-def _move(made: Path, folder: Path) -> None:
-    """Moves a model to its folder, unless another one has got there first."""
-    try:
-        for path in sorted(made.iterdir(), key=lambda path: (path.name == GRAPH, path.is_file())):
-            path.rename(folder / path.name)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        raise InputError(NOT_EMPTY.format(folder)) from error
-
-
-def _upload(made: Path, uri: str) -> None:
-    files = [path for path in made.rglob("*") if path.is_file()]
-    for path in sorted(files, key=lambda path: path.name == GRAPH):
-        name = path.relative_to(made).as_posix()
-        store_of(uri).write(path, f"{uri}/{name}", replaces=None)
 
 
 def _starter_code(model: keras.Model, schema: Schema) -> tf.types.experimental.GenericFunction:

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp import spec
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.spec import InputError, MissingInputError
 from yt8m_exp.terminal.suggestions import did_you_mean
@@ -129,7 +130,7 @@ def missing(model_uri: str, error: Exception) -> str:
 
 def _remedy(model_uri: str, reason: str) -> str:
     path = model_uri.removeprefix("models:/")
-    if re.fullmatch("[0-9a-f]{32}", model_uri):
+    if re.fullmatch(spec.RUN_ID, model_uri):
         return f"The best model of a training run is runs:/{model_uri}/best"
     if re.fullmatch(r"[^/:]+(/\d+|@\w+)", model_uri):
         return f"A version of a registered model is models:/{model_uri}"

@@ -14,7 +14,7 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose, studies
 from yt8m_exp.data import label_weights, peek, shards, vocabulary
 from yt8m_exp.data.manifest import Remedy
-from yt8m_exp.serving import whole_file
+from yt8m_exp.serving import whole_file, whole_folder
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.uris import is_local
 from yt8m_exp.videos import labelling, listing
@@ -115,11 +115,13 @@ def compare(cfg: DictConfig) -> None:
 
 
 def export(cfg: DictConfig) -> None:
-    """Checks the place of the export."""
+    """Checks the place of the export, and that nothing is there."""
     if is_local(cfg.output):
-        _require_folder(Path(cfg.output).absolute().parent, key="output")
+        place = Path(cfg.output).absolute()
+        _require_folder(place if place.is_dir() else place.parent, key="output")
     else:
         whole_file.require_writable(cfg.output.rstrip("/"))
+    whole_folder.require_empty(cfg.output)
 
 
 def extract(cfg: DictConfig) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from yt8m_exp import spec
 from yt8m_exp.registry import versions
 from yt8m_exp.serving import uris
 from yt8m_exp.spec import InputError
@@ -117,7 +119,9 @@ def _of(client: Any, word: str, best: int) -> list[str]:
         if len(runs) < best:
             logger.info("Of %s, %d models have a GAP, fewer than best=%d", word, len(runs), best)
     except InputError:
-        runs = [word]  # it is no study
+        if not re.fullmatch(spec.RUN_ID, word):
+            raise
+        runs = [word]
     return [versions.model_of_run(client, run_id) for run_id in runs]
 
 
