@@ -66,6 +66,14 @@ def test_bad_usage_ends_with_2_and_a_sentence_and_no_output(store, words, senten
 
 
 @pytest.mark.parametrize(
+    ("words", "key"), [((), "data.folder"), (("data.train=nowhere",), "data.train")]
+)
+def test_where_own_videos_lie_is_told_by_the_key_that_a_user_sets(store, words, key):
+    outcome = store.run("train", "data=own_video", *words)
+    assert f"Set {key} to where yours lie" in outcome.sentence
+
+
+@pytest.mark.parametrize(
     ("verb", "words", "status", "sentence"),
     [
         ("train", ("data.train={text}",), 2, "text.csv, record 0"),

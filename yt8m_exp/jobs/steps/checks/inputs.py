@@ -32,7 +32,9 @@ def train(cfg: DictConfig) -> None:
     if cfg.resume:
         return
     for key in ("data.train", "data.validate"):
-        found = list(shards.find(compose.select(compose.plain(cfg), key), Remedy(key)))
+        own = "folder" in cfg.data and key not in compose.given()  # both sets lie there
+        patterns = compose.select(compose.plain(cfg), key)
+        found = list(shards.find(patterns, Remedy("data.folder" if own else key)))
         peek.require_labels(found)
         if cfg.data.on_bad_record == "stop":
             remedy = f"Is this a {cfg.data.level}-level shard? Set {key}, or another group of data."
