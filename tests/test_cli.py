@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -167,3 +168,18 @@ def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys, interrup
     monkeypatch.setattr(cli, "_work", work)
     assert cli._status("train", OmegaConf.create(), tensorflow=False, wants_json=True) == 130
     assert capsys.readouterr() == ("", f"{sentence}\n")
+
+
+@pytest.mark.parametrize("closed", ["2>&1 | true", ">&-"])
+def test_whoever_stops_reading_stops_no_work(store, trained, closed):
+    command = f"set -o pipefail; {sys.executable} -m yt8m_exp.history name=tagger {closed}"
+    environment = os.environ | store.environment
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+
+
+def test_the_line_of_json_can_be_asked_of_an_entry_point(store, trained):
+    for words in (("--json", "true"), ("--overrides", "json=true")):
+        assert store.done("history", "--parameters", "--name", "tagger", *words)["name"] == "tagger"

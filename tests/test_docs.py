@@ -106,7 +106,8 @@ def composed(verb, given):
     command = shlex.split(ENTRIES[verb]["command"])
     assert command[:3] == ["python", "-m", f"yt8m_exp.{verb}"]
     words = [*command[3:], *(word for key, value in given.items() for word in (f"--{key}", value))]
-    return compose.compose(verb, overrides.from_mlproject(words))
+    names = overrides.SHORT.get(verb, {})
+    return compose.compose(verb, overrides.from_mlproject(words, names=names))
 
 
 @pytest.mark.parametrize("verb", ENTRIES)

@@ -176,7 +176,7 @@ def test_a_finished_run_is_watched_at_the_checkpoints_it_kept(store, trained):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "model_uri must be given"),
+        ((), "No model at 'models:/yt8m@champion'"),
         (("model_uri=models:/nobody@champion",), "No model at 'models:/nobody@champion'"),
         (("model_uri=models:/tagger@nothing",), "No model at 'models:/tagger@nothing'"),
         (("model_uri=models:/tagger/99",), "No model at 'models:/tagger/99'"),
@@ -268,8 +268,19 @@ def test_a_file_of_segments_scores_as_the_starter_code_says(store, n):
     words = f"labels={folder / 'segment_labels.csv'}", f"segments_listed={n}", QUICK
     result = store.done("eval", f"segment_predictions={folder / 'segment_submission.csv'}", *words)
     assert result["segment_map"] == pytest.approx(expected["mAP"], abs=1e-12)
+    assert result["classes_with_positives"] == expected["classes"]
+    assert result["videos"] == 200
     curve = store.curve(result["run_id"], "val/segment_map")
     assert curve == [(0, result["segment_map"])]
+
+
+def test_an_entry_point_scores_a_file_whatever_its_default_model(store):
+    folder = PROJECT / "tests" / "golden" / "csv"
+    files = ("--segment_predictions", f"{folder / 'segment_submission.csv'}")
+    labels = ("--labels", f"{folder / 'segment_labels.csv'}")
+    free = ("--overrides", f"{QUICK} tracking.runs={store.runs}")
+    result = store.done("eval", "--parameters", *files, *labels, *free)
+    assert result["classes_rated"] == 128
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_an_interrupted_inference_leaves_no_file(store, trained, tmp_path):
     running.until(lambda: list(tmp_path.iterdir()))
     running.send(signal.SIGTERM)
     assert running.wait().status == 128 + signal.SIGTERM
+    assert running.read("err").splitlines()[-1] == "Stopped by SIGTERM."
     assert not list(tmp_path.iterdir())
     assert store.status(run_id) == "KILLED"
 

@@ -38,9 +38,11 @@ def test_each_rollback_goes_one_champion_further_back_with_a_record(store, promo
     ]
     assert records[0].reason == "it fails on short videos"
     assert records[0].run_id == first["run_id"]
+    before = store.run_ids()
     outcome = store.run("rollback", f"name='{promoted}'")
     assert outcome.status == 2
     assert "has no champion before version 1" in outcome.sentence
+    assert store.run_ids() == before
 
 
 def test_a_version_may_be_named(store, promoted):
@@ -59,6 +61,8 @@ def test_an_alias_that_was_moved_by_hand_is_put_where_someone_decides(store, pro
     store.client.set_registered_model_alias(promoted, "champion", "4")
     assert rollback(store, promoted, f"version={version}")["changed"] is True
     assert aliases.current(store.client, promoted)[1] == version
+    decision = audit.read(store.client, promoted).records[-1]
+    assert (decision.champion, decision.reason) == (3, "Back from version 3.")
 
 
 def test_a_version_that_was_deleted_is_refused_with_the_others(store, promoted):

@@ -70,8 +70,7 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     prepare()
     compose.register_resolvers()
     argv = sys.argv[1:]
-    wants_json = WANTS_JSON in argv or not sys.stdout.isatty()
-    began = False
+    began = wants_json = False
     shown = os.environ.get(FULL_ERROR, "0")
 
     @hydra.main(config_path=compose.CONF, config_name=verb, version_base=compose.VERSION_BASE)
@@ -83,6 +82,10 @@ def run(verb: str, *, tensorflow: bool = True) -> None:
     words: list[str] = []
     try:
         words = _words(verb, argv)
+        wants_json = WANTS_JSON in words or not sys.stdout.isatty()
+        words = [word for word in words if word != WANTS_JSON]
+        if overrides.MARK not in argv:
+            words = _load("config.mistakes").corrected(verb, words)
         overrides.require_no_hydra(words, allowed=OF_HYDRA)
         if help.FLAGS & set(words):
             print(help.text(verb, [word for word in words if word not in help.FLAGS]), end="")
@@ -132,13 +135,14 @@ def _keep_freed_memory() -> None:
 
 def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
-    words = [word for word in argv if word != WANTS_JSON]
-    _require_one_run(verb, words)
-    if overrides.MARK not in words:
-        return _load("config.mistakes").corrected(verb, words)
-    schema = _load("config.schema")
-    text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
-    return overrides.from_mlproject(words, text=text, lists=lists)
+    _require_one_run(verb, argv)
+    if overrides.MARK in argv:
+        schema = _load("config.schema")
+        text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
+        argv = overrides.from_mlproject(
+            argv, text=text, lists=lists, names=overrides.SHORT.get(verb, {}), free=verb != "submit"
+        )
+    return overrides.in_full(argv, verb)
 
 
 def _require_one_run(verb: str, words: list[str]) -> None:
@@ -167,6 +171,10 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "Stopped by Ctrl-C.", file=sys.stderr)
         return 128 + signal.SIGINT
+    except SystemExit as ending:  # of a signal; see `tracking.endings`
+        if isinstance(ending.code, int) and ending.code > 128:
+            print(f"Stopped by {signal.Signals(ending.code - 128).name}.", file=sys.stderr)
+        raise
     except Exception as raised:
         if os.environ.get(FULL_ERROR) == "1":
             raise

@@ -1,4 +1,4 @@
-"""What the dataset fixes: sizes, names, class counts, shape letters; the project's folder; errors.
+"""What the dataset fixes: sizes, names, class counts, shape letters; names and folders; errors.
 
 Shape letters used throughout: B videos in a batch, T frames, D features, C classes, E experts,
 K predictions kept of a video, L labels of a video (padded), N records.
@@ -7,6 +7,7 @@ Source: S. Abu-El-Haija et al., "YouTube-8M: A Large-Scale Video Classification 
 https://arxiv.org/abs/1609.08675, and https://research.google.com/youtube8m.
 """
 
+import os
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -39,6 +40,8 @@ TOP_K = 20
 SEGMENT_CLASSES = 1000
 SEGMENTS_LISTED = 100_000
 """Segments of a class that count in the competition of 2019."""
+CHAMPION = "models:/yt8m@champion"
+"""The model that is read where none is named."""
 RUN_ID = "[0-9a-f]{32}"
 """The form of the id of a run of MLflow, a regular expression."""
 DECISIONS = ".decisions"
@@ -65,6 +68,12 @@ def shipped(path: str) -> str:
 def kept(path: str) -> str:
     """Returns the path of what verbs keep: in the clone from any folder, or else where they run."""
     return path if not IS_CLONE or Path.cwd() == PROJECT else str(PROJECT / path)
+
+
+def cache(name: str) -> Path:
+    """Returns a folder of the user's cache, which all clones share."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "yt8m_exp" / name
 
 
 class UserError(Exception):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
-from yt8m_exp.config.overrides import MARK, from_mlproject, override
+from yt8m_exp.config.overrides import MARK, SHORT, from_mlproject, in_full, override
 
 AWKWARD = [
     "a b.tfrecord",
@@ -111,15 +111,31 @@ def test_a_parameter_that_is_empty_is_left_out_and_null_is_null():
 
 
 def test_defaults_stand_before_the_parameters_and_short_names_are_replaced():
-    words = ["seed=1", "--parameters", "train=data.train", "--train", "a b", "--seed", "2"]
-    found = from_mlproject(words, lists=["data.train"])
+    words = ["seed=1", "--parameters", "--train", "a b", "--seed", "2"]
+    names = SHORT["train"]
+    found = in_full(from_mlproject(words, lists=["data.train"], names=names), "train")
     assert found == ["seed=1", "data.train='a b'", "seed=2"]
     assert compose.compose("train", found).seed == 2
 
 
 def test_an_empty_pattern_is_kept_to_be_refused():
-    words = ["--parameters", "train=data.train", "--train", ""]
-    assert from_mlproject(words, lists=["data.train"]) == ["data.train=''"]
+    words = ["--parameters", "--train", ""]
+    assert from_mlproject(words, lists=["data.train"], names=SHORT["train"]) == ["data.train=''"]
+
+
+def test_a_word_without_a_value_is_no_short_name():
+    assert in_full(["train", "model=moe", "train=a"], "train") == [
+        "train",
+        "model=moe",
+        "data.train=a",
+    ]
+    assert in_full(["model=moe"], "import_checkpoint") == ["kind=moe"]
+
+
+@pytest.mark.parametrize("given", ["model=moe epochs=2", '["model=moe","epochs=2"]'])
+def test_overrides_of_another_verb_are_a_list(given):
+    words = from_mlproject(["--parameters", "--overrides", given], free=False)
+    assert compose.compose("submit", words).overrides == ["model=moe", "epochs=2"]
 
 
 def test_numbers_stay_numbers():

@@ -83,6 +83,7 @@ def test_every_verb_has_types():
         ("train", "ema_half_life", 0, "`ema_half_life > 0` must hold"),
         ("train", "patience", 1.5, "`patience` must be an integer"),
         ("train", "batch_size", True, "`batch_size` must be an integer, but got batch_size=True."),
+        ("train", "epochs", 1e300, "`epochs <= 1e+06` must hold"),
         ("train", "epochs", math.nan, "`epochs` must be a finite number"),
         ("train", "learning_rate", math.inf, "`learning_rate` must be a finite number"),
         ("train", "register", "a/b", NO_NAME),
@@ -115,7 +116,7 @@ def test_a_wrong_value_is_named_with_its_rule(verb, key, value, sentence):
         schema.check(verb, values)
 
 
-@pytest.mark.parametrize("value", [0.5, 3, 1e9])
+@pytest.mark.parametrize("value", [0.5, 3, 1e6])
 def test_numbers_in_range_pass(value):
     schema.check("train", {"epochs": value})
 

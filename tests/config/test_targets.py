@@ -6,7 +6,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from yt8m_exp.config import schema, studies, targets
-from yt8m_exp.jobs.steps import study_file
+from yt8m_exp.jobs.steps.studies import study_file
 from yt8m_exp.spec import InputError
 
 HOSTILE = [

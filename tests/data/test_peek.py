@@ -2,8 +2,12 @@ import gzip
 
 import pytest
 
+from tests.data.examples import text
 from tests.verbs import PROJECT, SHARD, record, shard
+from yt8m_exp import spec
 from yt8m_exp.data import peek, shards
+from yt8m_exp.data.tfrecords.records import Schema
+from yt8m_exp.spec import InputError
 
 
 def looked_at(path) -> None:
@@ -36,3 +40,16 @@ def test_what_holds_no_record_is_left_to_the_check_of_all_records(tmp_path, cont
 
 def test_frames_and_segments_have_labels():
     looked_at(PROJECT / "sample/frame/train")
+
+
+def test_shards_of_2018_are_not_read_for_the_labels_of_2017(tmp_path):
+    of_2018 = list(shards.find(str(PROJECT / SHARD)))
+    peek.require_release(of_2018, spec.CLASSES)
+    with pytest.raises(InputError, match="must be of the 4,716 classes of 2017, but its first"):
+        peek.require_release(of_2018, spec.CLASSES_2017)
+    of_2017 = shard(tmp_path / "a.tfrecord", record("a", id=None, video_id=text(b"a")))
+    peek.require_release(shards.find(str(of_2017)), spec.CLASSES_2017)
+    predicted = Schema({"mean_rgb": spec.RGB}, spec.CLASSES_2017)
+    assert shards.scan(str(PROJECT / SHARD), predicted).records
+    with pytest.raises(InputError, match="of the 4,716 classes of 2017"):
+        shards.scan(str(PROJECT / SHARD), predicted, needs_labels=True)

@@ -14,7 +14,8 @@ from yt8m_exp.models.frame_level import lstm
 from yt8m_exp.models.frames import Dequantize
 from yt8m_exp.training import step
 from yt8m_exp.training.losses import cross_entropy
-from yt8m_exp.training.starter.starter_checkpoints import NAMES, load
+from yt8m_exp.training.starter.starter_checkpoints import load
+from yt8m_exp.training.starter.starter_models import NAMES
 
 KINDS = {
     "logistic": "logistic",

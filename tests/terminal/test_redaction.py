@@ -1,4 +1,5 @@
 import io
+import os
 
 import pytest
 
@@ -95,3 +96,13 @@ def test_a_stream_writes_no_secrets():
     stream.writelines(["password=x\n"])
     assert plain.getvalue() == "http://u:***@h\npassword=***\n"
     assert not stream.isatty()
+
+
+def test_a_stream_that_nobody_reads_any_more_lets_the_work_go_on():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as pipe:
+        stream = RedactedStream(pipe)
+        stream.write("one line\n")
+        stream.write("another")
+        stream.flush()

@@ -121,3 +121,13 @@ def test_of_rated_classes_it_is_as_in_training():
     rated = np.concatenate([batch["labels"], [[5]] * 6], axis=1).astype(np.int32)
     expected = cross_entropy(**batch, rated=rated)
     assert value_of(cross_entropy)(**batch, rated=rated) == float(expected)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-30])
+def test_certain_mistakes_have_their_cost_however_small_epsilon_is(epsilon):
+    labels, predictions = np.full((1, 1), -1, np.int32), np.zeros((1, CLASSES), np.float32)
+    predictions[0, :8], predictions[0, 32:] = 1, 1  # a block that comes near, and a whole one
+    mistakes = int(predictions.sum())
+    value = value_of(partial(cross_entropy, epsilon=epsilon))
+    cost = -mistakes * np.log(np.float64(np.float32(epsilon)))
+    assert value(labels=labels, predictions=predictions) == pytest.approx(cost, rel=1e-9)

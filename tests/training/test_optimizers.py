@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import instantiate
 
 from yt8m_exp.config import compose
+from yt8m_exp.spec import InputError
 from yt8m_exp.training.optimizers import AdamW, RMSpropFromOne, clip
 
 MODELS = Path(__file__).parents[1] / "golden" / "models"
@@ -102,3 +103,8 @@ def test_without_a_norm_gradients_stay():
     for off in (None, 0, 0.0, -1):  # 0 and below as in the starter code
         assert clip(gradients, off, "variable") == gradients
         assert clip(gradients, off, "global") == gradients
+
+
+def test_what_our_adam_does_not_have_is_refused():
+    with pytest.raises(InputError, match="`amsgrad` must be false"):
+        AdamW(RATE, amsgrad=True)

@@ -50,7 +50,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "train": TRACKING
     | READING
     | {
-        "epochs": Positive,
+        "epochs": Annotated[float, Field(gt=0, le=1e6)],
         "batch_size": Count,
         "learning_rate": Positive,
         "learning_rate_factors": dict[Text, NotNegative] | None,

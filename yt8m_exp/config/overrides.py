@@ -16,6 +16,11 @@ WORDS = ("null", "true", "false", "inf", "nan")  # in any letter case, values fo
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as an escape only there
 BEFORE_INTERPOLATION = re.compile(r"(\\*)\$\{")
 MARK = "--parameters"
+SHORT = {
+    "train": {"train": "data.train", "validate": "data.validate"},
+    "import_checkpoint": {"model": "kind"},
+}
+"""Short names of keys, by the verb that knows them."""
 
 
 def override(key: str, value: Any) -> str:
@@ -77,20 +82,27 @@ def unswept(word: str) -> str:
 
 
 def from_mlproject(
-    words: Sequence[str], *, text: Collection[str] = (), lists: Collection[str] = ()
+    words: Sequence[str],
+    *,
+    text: Collection[str] = (),
+    lists: Collection[str] = (),
+    names: Mapping[str, str] = {},
+    free: bool = True,
 ) -> list[str]:
     """Turns the words of an MLproject command into Hydra's.
 
-    MLflow adds each parameter as `--key value`. Before them stand the word `--parameters` and short
-    names of keys; before this stand defaults. The parameter `overrides` holds free overrides, and
-    no options, as some of Hydra's run code. A parameter that is empty is left out. All others are
-    text, numbers, null or truth values.
+    MLflow adds each parameter as `--key value`. Before them stands the word `--parameters`, and
+    before this stand defaults. The parameter `overrides` holds free overrides, and no options, as
+    some of Hydra's run code. A parameter that is empty is left out. All others are text, numbers,
+    null or truth values.
     Words without `--parameters` are Hydra's own already.
 
     Args:
         words: the words after the verb.
         text: keys whose value is text, whatever it looks like.
         lists: keys whose value is text, or a list of texts in Hydra's grammar.
+        names: keys by their short names.
+        free: whether `overrides` are of this verb; otherwise they are a list, of another verb.
 
     Raises:
         InputError: the free overrides hold an option.
@@ -98,9 +110,14 @@ def from_mlproject(
     if MARK not in words:
         return list(words)
     place = list(words).index(MARK)
-    names, pairs = _split(words[place + 1 :])
-    free = shlex.split(pairs.pop("overrides", ""))
-    for word in free:
+    added = words[place + 1 :]
+    options = (word.removeprefix("--") for word in added[::2])
+    pairs = dict(zip(options, added[1::2], strict=True))
+    given = pairs.pop("overrides", "")
+    more = shlex.split(given)
+    if more and not free:
+        more = [f"overrides={given}" if given[0] == "[" else override("overrides", more)]
+    for word in more:
         if word.startswith("-"):
             raise InputError(f"The parameter `overrides` holds no options, but got {word!r}.")
     parameters = [
@@ -108,15 +125,16 @@ def from_mlproject(
         for key, value in pairs.items()
         if value or names.get(key, key) in lists
     ]
-    return [*words[:place], *parameters, *free]
+    return [*words[:place], *parameters, *more]
 
 
-def _split(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the key of each short name, and the value of each parameter."""
-    first = next((n for n, word in enumerate(words) if word[:2] == "--"), len(words))
-    names = dict(word.split("=", 1) for word in words[:first])
-    options = (word.removeprefix("--") for word in words[first::2])
-    return names, dict(zip(options, words[first + 1 :: 2], strict=True))
+def in_full(words: Iterable[str], verb: str) -> list[str]:
+    """Returns overrides in which each short name of a verb's key is the key."""
+    names = SHORT.get(verb, {})
+    pairs = (word.partition("=") for word in words)
+    return [
+        f"{names.get(key, key) if equals else key}{equals}{value}" for key, equals, value in pairs
+    ]
 
 
 def _parameter(key: str, value: str, *, text: Collection[str], lists: Collection[str]) -> str:

@@ -39,7 +39,9 @@ def require_keys(verb: str, values: Mapping[str, Any]) -> None:
     Raises:
         InputError: a key was left out by `~key`, or its group was set to something else.
     """
-    for key in TYPES[verb].keys() - OPTIONAL:
+    for key in TYPES[verb]:
+        if key in OPTIONAL:
+            continue
         try:
             compose.select(values, key)
         except KeyError:

@@ -28,7 +28,6 @@ OURS = {
 }
 LIBRARIES = {
     "optimizer": "keras.optimizers",
-    "schedule": "keras.optimizers.schedules",
     "sampler": "optuna.samplers",
     "pruner": "optuna.pruners",
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from yt8m_exp import spec
 from yt8m_exp.data.tfrecords import compression, facts
 from yt8m_exp.data.tfrecords.facts import NOTHING, Facts
 from yt8m_exp.data.tfrecords.records import Schema
@@ -215,6 +216,5 @@ def _entry(found: Object, schema: Schema) -> Path:
         CACHE_VERSION, place, found.bytes, found.generation,
         dict(schema.features), schema.classes, schema.level,
     ])  # fmt: skip
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = hashlib.sha256(key.encode()).hexdigest()[:40]
-    return Path(home) / "yt8m_exp" / "shards" / f"{name}.json"
+    return spec.cache("shards") / f"{name}.json"

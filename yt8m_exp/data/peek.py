@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from yt8m_exp import spec
 from yt8m_exp.data import ids
 from yt8m_exp.data.tfrecords.messages import SequenceExample
 from yt8m_exp.spec import InputError
@@ -55,6 +56,24 @@ def require_features(
         raise InputError(
             f"{uri}, record 0: {taker} takes {', '.join(sorted(lacking))}, but the record has "
             f"{', '.join(sorted(there))}. {remedy}"
+        )
+
+
+def require_release(found: Iterable[Object], classes: int) -> None:
+    """Refuses shards of 2018 for the classes of 2017, whose numbers mean something else.
+
+    Both hold labels below 3,862; the ids of their videos have other keys. What `require_labels`
+    lets pass, passes here.
+
+    Raises:
+        InputError: the shards are of 2018.
+    """
+    uri, keys, _ = _first(found)
+    if classes == spec.CLASSES_2017 and ids.ID_KEYS[0] in keys:
+        raise InputError(
+            f"{uri}: labels must be of the {classes:,} classes of 2017, but its first record has "
+            f"an `{ids.ID_KEYS[0]}`, as those of 2018 have, where each label has another number. "
+            f"Name shards of 2017, whose records have a `{ids.ID_KEYS[1]}`."
         )
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from yt8m_exp.data import checks, loading
+from yt8m_exp.data import checks, loading, peek
 from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.checks import Shard
 from yt8m_exp.data.manifest import DEFAULT_REMEDY, Manifest, Remedy
@@ -91,9 +91,10 @@ def scan(
     """
     if on_bad_record not in ("stop", "skip"):
         raise InputError(f"`on_bad_record` must be stop or skip, but got {on_bad_record!r}.")
-    shards = tuple(
-        Shard(found, checks.remembered(found, schema)) for found in find(patterns, remedy)
-    )
+    objects = list(find(patterns, remedy))
+    if needs_labels:
+        peek.require_release(objects, schema.classes)
+    shards = tuple(Shard(found, checks.remembered(found, schema)) for found in objects)
     source = (patterns,) if isinstance(patterns, str) else tuple(map(str, patterns))
     manifest = Manifest(
         source,
@@ -110,8 +111,13 @@ def scan(
     _report_copies(shards)
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
-        named = f"{remedy.shards}, {', '.join(source)}"
-        raise InputError(f"No usable record is left in the {len(shards)} shards of {named}.")
+        named = f"the {len(shards)} shards of {remedy.shards}, {', '.join(source)}"
+        if schema.level == "segment":
+            raise InputError(
+                f"No record of {named} has rated segments (`segment_labels`), as the validation "
+                "shards of 2019 have. Read others as whole videos: data=frame, segments=false."
+            )
+        raise InputError(f"No usable record is left in {named}.")
     return manifest
 
 

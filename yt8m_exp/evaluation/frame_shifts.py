@@ -31,7 +31,7 @@ def shifted(
 
 
 def moves_any(shifts: Sequence[int]) -> bool:
-    """Returns whether shifts are not those of a single prediction as it is."""
+    """Returns whether a shift moves frames, or there are several."""
     return list(shifts) != [0]
 
 

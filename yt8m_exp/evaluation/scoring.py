@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from yt8m_exp import spec
 from yt8m_exp.data.ahead import ahead
+from yt8m_exp.data.manifest import Manifest
+from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.evaluation.ranking import Ranking
@@ -123,6 +125,19 @@ def evaluate(
         advance(videos)
     kept = sample.result() if sample else None
     return Evaluation(ranking.result(top_n=top_n), losses / max(videos, 1), sample=kept)
+
+
+def evaluate_model(
+    model: keras.Model,
+    loss: Loss,
+    manifest: Manifest,
+    batch_size: int | None = None,
+    *,
+    advance: Callable[[int], None] = lambda videos: None,
+) -> Evaluation:
+    """Scores a model on all labelled shards of a manifest; see `evaluate` and `ordered_batches`."""
+    batches = ordered_batches(Entry(model).read(manifest), batch_size)
+    return evaluate(predictor(model), loss, batches, manifest.schema.classes, advance=advance)
 
 
 @tf.function(reduce_retracing=True, autograph=False)

@@ -33,6 +33,11 @@ class SegmentMetrics:
     ap: Mapping[int, float]
 
     @property
+    def classes_with_positives(self) -> int:
+        """Classes with a list and positives."""
+        return int(np.isfinite([*self.ap.values()]).sum())
+
+    @property
     def map(self) -> float:
         """Mean over the classes with a list and positives, as the starter code's; NaN without."""
         known = [value for value in self.ap.values() if not np.isnan(value)]

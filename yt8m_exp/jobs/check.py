@@ -2,43 +2,40 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from gzip import GzipFile
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from omegaconf import DictConfig
 
-from yt8m_exp import spec
 from yt8m_exp.config import compose, targets
-from yt8m_exp.data import shards, vocabulary
+from yt8m_exp.data import shards
 from yt8m_exp.data.doctor import (
     detection,
     examination,
     extraction,
     measured,
-    release,
     statistics,
     survey,
 )
 from yt8m_exp.data.doctor.examination import Examination, Labels, SchemaOf
-from yt8m_exp.data.doctor.extraction import Measured
-from yt8m_exp.data.doctor.findings import KINDS, Finding, verdict
+from yt8m_exp.data.doctor.findings import KINDS, Finding
 from yt8m_exp.data.doctor.profile import Profile
 from yt8m_exp.data.doctor.survey import Survey
 from yt8m_exp.data.manifest import Remedy
 from yt8m_exp.data.tfrecords import warming
+from yt8m_exp.jobs.steps import check_report
+from yt8m_exp.jobs.steps.check_report import Checked
 from yt8m_exp.jobs.steps.opened import opened
-from yt8m_exp.plots import checkup, drawing
 from yt8m_exp.serving.whole_file import WholeFile
 from yt8m_exp.spec import InputError
 from yt8m_exp.stores.cache import Cache
 from yt8m_exp.stores.objects import Object
-from yt8m_exp.terminal import progress, table
+from yt8m_exp.terminal import progress
 from yt8m_exp.terminal.summary import Summary
-from yt8m_exp.tracking import datasets, store
+from yt8m_exp.tracking import datasets
 from yt8m_exp.tracking.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -62,10 +59,9 @@ def run(cfg: DictConfig) -> Summary:
         profiles: dict[str, Profile] = {}
         keys = ["shards"] if cfg.against is None else ["shards", "against"]
         sets = {key: _surveyed(cfg, key, tracked, launcher, profiles) for key in keys}
-        findings = _findings(sets)
-        steps = extraction.measure(profiles)
-        _log(cfg, tracked, sets, findings, steps)
-        return _told(cfg, tracked, sets, findings, steps)
+        checked = Checked(sets, _findings(sets), extraction.measure(profiles))
+        check_report.log(cfg, tracked, checked)
+        return check_report.told(cfg, tracked, checked, _output(cfg))
 
 
 @contextmanager
@@ -167,92 +163,3 @@ def _findings(sets: Mapping[str, Survey]) -> list[Finding]:
         found += survey.leaks(sets["shards"], sets["against"])
     order = list(KINDS)
     return sorted(found, key=lambda finding: order.index(finding.kind))
-
-
-def _log(
-    cfg: DictConfig,
-    tracked: Run,
-    sets: Mapping[str, Survey],
-    findings: Sequence[Finding],
-    steps: Sequence[Measured],
-) -> None:
-    """Logs metrics, the page with figures, and every finding."""
-    found, counts = sets["shards"], survey.counts(findings)
-    tracked.writer.log({f"problems/{kind}": count for kind, count in counts.items()}, 0)
-    comparisons = list(release.compare(found.features, found.labels_per_video))
-    classes = release.compare_classes(found.class_counts, cfg.vocabulary)
-    names = vocabulary.read(cfg.vocabulary, spec.CLASSES, key="vocabulary").names if classes else ()
-    figures = checkup.figures(found, classes, names)
-    said = verdict(counts)
-    page = checkup.render(
-        "Check of shards",
-        said,
-        sets,
-        findings,
-        comparisons,
-        {title: drawing.png(figure) for title, figure in figures.items()},
-        steps,
-    )
-    tracked.client.log_text(tracked.id, page, "report.html")
-    details = {
-        "problems": counts,
-        "findings": [finding.as_dict() for finding in findings],
-        "release": [row._asdict() | {"differs": row.differs} for row in comparisons],
-        "classes": classes.listed() if classes else [],
-        "steps": [row._asdict() | {"off": row.is_off} for row in steps],
-    }
-    tracked.client.log_dict(tracked.id, details, "findings.json")
-    note = f"{said} Among the artifacts: `report.html`, with figures."
-    tracked.client.set_tag(tracked.id, "mlflow.note.content", note)
-
-
-def _told(
-    cfg: DictConfig,
-    tracked: Run,
-    sets: Mapping[str, Survey],
-    findings: Sequence[Finding],
-    steps: Sequence[Measured],
-) -> Summary:
-    """Shows the problems, and returns what the verb ends with."""
-    counts = survey.counts(findings)
-    if findings:
-        columns = ("count", "what", "shards", "the first")
-        table.show("Problems", columns, _rows(findings), numbers=(0, 2))
-    off = [row for row in steps if row.is_off]
-    if cfg.features:
-        measured.show(steps)
-    output = _output(cfg)
-    result: dict[str, Any] = {
-        "run_id": tracked.id,
-        "videos": sets["shards"].videos,
-        "shards": len(sets["shards"].parts),
-        "problems": counts,
-        "report": f"runs:/{tracked.id}/report.html",
-        "output": output and str(Path(output).absolute()),
-    }
-    result |= {"steps_off": [row.step for row in off]} if cfg.features else {}
-    rows: dict[str, Any] = {
-        "run_id": tracked.id,
-        **{name: _size(found) for name, found in sets.items()},
-    }
-    rows |= {"problems": sum(counts.values()), "report": result["report"]}
-    rows |= {"output": result["output"]} if output else {}
-    if cfg.features:
-        rows["steps off"] = ", ".join(f"{row.step} of {row.feature}" for row in off) or "none"
-    where = store.pages(tracked.client, tracked.before.info)
-    status = 1 if cfg.require and (findings or off) else 0
-    return Summary("Check of shards", result, rows, where, status)
-
-
-def _rows(findings: Sequence[Finding]) -> Iterator[tuple[str, ...]]:
-    """Yields a row for each kind of problem that there is."""
-    for kind, count in survey.counts(findings).items():
-        ours = [finding for finding in findings if finding.kind == kind]
-        if ours:
-            first = f"{Path(ours[0].path).name}, {ours[0].text}"
-            yield f"{count:,}", KINDS[kind].title, f"{len(ours):,}", first
-
-
-def _size(found: Survey) -> str:
-    shards, levels = len(found.parts), " and ".join(found.levels)
-    return f"{found.videos:,} videos, {levels} level, in {shards:,} shard{'s' * (shards != 1)}"

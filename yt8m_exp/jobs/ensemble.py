@@ -13,7 +13,6 @@ from yt8m_exp.config import compose
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.evaluation import metrics, scoring
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.metrics import Evaluation
 from yt8m_exp.jobs.steps import naming, sources
 from yt8m_exp.jobs.steps.ensembles import members, mixture
@@ -68,12 +67,7 @@ def run(cfg: DictConfig) -> Summary:
     uris = members.named(client, compose.plain(cfg)["members"], cfg.best)
     loaded = [loading.load(uri) for uri in uris]
     schema = tagger.schema(mixture.of_equals([found.tagger.model for found in loaded]))
-    manifest = datasets.checked(
-        compose.plain(cfg)["shards"],
-        schema,
-        on_bad_record=cfg.on_bad_record,
-        reading=sources.reading(cfg),
-    )
+    manifest = sources.checked(cfg, schema)
     with opened("ensemble", cfg, name=naming.of_use("ensemble", f"{len(uris)} models")) as tracked:
         datasets.log_read(tracked, manifest, context="eval")
         mixed = mixture.mixed(cfg, tracked, loaded)
@@ -107,12 +101,8 @@ def _measured(cfg: DictConfig, path: Path, whole: keras.Model, manifest: Manifes
 
 def _scored(cfg: DictConfig, model: keras.Model, manifest: Manifest) -> Evaluation:
     with progress.shown("Evaluating", manifest.records, unit="videos") as advance:
-        return scoring.evaluate(
-            scoring.predictor(model),
-            value_of(cross_entropy),
-            ordered_batches(Entry(model).read(manifest), cfg.batch_size),
-            manifest.schema.classes,
-            advance=advance,
+        return scoring.evaluate_model(
+            model, value_of(cross_entropy), manifest, cfg.batch_size, advance=advance
         )
 
 

@@ -16,7 +16,6 @@ from yt8m_exp.data import vocabulary
 from yt8m_exp.data.manifest import Manifest
 from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.tfrecords import compiled, warming
-from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring, top_k
 from yt8m_exp.evaluation.entry import Entry
@@ -62,7 +61,8 @@ def run(cfg: DictConfig) -> Summary:
         InputError: there is no such model, or a record is bad or has no labels.
         MissingInputError: a pattern matches no shard.
     """
-    prepare = _watch if cfg.watch else _model if cfg.model_uri else _file
+    is_file = cfg.predictions or cfg.segment_predictions
+    prepare = _watch if cfg.watch else _file if is_file else _model
     name, score = prepare(cfg)  # refuses bad input before a run is opened
     with opened("eval", cfg, name=name) as tracked:
         return score(tracked)
@@ -71,13 +71,13 @@ def run(cfg: DictConfig) -> Summary:
 def _model(cfg: DictConfig) -> Prepared:
     """Prepares to score a logged model."""
     store.connect()
-    model = loading.load(cfg.model_uri)
+    model = loading.load(cfg.model_uri or spec.CHAMPION)
     schema = model.tagger.schema
     shifts.require_videos(cfg, schema)
     if cfg.segments:
         model.require_frames()
         schema = replace(schema, level="segment", max_frames=spec.MAX_FRAMES)
-    manifest = _checked(cfg, schema)
+    manifest = sources.checked(cfg, schema)
     name = naming.of_use("eval", model.title, naming.videos(manifest))
     return Prepared(name, partial(_score, cfg, model, manifest))
 
@@ -122,7 +122,7 @@ def _watch(cfg: DictConfig) -> Prepared:
     """Prepares to score each checkpoint that a training run uploads, until the run has ended."""
     theirs = configuration_of(cfg.watch)
     shifts.require_videos(cfg, sources.schema(theirs))
-    manifest = _checked(cfg, sources.schema(theirs))
+    manifest = sources.checked(cfg, sources.schema(theirs))
     name = naming.of_use("eval", f"watches {cfg.watch[:8]}", naming.videos(manifest))
     return Prepared(name, partial(_watched, cfg, theirs, manifest))
 
@@ -151,7 +151,7 @@ def _watched(cfg: DictConfig, theirs: DictConfig, manifest: Manifest, tracked: R
 
 
 def _file(cfg: DictConfig) -> Prepared:
-    """Scores a file of predictions; returns the function that logs the result."""
+    """Scores a file of predictions, so that only the result is left to be logged."""
     what = cfg.predictions or cfg.segment_predictions
     scored = evaluate_files.score(compose.plain(cfg), sources.reading(cfg))
 
@@ -179,13 +179,6 @@ def _loss(
     name = chosen["_target_"].rpartition(".")[2]
     tracked.client.set_tag(tracked.id, "loss", f"{name}({', '.join(parameters)})")
     return recipe.loss(chosen, classes)
-
-
-def _checked(cfg: DictConfig, schema: Schema) -> Manifest:
-    patterns = compose.plain(cfg)["shards"]
-    return datasets.checked(
-        patterns, schema, on_bad_record=cfg.on_bad_record, reading=sources.reading(cfg)
-    )
 
 
 def _measured(

@@ -14,11 +14,9 @@ from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import vocabulary
 from yt8m_exp.data.manifest import Manifest
-from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.jobs.steps.opened import opened
 from yt8m_exp.registry import registration
 from yt8m_exp.serving import packaging, tagger
@@ -107,12 +105,7 @@ def _checked_gap(
 
 
 def _gap(model: keras.Model, manifest: Manifest) -> float:
-    found = scoring.evaluate(
-        scoring.predictor(model),
-        value_of(cross_entropy),
-        ordered_batches(Entry(model).read(manifest)),
-        manifest.schema.classes,
-    )
+    found = scoring.evaluate_model(model, value_of(cross_entropy), manifest)
     return metrics.values(found, [metrics.GAP])["gap"] or 0.0
 
 

@@ -1,6 +1,5 @@
 """Makes a challenger the champion of a registered model, if it is shown to be better."""
 
-from dataclasses import replace
 from typing import Any
 
 from omegaconf import DictConfig
@@ -46,7 +45,9 @@ def run(cfg: DictConfig) -> Summary:
             return _unchanged(cfg, tracked, champion, version)
     # What is wrong with the input is refused before a run is opened.
     models = _loaded(cfg.name, version, champion)
-    manifest = _checked(cfg, models)
+    schema = models["challenger"].tagger.schema
+    # The gate compares the checksums of all shards with those that were trained on.
+    manifest = sources.checked(cfg, schema, all_before=True)
     against = f"against v{champion}" if champion else "no champion yet"
     name = naming.of_use("promote", f"{cfg.name} v{version}", against)
     with opened("promote", cfg, name=name) as tracked:
@@ -57,16 +58,6 @@ def run(cfg: DictConfig) -> Summary:
         contest.log(tracked, cfg.name, decision, verdict, models)
         promoted, reason = decisions.decide(client, cfg.name, decision)
         return _told(cfg, tracked, decision, verdict, promoted=promoted, reason=reason)
-
-
-def _checked(cfg: DictConfig, models: Models) -> Manifest:
-    return datasets.checked(
-        compose.plain(cfg)["shards"],
-        models["challenger"].tagger.schema,
-        on_bad_record=cfg.on_bad_record,
-        # The gate compares the checksums of all shards with those that were trained on.
-        reading=replace(sources.reading(cfg), check_bytes=None),
-    )
 
 
 def _decision(

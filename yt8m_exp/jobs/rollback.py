@@ -11,6 +11,7 @@ from yt8m_exp.registry.chain import Chain
 from yt8m_exp.registry.lock import champion_lock
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.summary import Summary
+from yt8m_exp.tracking import store
 from yt8m_exp.tracking.pages import cards
 from yt8m_exp.tracking.runs import Run
 
@@ -25,12 +26,14 @@ def run(cfg: DictConfig) -> Summary:
         InputError: there is no such version, or none to go back to.
         ConnectionError: the tracking server went away.
     """
+    client = store.connect()
+    _target(client, cfg, audit.read(client, cfg.name), _current(client, cfg.name))
     with (
         opened("rollback", cfg, name=naming.of_use("rollback", cfg.name)) as tracked,
         champion_lock(cfg.name),
     ):
         chain = aliases.settle(tracked.client, cfg.name)
-        now = versions.aliases(tracked.client, cfg.name).get(aliases.CHAMPION)
+        now = _current(tracked.client, cfg.name)
         target = _target(tracked.client, cfg, chain, now)
         # Without records, an alias that was set by hand is taken over, unless there were some.
         known = chain.champion or (not audit.lost(tracked.client, cfg.name, chain) and target)
@@ -45,12 +48,16 @@ def run(cfg: DictConfig) -> Summary:
     return Summary(f"Rollback of {cfg.name}", result, rows)
 
 
+def _current(client: Any, name: str) -> int | None:
+    return versions.aliases(client, name).get(aliases.CHAMPION)
+
+
 def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
     """Returns the version to go back to."""
     target = cfg.version if cfg.version is not None else chain.previous
     if target is None:
         raise InputError(
-            f"{cfg.name} has no champion before {f'version {now}' if now else 'the first'}. "
+            f"{cfg.name} has no champion {f'before version {now}' if now else 'yet'}. "
             "Name the version to go to: version=..."
         )
     if not versions.exists(client, cfg.name, target):
@@ -65,12 +72,13 @@ def _target(client: Any, cfg: DictConfig, chain: Chain, now: int | None) -> int:
 def _switch(cfg: DictConfig, tracked: Run, chain: Chain, target: int, now: int | None) -> None:
     """Records the decision, and sets the aliases."""
     client, name = tracked.client, cfg.name
+    before = chain.champion or now
     decision = audit.record(
         chain,
         "rollback",
         target,
-        champion=chain.champion or now,
-        reason=cfg.reason or f"Back from version {now or chain.champion}.",
+        champion=before,
+        reason=cfg.reason or f"Back from version {before}.",
         run_id=tracked.id,
     )
     audit.append(client, name, decision)

@@ -16,8 +16,9 @@ from yt8m_exp.config import compose, schema, targets
 from yt8m_exp.config.overrides import override
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest, Remedy
-from yt8m_exp.jobs.steps import sources, study_file
-from yt8m_exp.jobs.steps import study as study_runs
+from yt8m_exp.jobs.steps import sources
+from yt8m_exp.jobs.steps.studies import study as study_runs
+from yt8m_exp.jobs.steps.studies import study_file
 from yt8m_exp.spec import InputError, OutsideError
 from yt8m_exp.terminal import board
 from yt8m_exp.terminal.summary import Summary

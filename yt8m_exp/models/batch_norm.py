@@ -83,7 +83,7 @@ class BatchNorm(keras.layers.Layer):
     def normalized(self, x, weights=None, training=False) -> keras.KerasTensor:
         """Returns x (..., D) normalised, as float32; `weights` (...) says which rows count."""
         batch = None
-        if training and self.trainable:
+        if training:
             rows = ops.reshape(x, (-1, x.shape[-1]))
             weights = ops.ones_like(rows[:, 0]) if weights is None else ops.reshape(weights, (-1,))
             batch = moments(rows, weights)
@@ -94,10 +94,11 @@ class BatchNorm(keras.layers.Layer):
         """Returns the scale (D,) and the shift (D,) that normalise, and updates the averages.
 
         Args:
-            batch: moments of the batch in training; None takes the moving averages.
+            batch: moments of the batch in training; None takes the moving averages, as a frozen
+                layer always does.
         """
         mean, variance = self.moving_mean.value, self.moving_variance.value
-        if batch:
+        if batch and self.trainable:
             mean, variance, rows = batch
             factor = rows / ops.maximum(rows - 1, 1) if self.unbiased else 1.0
             self._move(self.moving_mean, mean)

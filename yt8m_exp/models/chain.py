@@ -7,13 +7,14 @@ DeepChainModel of https://github.com/wangheda/youtube-8m.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 
 from yt8m_exp.models.auxiliary import Auxiliary
 from yt8m_exp.models.heads import GateInitializer, MixtureOfExperts
 from yt8m_exp.models.inputs import L2Normalize
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.spec import InputError
 
 Activation = Literal["relu", "elu"]
@@ -57,20 +58,14 @@ class ChainOfExperts:
     gate_initializer: GateInitializer
 
     def __post_init__(self) -> None:
-        if self.stages < 1 or self.units < 1:
-            raise InputError(
-                "`stages >= 1` and `units >= 1` must hold, but got "
-                f"stages={self.stages}, units={self.units}."
-            )
+        require_positive(stages=self.stages, units=self.units)
         if not 0 <= self.auxiliary_weight <= 1:
             raise InputError(
                 "`0 <= auxiliary_weight <= 1` must hold, but got "
                 f"auxiliary_weight={self.auxiliary_weight}."
             )
-        if self.activation not in get_args(Activation):
-            raise InputError(f"`activation` must be relu or elu, but got {self.activation!r}.")
-        if self.keeps not in get_args(Keeps):
-            raise InputError(f"`keeps` must be all or last, but got {self.keeps!r}.")
+        require_choice(Activation, activation=self.activation)
+        require_choice(Keeps, keeps=self.keeps)
         self.mixture()
 
     def __call__(

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from yt8m_exp.models.batch_norm import BatchNorm
+from yt8m_exp.models.requirements import require_positive
 from yt8m_exp.spec import InputError
 
 Gate = Callable[..., keras.layers.Layer]
@@ -82,8 +83,7 @@ class SEGate(keras.layers.Layer):
 
     def __init__(self, reduction: int, **layer) -> None:
         super().__init__(**layer)
-        if reduction < 1:
-            raise InputError(f"`reduction >= 1` must hold, but got reduction={reduction}.")
+        require_positive(reduction=reduction)
         self.reduction = reduction
         self.norm = BatchNorm(name="norm")
 

@@ -8,12 +8,13 @@ heads gives each a `prefix` for the names of its layers. All regularisers are th
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
 
 from yt8m_exp.models.gates import ProbabilityGate
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.spec import InputError
 
 Head = Callable[..., keras.KerasTensor]
@@ -84,19 +85,11 @@ class MixtureOfExperts:
 
     def __post_init__(self) -> None:
         _require_l2(self.l2)
-        if self.experts < 1:
-            raise InputError(f"`experts >= 1` must hold, but got experts={self.experts}.")
-        if self.gate_initializer not in get_args(GateInitializer):
-            raise InputError(
-                "`gate_initializer` must be zeros or glorot_uniform, but got "
-                f"{self.gate_initializer!r}."
-            )
-        if self.gate_rank is not None and self.gate_rank < 1:
-            raise InputError(f"`gate_rank >= 1` must hold, but got gate_rank={self.gate_rank}.")
-        if self.gated_by not in get_args(GatedBy):
-            raise InputError(
-                f"`gated_by` must be none, probabilities or features, but got {self.gated_by!r}."
-            )
+        require_positive(experts=self.experts)
+        require_choice(GateInitializer, gate_initializer=self.gate_initializer)
+        if self.gate_rank is not None:
+            require_positive(gate_rank=self.gate_rank)
+        require_choice(GatedBy, gated_by=self.gated_by)
 
     def __call__(
         self,

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from keras import KerasTensor, ops
 from numpy.typing import NDArray
 
 from yt8m_exp import spec
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.spec import InputError, Normalize, OutsideError
 
 EIGENVALUES = Path(__file__).with_name("pca_eigenvalues.npy")
@@ -75,11 +76,7 @@ def of(normalize: Normalize) -> Normalization:
         InputError: `normalize` is none of these.
         OutsideError: the file of eigenvalues is damaged.
     """
-    if normalize not in get_args(Normalize):
-        *others, last = get_args(Normalize)
-        raise InputError(
-            f"`normalize` must be {', '.join(others)} or {last}, but got {normalize!r}."
-        )
+    require_choice(Normalize, normalize=normalize)
     if normalize == "unwhiten":
         return Normalization("none", np.sqrt(_eigenvalues()) + np.float32(1e-4), shift=4 / 512)
     if normalize.startswith(("unwhiten_", "part_unwhiten_")):

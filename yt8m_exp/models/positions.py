@@ -4,8 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from yt8m_exp.models.sampling import Sampling
-
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class LearnedPositions(keras.layers.Layer):
@@ -50,9 +48,3 @@ class SinusoidalPositions(keras.layers.Layer):
         angles = ops.cast(ops.arange(length), "float32")[:, None] * rates
         rows = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)[:, :size]
         return ops.broadcast_to(ops.cast(rows, x.dtype)[None], (videos, length, size))
-
-
-def places(sampling: Sampling) -> int:
-    """Returns how many frames of a video a sampler keeps at most."""
-    kept = (getattr(sampling, name, None) for name in ("samples", "max_frames"))
-    return next(count for count in kept if count is not None)

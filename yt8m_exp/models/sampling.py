@@ -2,22 +2,33 @@
 
 Every frame-level model calls one, as `sampling(parts, frames)`, with the bytes of each feature,
 uint8 (B, T, D), and the number of frames of each video, int32 (B,). The sampler returns both for
-the frames that are kept. Its attribute is `max_frames`: frames after it are never used.
+the frames that are kept. Its attributes are `max_frames`, after which frames are never used, and
+`places`, the most frames that it keeps of a video.
 """
 
-from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, Protocol
 
 import keras
 from keras import ops
 
 from yt8m_exp.models import devices
-from yt8m_exp.spec import InputError
+from yt8m_exp.models.requirements import require_choice, require_positive
 
-Sampling = Callable[
-    [list[keras.KerasTensor], keras.KerasTensor],
-    tuple[list[keras.KerasTensor], keras.KerasTensor],
-]
+Parts = list[keras.KerasTensor]
+
+
+class Sampling(Protocol):
+    """What a sampler is: a layer that chooses frames, `parts` (B, T, D) and `frames` (B,)."""
+
+    @property
+    def places(self) -> int:
+        """The most frames of a video that it keeps."""
+
+    def __call__(
+        self, parts: Parts, frames: keras.KerasTensor, /
+    ) -> tuple[Parts, keras.KerasTensor]: ...
+
+
 Method = Literal["random", "run", "stride"]
 
 
@@ -34,7 +45,13 @@ class AllFrames(keras.layers.Layer):
 
     def __init__(self, max_frames: int, *, name: str = "sampled", **layer) -> None:
         super().__init__(name=name, **layer)
-        self.max_frames = _require_positive("max_frames", max_frames)
+        require_positive(max_frames=max_frames)
+        self.max_frames = max_frames
+
+    @property
+    def places(self) -> int:
+        """The most frames of a video that it keeps."""
+        return self.max_frames
 
     def call(self, parts, frames):
         return [part[:, : self.max_frames] for part in parts], ops.minimum(frames, self.max_frames)
@@ -66,13 +83,18 @@ class FrameSampler(keras.layers.Layer):
         self, method: Method, samples: int, max_frames: int, *, name: str = "sampled", **layer
     ) -> None:
         super().__init__(name=name, **layer)
-        if method not in get_args(Method):
-            raise InputError(f"`method` must be random, run or stride, but got {method!r}.")
+        require_choice(Method, method=method)
         self.method = method
-        self.samples = _require_positive("samples", samples)
-        self.max_frames = _require_positive("max_frames", max_frames)
+        require_positive(samples=samples, max_frames=max_frames)
+        self.samples = samples
+        self.max_frames = max_frames
         if method != "stride":
             self.seed_generator = keras.random.SeedGenerator(name=f"{name}_seed")
+
+    @property
+    def places(self) -> int:
+        """The most frames of a video that it keeps."""
+        return self.samples
 
     def call(self, parts, frames, training=False):
         frames = ops.minimum(frames, self.max_frames)
@@ -117,23 +139,29 @@ class SampledInTraining(keras.layers.Layer):
 
     def __init__(self, samples: int, max_frames: int, *, name: str = "sampled", **layer) -> None:
         super().__init__(name=name, **layer)
-        self.drawn = _require_positive("samples", samples)
-        self.max_frames = _require_positive("max_frames", max_frames)
+        require_positive(samples=samples, max_frames=max_frames)
+        self.samples = samples
+        self.max_frames = max_frames
         self.seed_generator = keras.random.SeedGenerator(name=f"{name}_seed")
+
+    @property
+    def places(self) -> int:
+        """The most frames of a video that it keeps."""
+        return self.max_frames
 
     def call(self, parts, frames, training=False):
         frames = ops.minimum(frames, self.max_frames)
         if not training:
             return [part[:, : self.max_frames] for part in parts], frames
-        shape = (ops.shape(frames)[0], self.drawn)
+        shape = (ops.shape(frames)[0], self.samples)
         indices = random_indices(keras.random.uniform(shape, seed=self.seed_generator), frames)
-        return [_take(part, indices) for part in parts], ops.where(frames > 0, self.drawn, 0)
+        return [_take(part, indices) for part in parts], ops.where(frames > 0, self.samples, 0)
 
     def compute_output_spec(self, parts, frames, training=False):
         return _output_spec(parts, frames, length=None)
 
     def get_config(self):
-        return super().get_config() | {"samples": self.drawn, "max_frames": self.max_frames}
+        return super().get_config() | {"samples": self.samples, "max_frames": self.max_frames}
 
 
 @keras.saving.register_keras_serializable("yt8m_exp", "Choose")
@@ -187,12 +215,6 @@ def stride_indices(frames: keras.KerasTensor, samples: int) -> keras.KerasTensor
         samples: S.
     """
     return (2 * ops.arange(samples) + 1) * frames[:, None] // (2 * samples)
-
-
-def _require_positive(name: str, value: int) -> int:
-    if value < 1:
-        raise InputError(f"`{name} >= 1` must hold, but got {name}={value}.")
-    return value
 
 
 def _output_spec(parts, frames, length: int | None):

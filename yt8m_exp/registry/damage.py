@@ -3,6 +3,7 @@
 Each sentence names the model, the registered model of its decisions, and the rollback that decides.
 """
 
+import shlex
 from collections.abc import Sequence
 
 from yt8m_exp.registry.chain import Chain
@@ -21,7 +22,8 @@ def deleted(
     return (
         f"{what} of {decisions} {'was' if len(numbers) == 1 else 'were'} deleted, so that "
         f"the champion of {name} is {known}; its alias is on version {alias or 'none'}. "
-        f"Decide: {_rollback(name)}{alias or chain.champion or '...'}"
+        f"Decide: {_rollback(name)}{alias or chain.champion or '...'} (if {name} was renamed, "
+        "rename its decisions, too)"
     )
 
 
@@ -47,4 +49,4 @@ def gone(name: str, decisions: str, chain: Chain, *, there: bool, before: Sequen
 
 
 def _rollback(name: str) -> str:
-    return f"yt8m rollback name={name} version="
+    return f"yt8m rollback {shlex.quote(f'name={name}')} version="

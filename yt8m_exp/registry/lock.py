@@ -1,7 +1,6 @@
 """The lock of a champion: only one process of a host at a time may change it."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
+from yt8m_exp import spec
 from yt8m_exp.spec import RefusedError, UnansweredError
 from yt8m_exp.tracking import patience, store
 
@@ -58,5 +58,4 @@ def lock_path(name: str) -> Path:
     key = hashlib.sha256(f"{uri} {name}".encode()).hexdigest()[:16]
     if database := store.sqlite_file(uri):
         return database.with_name(f"{database.name}.{key}.lock")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "locks" / key
+    return spec.cache("locks") / key

@@ -95,6 +95,7 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     first = next(lines, "").rstrip("\r\n")
     if first != ",".join(HEADER):
         raise InputError(f"{path}: expected the header {HEADER}, but got {first[:80]!r}.")
+    seen: set[int] = set()
     for number, line in enumerate(lines, 2):
         class_id, comma, names = line.partition(",")
         segments = [name for name in names.rstrip("\r\n").split(" ") if name]
@@ -103,6 +104,12 @@ def read_segments(path: str | Path) -> Iterator[tuple[int, list[str]]]:
                 f"{path}, line {number}: expected `class,video:start video:start ...`, but got "
                 f"{line[:80]!r}. Is the file of another kind?"
             )
+        if int(class_id) in seen:
+            raise InputError(
+                f"{path}, line {number}: a class must have one list, but class {class_id} has one "
+                "before."
+            )
+        seen.add(int(class_id))
         yield int(class_id), segments
 
 
@@ -136,7 +143,7 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
         classes: How many classes there are.
 
     Raises:
-        InputError: There is no such column, or a value in it is not a class id.
+        InputError: There is no such column, no class, or a value in it is not a class id.
     """
     first, *rows = [row for _, row in text.table(path)] or [[]]
     index = text.column(first, INDEX)
@@ -150,4 +157,6 @@ def read_class_ids(path: str | Path, classes: int) -> NDArray:
                 f"{path}, row {number} below the first line: expected a class id in "
                 f"[0, {classes}), but got {value!r}."
             )
+    if not values:
+        raise InputError(f"{path}: at least one class must be listed, but there is none.")
     return np.unique(np.array(values, np.int32))

@@ -80,7 +80,8 @@ class Tagger(PythonModel):
 
     def predict(self, context, model_input: pd.DataFrame, params=None):  # MLflow needs the hint
         try:
-            return self._answer(model_input, **(params or {}))
+            given = {key: value for key, value in (params or {}).items() if value is not None}
+            return self._answer(model_input, **given)
         except ValueError as error:
             raise BadRequest(str(error)) from None
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from yt8m_exp import spec
 from yt8m_exp.spec import InputError, UserError
 from yt8m_exp.stores import transfers
 from yt8m_exp.stores.objects import Object
@@ -91,8 +92,7 @@ class Cache:
         """The folder."""
         if self.folder:
             return Path(self.folder).expanduser()
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(home) / "yt8m_exp" / "objects"
+        return spec.cache("objects")
 
     def _entry(self, found: Object) -> Path:
         key = hashlib.sha256(f"{found.uri} {found.generation} {found.crc32c}".encode())

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote, unquote
 
@@ -72,15 +73,28 @@ def redacted(value: Any) -> Any:
 
 
 class RedactedStream:
-    """A text stream that writes no secrets."""
+    """A text stream that writes no secrets.
+
+    Once nobody reads it (`| head -1`), it writes nothing more, and the work goes on.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Writes a text without its secrets."""
-        self._stream.write(redact(text))
+        try:
+            self._stream.write(redact(text))
+        except BrokenPipeError:
+            self._write_nowhere()
         return len(text)
+
+    def flush(self) -> None:
+        """Writes what is held back."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._write_nowhere()
 
     def writelines(self, lines: Any) -> None:
         """Writes lines without their secrets."""
@@ -90,11 +104,16 @@ class RedactedStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def _write_nowhere(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())  # what is held back goes there, too
+        os.close(nowhere)
+
 
 def redact_output() -> None:
     """Makes this process write no secrets on standard output and standard error."""
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
+        stream = getattr(sys, name) or Path(os.devnull).open("w")  # noqa: SIM115  `>&-` closed it
         if not isinstance(stream, RedactedStream):
             setattr(sys, name, RedactedStream(stream))
 

@@ -1,7 +1,6 @@
 """Checkpoints: all that a run resumes from, in one file that is written whole or not at all."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from yt8m_exp.spec import InputError, OutsideError
+from yt8m_exp.training import npz
 
 PATTERN = re.compile(r"checkpoint-(\d{12})\.npz")
 NAME = "checkpoint-{:012d}.npz"
-PARTIAL = ("checkpoint-*.part", "weights-*.part", "partial-*.keras")
+PARTIAL = (f"*{npz.PARTIAL}", "partial-*.keras")
 KEEP = 2
 
 
@@ -34,17 +34,11 @@ def save(folder: Path, examples: int, variables: Sequence[np.ndarray], state: Ma
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME.format(examples)
-    partial = path.with_suffix(".part")
     arrays = {f"{index:04d}": value for index, value in enumerate(variables)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        npz.save(path, arrays)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutsideError(
             error.errno,
             f"The checkpoint at {examples:,} examples cannot be written ({error.strerror}). Older "

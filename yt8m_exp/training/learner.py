@@ -137,7 +137,7 @@ class Learner:
             yield
 
     def require_finite(self) -> None:
-        """Raises FloatingPointError where training has made a weight infinite or NaN."""
+        """Raises NotFiniteError where training has made a trained weight infinite or NaN."""
         for variable in self.model.trainable_variables:
             if not np.isfinite(variable.numpy()).all():
                 raise NotFiniteError(

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 Loss = Callable[..., object]
 Value = Callable[..., float]
 _BATCH = ("labels", "predictions", "shares", "rated")
-_BLOCK = 32  # factors of at least 2**-24, the step of float32 below 1: their product is no denormal
+_LEAST = 2.0**-24  # a factor is at least the step of float32 below 1, or a smaller epsilon
+_BLOCK = 32  # factors of that size, whose product is no denormal
 _SMALL = 1e-70  # times a block's product is none either
 _CLOSE = 1e-5  # the loss is computed in float32
 
@@ -92,11 +93,12 @@ COMPILED: Mapping[Loss, Value] = {cross_entropy: _cross_entropy}
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc"})
 def _cross_entropy_sum(labels, predictions, epsilon):  # type: ignore[no-untyped-def]
     one, classes, total = np.float32(1), predictions.shape[1], 0.0
+    size = _BLOCK if epsilon >= _LEAST else 1
     for row in range(len(predictions)):
         chances, product = predictions[row], 1.0
-        for start in range(0, classes, _BLOCK):
+        for start in range(0, classes, size):
             block = 1.0
-            for column in range(start, min(start + _BLOCK, classes)):
+            for column in range(start, min(start + size, classes)):
                 block *= np.float64((one - chances[column]) + epsilon)
             product *= block
             if product < _SMALL:

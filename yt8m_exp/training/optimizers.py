@@ -6,6 +6,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from yt8m_exp.spec import InputError
+
 
 @keras.saving.register_keras_serializable("yt8m_exp")
 class Adam(keras.optimizers.Adam):
@@ -14,7 +16,18 @@ class Adam(keras.optimizers.Adam):
     The formula is Keras' (and TensorFlow 1's): epsilon is added to the root before the correction
     of its bias. Source: D. Kingma and J. Ba, "Adam", 2014, https://arxiv.org/abs/1412.6980,
     the end of section 2.
+
+    Raises:
+        InputError: `amsgrad` is asked for, which that kernel does not know.
     """
+
+    def __init__(self, learning_rate: float = 0.001, *, amsgrad: bool = False, **options):
+        if amsgrad:
+            raise InputError(
+                "`amsgrad` must be false, as our Adam does not have it. Keras' has: "
+                "optimizer._target_=keras.optimizers.Adam."
+            )
+        super().__init__(learning_rate, **options)
 
     def update_step(self, gradient, variable, learning_rate):
         place = self._get_variable_index(variable)

@@ -10,8 +10,9 @@ from tests.models import configured
 from yt8m_exp import spec
 from yt8m_exp.models import normalization
 from yt8m_exp.models.auxiliary import supervised
+from yt8m_exp.models.ensembles.ensemble import logit
 from yt8m_exp.models.frame_level.clusters import late_fusion
-from yt8m_exp.models.frame_level.clusters.mix_nextvlad import Mean, Mix, log_odds
+from yt8m_exp.models.frame_level.clusters.mix_nextvlad import Mean, Mix
 from yt8m_exp.models.frame_level.clusters.netfv import FisherVector
 from yt8m_exp.models.frame_level.clusters.netvlad import VLAD
 from yt8m_exp.models.frame_level.clusters.nextvlad import NeXtVLAD
@@ -124,7 +125,7 @@ def test_branches_are_mixed_by_their_log_odds_and_learn_from_the_mixture():
 
 def test_log_odds_are_finite_and_those_of_the_probability():
     p = np.array([0, 1e-20, 0.25, 0.5, 0.999, 1], "f")
-    found = np.array(log_odds(p))
+    found = np.array(logit(p))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[1:5], np.log(p[1:5] / (1 - p[1:5].astype(float))), rtol=1e-4)
 
@@ -185,7 +186,7 @@ def test_audio_has_its_share_of_clusters():
         ("netvlad", "audio_share=2", "`0 < audio_share <= 1` must hold, but got audio_share=2"),
         ("netfv", "intra_norm=no", "`intra_norm` must be both or first, but got 'no'"),
         ("nextvlad", "groups=7", "`groups` must divide the expanded values, but got groups=7"),
-        ("nextvlad", "groups=0", "`groups >= 1` and `expansion >= 1` must hold, but got groups=0"),
+        ("nextvlad", "groups=0", "`groups >= 1` must hold, but got groups=0"),
         ("nextvlad", "units=0", "`units >= 1` must hold, but got units=0"),
         ("mix_nextvlad", "branches=0", "`branches >= 1` must hold, but got branches=0"),
         ("mix_nextvlad", "groups=2 temperature=0", "`temperature > 0` and `distillation_weight"),

@@ -101,7 +101,7 @@ def test_the_order_of_frames_matters_only_with_positions(pooling):
     [
         ("layers=0", "`layers >= 1` must hold, but got layers=0"),
         ("heads=0", "`heads >= 1` must hold, but got heads=0"),
-        ("pooling=first", "`pooling` must be average, max, last, attention or token"),
+        ("pooling=first", "`pooling` must be average, max, last, token or attention"),
         ("positions=fixed", "`positions` must be none, learned or sinusoidal"),
         ("apart=1", "units must be 6, but is 16"),
     ],

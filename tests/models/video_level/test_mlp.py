@@ -59,3 +59,10 @@ def test_branches_learn_apart_and_predict_together():
 def test_a_network_without_units_is_refused(wrong):
     with pytest.raises(InstantiationException, match=">= 1` must hold"):
         build(wrong)
+
+
+@pytest.mark.parametrize("model", ["mlp", "resnet_mlp"])
+def test_an_activation_that_is_not_offered_is_refused(model):
+    sentence = "`activation` must be relu or gelu, but got 'sigmoid'"
+    with pytest.raises(InstantiationException, match=sentence):
+        configured.build_small(model, {"x": 3}, 2, "activation=sigmoid")

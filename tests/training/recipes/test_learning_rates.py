@@ -48,6 +48,19 @@ def test_what_is_frozen_does_not_decay():
     assert found["classifier/kernel"].any()
 
 
+@pytest.mark.parametrize("kind", [keras.optimizers.AdamW, optimizers.AdamW])
+def test_the_decay_of_weights_follows_the_rate(kind):
+    net = model()
+    kernels = [v for v in net.trainable_variables if v.path.endswith("kernel")]
+    before = [v.numpy() for v in kernels]
+    optimizer = kind(0.5, weight_decay=0.1)
+    learning_rates.scale(optimizer, net, {"stem": 0.25})
+    optimizer.build(net.trainable_variables)
+    tf.function(optimizer.apply)([tf.zeros(v.shape) for v in net.trainable_variables])
+    for kernel, was, factor in zip(kernels, before, (0.25, 1), strict=True):
+        np.testing.assert_allclose(kernel, was * (1 - 0.5 * 0.1 * factor), rtol=1e-6)
+
+
 def test_a_beginning_of_no_variable_is_refused():
     sentence = "must name variables of the model, but none of stem/kernel, .* begins with 'stm'"
     with pytest.raises(InputError, match=sentence):

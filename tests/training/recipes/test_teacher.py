@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from yt8m_exp.spec import InputError
 from yt8m_exp.training.recipes import teacher
 from yt8m_exp.training.recipes.teacher import gathered, mean
 
@@ -53,3 +54,5 @@ def test_several_teachers_are_averaged_over_the_videos_that_all_know(predictions
     assert found.ids.tolist() == [b"a"]
     assert found.class_ids.tolist() == [[0, 2]]
     assert found.scores.tolist() == [[0.75, 0.375]]
+    with pytest.raises(InputError, match="no video is known to all"):
+        mean([predictions, made([b"z"], [[2, 0]], [[1, 1]])], classes=5)

@@ -1,10 +1,10 @@
 """A bucket that a download goes to: files grow on the local disk, and are checked there before."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from yt8m_exp import spec
 from yt8m_exp.data.download.client import TransferError
 from yt8m_exp.data.download.folder import Folder, State
 from yt8m_exp.data.download.partitions import File
@@ -26,9 +26,8 @@ class Bucket:
     def __init__(self, uri: str, partition: str):
         self._uri = uri.rstrip("/")
         self._store = store_of(uri)
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         place = self._uri.partition("://")[2].replace("/", "_")
-        self._parts = Folder(Path(home) / "yt8m_exp" / "downloads" / place, partition)
+        self._parts = Folder(spec.cache("downloads") / place, partition)
         self._objects: dict[str, Object] = {}
 
     def __str__(self) -> str:

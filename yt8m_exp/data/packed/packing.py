@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from yt8m_exp import spec
 from yt8m_exp.data import loading, shards
 from yt8m_exp.data.ahead import in_order
 from yt8m_exp.data.manifest import Manifest
@@ -78,8 +78,7 @@ class Packing:
         """The folder."""
         if self.folder:
             return Path(self.folder).expanduser()
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(home) / "yt8m_exp" / "packed"
+        return spec.cache("packed")
 
     def _key(self, manifest: Manifest) -> str:
         schema = asdict(manifest.schema) | {"features": sorted(manifest.schema.features.items())}

@@ -102,8 +102,23 @@ def _score_segments(cfg: Mapping[str, Any], reading: Reading) -> Scored:
     found = segments.evaluate_lists(lists, ratings, n=cfg["segments_listed"])
     known = sum(bool(ratings.get(class_id)) for class_id, _ in lists)
     if not known:
-        raise InputError(f"None of the {len(lists)} classes of the file was rated in any segment.")
-    counts = {"classes_listed": len(lists), "classes_rated": known}
+        raise InputError(
+            f"{cfg['segment_predictions']}: a class must be rated in some segment, but none of the "
+            f"{len(lists)} that it lists is."
+        )
+    rated = {segment for of_class in ratings.values() for segment in of_class}
+    if rated.isdisjoint(segment for _, listed in lists for segment in listed):
+        logger.warning(
+            "None of the listed segments was rated for any class. Are their names <video>:<start>, "
+            "of the rated videos? A rated one is %s.",
+            min(rated),
+        )
+    counts = {
+        "videos": len({segment.rpartition(":")[0] for segment in rated}),
+        "classes_listed": len(lists),
+        "classes_rated": known,
+        "classes_with_positives": found.classes_with_positives,
+    }
     return Scored(Evaluation(segments=found), counts, manifest, Vocabulary(()))
 
 

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 import keras
 
 from yt8m_exp.config import compose
-from yt8m_exp.data.pipeline import ordered_batches
 from yt8m_exp.data.vocabulary import Vocabulary
 from yt8m_exp.evaluation import metrics, scoring
-from yt8m_exp.evaluation.entry import Entry
 from yt8m_exp.evaluation.ranked import Ranked
 from yt8m_exp.jobs.steps import recipe
 from yt8m_exp.jobs.steps.work import Work
@@ -91,12 +89,8 @@ def _best(work: Work, state: TrainState) -> Scored:
         return Scored(manager.learner.model, None, state.best_metrics)
     logger.info("Scoring the file of the best model, and logging it")
     model = keras.saving.load_model(manager.best, compile=False)
-    found = scoring.evaluate(
-        scoring.predictor(model),
-        value_of(recipe.loss(cfg.loss, cfg.data.classes)),
-        ordered_batches(Entry(model).read(work.validate)),
-        cfg.data.classes,
-    )
+    loss = value_of(recipe.loss(cfg.loss, cfg.data.classes))
+    found = scoring.evaluate_model(model, loss, work.validate)
     return Scored(model, found.ranked, metrics.values(found, metrics.curves()))
 
 

@@ -41,6 +41,7 @@ def opened(
         OutsideError: the disk of the tracking database is full.
     """
     remedy = "Then start the same command again."
+    command = compose.command(verb, words) + (f" resume={resume}" if resume else "")
     opening = open_run(
         verb,
         experiment=cfg.tracking.experiment,
@@ -48,7 +49,7 @@ def opened(
         root=Path(cfg.tracking.runs),
         resume=resume,
         name=cfg.tracking.run_name or name or verb,
-        tags={"command": compose.command(verb, words)},
+        tags={"command": command},
         system_metrics=cfg.tracking.system_metrics,
         patience_seconds=cfg.tracking.patience,
     )

@@ -1,4 +1,4 @@
-"""The shards that a training configuration names, and what each of their records must hold."""
+"""The shards that a configuration names, and what each of their records must hold."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -13,6 +13,7 @@ from yt8m_exp.data.packed.sets import PackedSet
 from yt8m_exp.data.shards import Reading
 from yt8m_exp.data.tfrecords.records import Schema
 from yt8m_exp.stores.cache import Cache
+from yt8m_exp.tracking import datasets
 from yt8m_exp.training import cluster
 
 CONTEXTS = ("train", "validate")
@@ -34,6 +35,30 @@ def arguments(cfg: DictConfig, context: str) -> dict[str, Any]:
         "reading": _reading_before_packing(cfg) if context == "train" else reading(cfg),
         "remedy": Remedy(f"data.{context}", "data.on_bad_record=skip"),
     }
+
+
+def checked(
+    cfg: DictConfig, schema: Schema, *, key: str = "shards", all_before: bool = False
+) -> Manifest:
+    """Checks the labelled shards that a key of another verb names; null stands for the sample.
+
+    Args:
+        cfg: the verb's configuration.
+        schema: what each record must hold.
+        key: the key of the patterns.
+        all_before: whether all records are checked, not `data.check_bytes` alone.
+
+    Raises:
+        MissingInputError: a pattern matches nothing.
+        InputError: a record is bad, or labels are missing.
+    """
+    found = reading(cfg)
+    return datasets.checked(
+        compose.select(compose.plain(cfg), key),
+        schema,
+        on_bad_record=cfg.on_bad_record,
+        reading=replace(found, check_bytes=None) if all_before else found,
+    )
 
 
 def reading(cfg: DictConfig) -> Reading:

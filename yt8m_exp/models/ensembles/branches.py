@@ -6,7 +6,7 @@ import keras
 
 from yt8m_exp.models.auxiliary import Auxiliary
 from yt8m_exp.models.ensembles import ensemble
-from yt8m_exp.spec import InputError
+from yt8m_exp.models.requirements import require_positive
 
 
 def side_by_side(network: Callable[[], keras.Model], branches: int) -> keras.Model:
@@ -22,8 +22,7 @@ def side_by_side(network: Callable[[], keras.Model], branches: int) -> keras.Mod
     Raises:
         InputError: there are no branches.
     """
-    if branches < 1:
-        raise InputError(f"`branches >= 1` must hold, but got branches={branches}.")
+    require_positive(branches=branches)
     if branches == 1:
         return network()
     members = [network() for _ in range(branches)]

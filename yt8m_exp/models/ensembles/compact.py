@@ -1,12 +1,12 @@
 """A model whose weights take half or a quarter of the bytes, in its file and in memory."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
 
 from yt8m_exp.models import frames
-from yt8m_exp.spec import InputError
+from yt8m_exp.models.requirements import require_choice
 
 Precision = Literal["float32", "float16", "int8"]
 _STEPS = 127  # of int8, from zero to the largest weight of a channel
@@ -27,8 +27,7 @@ def build(model: keras.Model, precision: Precision) -> keras.Model:
     Raises:
         InputError: `precision` is none of these.
     """
-    if precision not in get_args(Precision):
-        raise InputError(f"`precision` must be float32, float16 or int8, but got {precision!r}.")
+    require_choice(Precision, precision=precision)
     if precision == "float32":
         return model
     named = {

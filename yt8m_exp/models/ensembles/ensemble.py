@@ -1,7 +1,7 @@
 """Several models as one: a weighted mean of their predictions over shared inputs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -9,6 +9,7 @@ from keras import ops
 from yt8m_exp import spec
 from yt8m_exp.models import frames, inputs
 from yt8m_exp.models.frames import MeanFrame
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.models.sampling import AllFrames
 from yt8m_exp.spec import InputError
 
@@ -66,8 +67,7 @@ class WeightedMean(keras.layers.Layer):
         super().__init__(**layer)
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
             raise InputError(f"`weights >= 0`, with a sum of 1, must hold, but got {weights}.")
-        if mean not in get_args(Mean):
-            raise InputError(f"`mean` must be logits or probabilities, but got {mean!r}.")
+        require_choice(Mean, mean=mean)
         self.weights_of_members = [float(weight) for weight in weights]
         self.mean = mean
 

@@ -12,8 +12,8 @@ from yt8m_exp.models.chain import ChainOfExperts, joined
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import L2Normalize, Normalize
 from yt8m_exp.models.pooling import MaxPooling, MeanPooling
+from yt8m_exp.models.requirements import require_positive
 from yt8m_exp.models.sampling import Sampling
-from yt8m_exp.spec import InputError
 
 LENGTHS = {1: 1, 2: 1, 3: 2}
 """Sizes of the groups of filters, in units, by the frames that they see: this one, and before."""
@@ -55,8 +55,7 @@ def build(
     Raises:
         InputError: there are no units.
     """
-    if units < 1:
-        raise InputError(f"`units >= 1` must hold, but got units={units}.")
+    require_positive(units=units)
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     mean = MeanPooling(name="mean")(x, count)

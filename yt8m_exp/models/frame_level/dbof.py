@@ -5,7 +5,7 @@ DbofModel of google/youtube-8m, frame_level_models.py.
 """
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -14,8 +14,8 @@ from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm, Moments, moments
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.models.sampling import FrameSampler, Sampling
-from yt8m_exp.spec import InputError
 
 Activation = Literal["sigmoid", "relu6", "relu"]
 Pooling = Literal["max", "average"]
@@ -103,14 +103,9 @@ class Bag(keras.layers.Layer):
         **layer,
     ) -> None:
         super().__init__(**layer)
-        if activation not in get_args(Activation):
-            raise InputError(
-                f"`activation` must be sigmoid, relu6 or relu, but got {activation!r}."
-            )
-        if pooling not in get_args(Pooling):
-            raise InputError(f"`pooling` must be max or average, but got {pooling!r}.")
-        if clusters < 1:
-            raise InputError(f"`clusters >= 1` must hold, but got clusters={clusters}.")
+        require_choice(Activation, activation=activation)
+        require_choice(Pooling, pooling=pooling)
+        require_positive(clusters=clusters)
         self.clusters = clusters
         self.activation = activation
         self.pooling = pooling

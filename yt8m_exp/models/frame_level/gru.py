@@ -13,7 +13,6 @@ import keras
 from yt8m_exp.models import frames
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
-from yt8m_exp.models.positions import places
 from yt8m_exp.models.recurrent import stacks
 from yt8m_exp.models.recurrent.layers import GRU
 from yt8m_exp.models.sampling import Sampling
@@ -62,7 +61,7 @@ def build(
     x = stacks.Reversed(name="reversed")(x, count) if backwards else x
     stack = stacks.Stack(partial(GRU, reset_after=reset_after), units, layers)
     if states == "attention":
-        attention = stacks.Attention(heads, position_units, places(sampling))
+        attention = stacks.Attention(heads, position_units, sampling.places)
         x = attention(x, stack.sequence(x), count)
     else:
         x = stack.last(x, count, states)

@@ -17,7 +17,6 @@ from yt8m_exp.models import frames
 from yt8m_exp.models.chain import ChainOfExperts
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
-from yt8m_exp.models.positions import places
 from yt8m_exp.models.recurrent import stacks
 from yt8m_exp.models.recurrent.layers import LSTM
 from yt8m_exp.models.sampling import Sampling
@@ -82,7 +81,7 @@ def build(
 
         return keras.Model(named, head.chained(seen, classes), name="lstm")
     if states == "attention":
-        attention = stacks.Attention(heads, position_units, places(sampling))
+        attention = stacks.Attention(heads, position_units, sampling.places)
         x = attention(x, stack.sequence(x), count)
     else:
         x = stack.last(x, count, states)

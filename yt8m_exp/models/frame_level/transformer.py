@@ -6,7 +6,7 @@ in https://github.com/hughshaoqz/3rd-Youtube8M-TM (BERTMean and BERTCross, ninth
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -15,7 +15,8 @@ from yt8m_exp.models import frames as of_frames
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.pooling import AttentionPooling, LastFrame, MaxPooling, MeanPooling
-from yt8m_exp.models.positions import LearnedPositions, SinusoidalPositions, places
+from yt8m_exp.models.positions import LearnedPositions, SinusoidalPositions
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -70,15 +71,15 @@ def build(
     Raises:
         InputError: an argument is out of its range.
     """
-    _require(
-        *(positions, pooling), units=units, layers=layers, heads=heads, feed_forward=feed_forward
-    )
+    require_choice(Positions, positions=positions)
+    require_choice(Pooling, pooling=pooling)
+    require_positive(units=units, layers=layers, heads=heads, feed_forward=feed_forward)
     named = of_frames.named(features)
     x, count = of_frames.joined(named, sampling, normalize)
     if x.shape[-1] != units:
         _require_not_apart(apart, units, x.shape[-1])
         x = keras.layers.Dense(units, kernel_initializer=_normal(), name="projection")(x)
-    x = _placed(x, positions, places(sampling))
+    x = _placed(x, positions, sampling.places)
     if pooling == "token":
         x, count = ClassToken(name="token")(x), count + 1
     is_frame = None if padded else KeyMask(name="keys")(x, count)
@@ -234,15 +235,3 @@ def _require_not_apart(apart: int, units: int, width: int) -> None:
             "Layers of each feature alone (`apart`) take frames that are not projected: units must "
             f"be {width}, but is {units}."
         )
-
-
-def _require(positions: Positions, pooling: Pooling, **sizes: int) -> None:
-    if positions not in get_args(Positions):
-        raise InputError(f"`positions` must be none, learned or sinusoidal, but got {positions!r}.")
-    if pooling not in get_args(Pooling):
-        raise InputError(
-            f"`pooling` must be average, max, last, attention or token, but got {pooling!r}."
-        )
-    for name, value in sizes.items():
-        if value < 1:
-            raise InputError(f"`{name} >= 1` must hold, but got {name}={value}.")

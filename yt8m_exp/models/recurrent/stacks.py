@@ -6,7 +6,7 @@ All take the features of frames x (B, T, D), the number of frames of each video,
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -15,6 +15,7 @@ from yt8m_exp.models.frames import mask
 from yt8m_exp.models.pooling import AttentionPooling, LastFrame, MeanPooling, or_zero
 from yt8m_exp.models.positions import LearnedPositions
 from yt8m_exp.models.recurrent.layers import GRU, LSTM
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.spec import InputError
 
 Layer = Callable[..., LSTM | GRU]
@@ -43,11 +44,7 @@ class Stack:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        if self.units < 1 or self.layers < 1:
-            raise InputError(
-                "`units >= 1` and `layers >= 1` must hold, but got "
-                f"units={self.units}, layers={self.layers}."
-            )
+        require_positive(units=self.units, layers=self.layers)
 
     def sequence(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the hidden states (B, T, H) of the top layer."""
@@ -69,10 +66,7 @@ class Stack:
         Raises:
             InputError: `states` is none of these, or layers without cells have no `memory`.
         """
-        if states not in get_args(States):
-            raise InputError(
-                f"`states` must be last, all, memory or attention, but got {states!r}."
-            )
+        require_choice(States, states=states)
         if states == "last":
             return LastFrame(name=f"{self.prefix}last_state")(self.sequence(x), frames)
         is_frame, kept = FrameMask(name=f"{self.prefix}mask")(x, frames), []

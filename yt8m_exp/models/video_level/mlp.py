@@ -8,7 +8,7 @@ import keras
 from yt8m_exp.models import inputs
 from yt8m_exp.models.ensembles.branches import side_by_side
 from yt8m_exp.models.heads import Head
-from yt8m_exp.spec import InputError
+from yt8m_exp.models.requirements import require_choice, require_positive
 
 Activation = Literal["relu", "gelu"]
 
@@ -52,12 +52,10 @@ def build(
         A model from the named features, float32 (B, D), to probabilities, float32 (B, C).
 
     Raises:
-        InputError: there are no layers, no units in them, or no branches.
+        InputError: there are no layers, no units in them, no branches, or no such activation.
     """
-    if min(units, layers) < 1:
-        raise InputError(
-            f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
-        )
+    require_positive(units=units, layers=layers)
+    require_choice(Activation, activation=activation)
 
     def network() -> keras.Model:
         named = inputs.named(features)

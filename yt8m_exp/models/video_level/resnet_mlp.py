@@ -7,8 +7,8 @@ import keras
 from yt8m_exp.models import inputs
 from yt8m_exp.models.ensembles.branches import side_by_side
 from yt8m_exp.models.heads import Head
+from yt8m_exp.models.requirements import require_choice, require_positive
 from yt8m_exp.models.video_level.mlp import Activation
-from yt8m_exp.spec import InputError
 
 
 def build(
@@ -51,10 +51,8 @@ def build(
     Raises:
         InputError: there are no layers, no units in them, or no branches.
     """
-    if units < 1 or layers < 1:
-        raise InputError(
-            f"`units >= 1` and `layers >= 1` must hold, but got units={units}, layers={layers}."
-        )
+    require_positive(units=units, layers=layers)
+    require_choice(Activation, activation=activation)
 
     def network() -> keras.Model:
         named = inputs.named(features)

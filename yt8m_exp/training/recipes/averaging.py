@@ -6,7 +6,6 @@ Sources: P. Izmailov et al., "Averaging weights leads to wider optima and better
 """
 
 import math
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from yt8m_exp.training import npz
 
 Method = Literal["uniform", "greedy"]
 Weights = Sequence[NDArray]
@@ -65,14 +66,9 @@ class Snapshots:
     def keep(self, weights: Weights, examples: int, gap: float | None) -> None:
         """Writes the weights of an evaluation, and removes those that are no longer needed."""
         path = self.folder / f"weights-{examples:012d}.npz"
-        partial = path.with_suffix(".part")
         arrays = {f"{index:04d}": value for index, value in enumerate(weights)}
         self.folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(file, gap=np.float64(-math.inf if gap is None else gap), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        npz.save(path, arrays | {"gap": np.float64(-math.inf if gap is None else gap)})
         for old in self.found()[self.checkpoints :]:
             old.path.unlink()
         if path.exists():

@@ -20,7 +20,7 @@ def scale(
         optimizer: the optimizer.
         model: whose trainable variables it updates.
         factors: the factor of variables by the beginning of their paths, as `stem/`; the longest
-            that fits counts. A factor of 0 freezes a variable.
+            that fits counts. A factor of 0 freezes a variable. The decay of weights follows.
 
     Raises:
         InputError: no variable begins so.
@@ -34,17 +34,19 @@ def scale(
                 f"begins with {beginning!r}."
             )
     by_place = [_factor(variable.path, factors) for variable in variables]
-    frozen = [v for v, factor in zip(variables, by_place, strict=True) if factor == 0]
-    if frozen:
-        optimizer.exclude_from_weight_decay(var_list=frozen)
-    update = optimizer.update_step
+    update, decay = optimizer.update_step, optimizer.weight_decay
 
     def scaled(gradient, variable, learning_rate):
         factor = by_place[optimizer._get_variable_index(variable)]
-        if factor:
-            update(gradient, variable, learning_rate * factor)
+        if not factor:
+            return
+        rate = learning_rate * factor
+        if decay is not None and optimizer._use_weight_decay(variable):
+            variable.assign(variable - variable * decay * rate)
+        update(gradient, variable, rate)
 
     optimizer.update_step = scaled
+    optimizer._apply_weight_decay = lambda variables: None  # which knows one rate for all
 
 
 def _factor(path: str, factors: Mapping[str, float]) -> float:

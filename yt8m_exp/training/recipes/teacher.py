@@ -3,7 +3,6 @@
 Fifty of 3,862 classes in 16 bits take 200 bytes a video, a thirtieth of all probabilities.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_exp.data.videos import LABEL_PADDING, Batch
+from yt8m_exp.spec import InputError
+from yt8m_exp.training import npz
 from yt8m_exp.training.recipes.distillation import SOFT
 
 CHUNK = 4096
@@ -45,12 +46,7 @@ class Predictions(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Writes them, whole or not at all."""
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
-            np.savez(file, **self._asdict())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        npz.save(path, self._asdict())
 
 
 def load(path: Path) -> Predictions:
@@ -74,12 +70,20 @@ def mean(teachers: Sequence[Predictions], classes: int) -> Predictions:
     """Returns the mean prediction of several teachers of each video that all have seen.
 
     What is not among a teacher's best counts zero.
+
+    Raises:
+        InputError: no video was seen by all.
     """
     if len(teachers) == 1:
         return teachers[0]
     ids = teachers[0].ids
     for other in teachers[1:]:
         ids = np.intersect1d(ids, other.ids, assume_unique=True)
+    if not len(ids):
+        raise InputError(
+            "All teachers must know some of the videos to train on, but no video is known to all: "
+            "give data.train and distillation.shards of the same videos."
+        )
     width = max(teacher.class_ids.shape[1] for teacher in teachers)
     parts = [
         _mean_of(ids[start : start + CHUNK], teachers, classes, width)

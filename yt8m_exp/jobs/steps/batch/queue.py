@@ -72,7 +72,7 @@ class Queue:
         """Takes back what a lost worker left; a shard at which many were lost is given up.
 
         Args:
-            unit: its shards that are not done, in its order: it was at the first.
+            unit: its shards that are not done, in its order: it was at the first, or soon after it.
             reason: how it was lost, in words.
         """
         for number, place in enumerate(unit):

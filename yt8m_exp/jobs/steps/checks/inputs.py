@@ -52,11 +52,9 @@ def train(cfg: DictConfig) -> None:
 
 
 def eval(cfg: DictConfig) -> None:
-    """Checks that one thing is to be scored, and checks the shards."""
+    """Checks that one thing at most is named, and checks the shards."""
     _require_runs(cfg.tracking.runs)
     given = [source for source in SOURCES if cfg[source]]
-    if not given:
-        raise InputError(f"model_uri must be given: model_uri=...; or {', '.join(SOURCES[1:])}.")
     if len(given) > 1:
         raise InputError(f"Only one of {', '.join(SOURCES)} may be given, but got {given}.")
     if cfg.segments and not cfg.shards:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.jobs.steps.checks import features_check, teacher_check
 from yt8m_exp.jobs.steps.ensembles import members
@@ -48,7 +49,7 @@ def eval(cfg: DictConfig) -> None:
     store.connect()
     if cfg.watch:
         configuration.read_config(cfg.watch)
-    if cfg.model_uri:
+    elif not (cfg.predictions or cfg.segment_predictions):
         _require_read(cfg)
 
 
@@ -59,7 +60,7 @@ def inference(cfg: DictConfig) -> None:
 
 
 def _require_read(cfg: DictConfig) -> None:
-    uri = cfg.model_uri
+    uri = cfg.model_uri or spec.CHAMPION
     uris.require(uri)
     if schema := uris.schema(uris.facts(uri)):
         if cfg.segments:

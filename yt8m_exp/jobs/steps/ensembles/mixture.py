@@ -156,11 +156,6 @@ def _known(
 
 def _read(cfg: DictConfig, tracked: Run, key: str, schema: Schema, *, context: str) -> Manifest:
     """Checks the shards of a key, and logs that they are read."""
-    manifest = datasets.checked(
-        compose.select(compose.plain(cfg), key),
-        schema,
-        on_bad_record=cfg.on_bad_record,
-        reading=sources.reading(cfg),
-    )
+    manifest = sources.checked(cfg, schema, key=key)
     datasets.log_read(tracked, manifest, context=context)
     return manifest

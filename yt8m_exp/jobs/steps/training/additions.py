@@ -20,15 +20,6 @@ from yt8m_exp.training.recipes.mixup import mixup
 from yt8m_exp.training.recipes.noise import noise
 from yt8m_exp.training.recipes.online import online
 
-KEYS = (
-    "learning_rate_factors",
-    "augmentation",
-    "label_smoothing",
-    "distillation",
-    "averaging",
-)
-"""Keys of a training that were not there from the first."""
-
 
 def change(
     cfg: DictConfig,

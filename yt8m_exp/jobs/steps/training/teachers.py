@@ -3,15 +3,14 @@
 import hashlib
 import json
 import logging
-import os
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import keras
 import numpy as np
 from filelock import FileLock
 from omegaconf import DictConfig
 
+from yt8m_exp import spec
 from yt8m_exp.config import compose
 from yt8m_exp.data import shards
 from yt8m_exp.data.manifest import Manifest, Remedy
@@ -81,7 +80,7 @@ def _of(cfg: DictConfig, loaded: Loaded) -> Predictions:
     k = cfg.distillation.top_k or KEPT
     facts = [VERSION, _digest(model), manifest.digest, asdict(manifest.schema), k]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-    folder = _folder()
+    folder = spec.cache("teachers")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{key}.npz"
     with FileLock(path.with_suffix(".lock")):
@@ -122,8 +121,3 @@ def _digest(model: keras.Model) -> str:
     for variable in model.weights:
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     return digest.hexdigest()
-
-
-def _folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "yt8m_exp" / "teachers"

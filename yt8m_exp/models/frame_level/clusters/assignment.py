@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.spec import InputError
+from yt8m_exp.models.requirements import require_positive
 
 
 def l2(x: keras.KerasTensor, axis: int = -1) -> keras.KerasTensor:
@@ -21,8 +21,7 @@ def l2(x: keras.KerasTensor, axis: int = -1) -> keras.KerasTensor:
 
 def require_clusters(clusters: int) -> int:
     """Returns the number of clusters, or raises InputError if there are none."""
-    if clusters < 1:
-        raise InputError(f"`clusters >= 1` must hold, but got clusters={clusters}.")
+    require_positive(clusters=clusters)
     return clusters
 
 

@@ -11,6 +11,7 @@ from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm
 from yt8m_exp.models.frame_level.clusters.assignment import normal
 from yt8m_exp.models.normalization import Normalize
+from yt8m_exp.models.requirements import require_positive
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -87,8 +88,7 @@ def hidden(
     Raises:
         InputError: there are no units.
     """
-    if units < 1:
-        raise InputError(f"`units >= 1` must hold, but got units={units}.")
+    require_positive(units=units)
     x = keras.layers.Dropout(dropout, name="dropout")(x) if dropout else x
     x = keras.layers.Dense(
         units,

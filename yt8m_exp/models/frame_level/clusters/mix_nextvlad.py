@@ -8,10 +8,13 @@ from keras import ops
 from yt8m_exp.models import frames
 from yt8m_exp.models.auxiliary import Auxiliary
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.models.frame_level.clusters.nextvlad import Branch, with_padding
+from yt8m_exp.models.ensembles.ensemble import logit
+from yt8m_exp.models.frame_level.clusters import unwhitened_padding
+from yt8m_exp.models.frame_level.clusters.nextvlad import Branch
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.normalization import Normalize
+from yt8m_exp.models.requirements import require_positive
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -74,8 +77,7 @@ def build(
     Raises:
         InputError: there are no branches.
     """
-    if branches < 1:
-        raise InputError(f"`branches >= 1` must hold, but got branches={branches}.")
+    require_positive(branches=branches)
     branch = Branch(
         clusters=clusters,
         groups=groups,
@@ -90,7 +92,7 @@ def build(
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     is_frame = frames.Mask(name="mask")(x, count)
-    x = with_padding(named, x, is_frame, normalize) if count_padding else x
+    x = unwhitened_padding.fill(named, x, is_frame, normalize) if count_padding else x
     prefixes = [f"branch_{number}_" for number in range(branches)]
     found = [
         head(branch(named, x, is_frame, prefix=prefix), classes, prefix=prefix)
@@ -160,7 +162,7 @@ class Mix(keras.layers.Layer):
         self.distillation_weight = distillation_weight
 
     def call(self, weights, probabilities, training=False):
-        odds = ops.stack([log_odds(p) for p in probabilities], axis=1)  # (B, N, C)
+        odds = ops.stack([logit(p) for p in probabilities], axis=1)  # (B, N, C)
         mixed = ops.matmul(weights[:, None], odds)  # (B, 1, C)
         if training and self.distillation_weight:
             self.add_loss(self.distillation_weight * self._divergence(mixed, odds))
@@ -177,9 +179,3 @@ class Mix(keras.layers.Layer):
             "temperature": self.temperature,
             "distillation_weight": self.distillation_weight,
         }
-
-
-def log_odds(probabilities: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns the logits that probabilities belong to, between -69 and 16.6 in float32."""
-    p = ops.clip(probabilities, 1e-30, 1 - 2.0**-24)
-    return ops.log(p) - ops.log1p(-p)

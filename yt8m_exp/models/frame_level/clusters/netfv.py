@@ -1,7 +1,7 @@
 """NetFV: Fisher vectors with learnt clusters, first and second order."""
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -12,8 +12,8 @@ from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, 
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.normalization import Normalize
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.models.sampling import Sampling
-from yt8m_exp.spec import InputError
 
 IntraNorm = Literal["both", "first"]
 
@@ -95,8 +95,7 @@ class FisherVector(keras.layers.Layer):
         self, clusters: int, *, coupling: float | None, intra_norm: IntraNorm, **layer
     ) -> None:
         super().__init__(**layer)
-        if intra_norm not in get_args(IntraNorm):
-            raise InputError(f"`intra_norm` must be both or first, but got {intra_norm!r}.")
+        require_choice(IntraNorm, intra_norm=intra_norm)
         self.clusters = clusters
         self.coupling = coupling
         self.intra_norm = intra_norm

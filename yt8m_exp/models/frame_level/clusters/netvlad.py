@@ -1,7 +1,7 @@
 """NetVLAD: residuals of frames to learnt centres, summed up for each cluster."""
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import keras
 from keras import ops
@@ -13,6 +13,7 @@ from yt8m_exp.models.frame_level.clusters.assignment import SoftAssignment, l2, 
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.normalization import Normalize
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -106,10 +107,8 @@ class VLAD(keras.layers.Layer):
         **layer,
     ) -> None:
         super().__init__(**layer)
-        if centers not in get_args(Centers):
-            raise InputError(f"`centers` must be subtract, gate or none, but got {centers!r}.")
-        if pooled_norm not in get_args(PooledNorm):
-            raise InputError(f"`pooled_norm` must be l2 or batch, but got {pooled_norm!r}.")
+        require_choice(Centers, centers=centers)
+        require_choice(PooledNorm, pooled_norm=pooled_norm)
         if not 0 < reduced <= 1:
             raise InputError(f"`0 < reduced <= 1` must hold, but got reduced={reduced}.")
         self.clusters = clusters

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import keras
-import numpy as np
 from keras import ops
 
-from yt8m_exp import spec
-from yt8m_exp.models import frames, normalization
+from yt8m_exp.models import frames
 from yt8m_exp.models.batch_norm import BatchNorm
-from yt8m_exp.models.frame_level.clusters import late_fusion
+from yt8m_exp.models.frame_level.clusters import late_fusion, unwhitened_padding
 from yt8m_exp.models.frame_level.clusters.assignment import l2, require_clusters
 from yt8m_exp.models.gates import Gate
 from yt8m_exp.models.heads import Head
 from yt8m_exp.models.normalization import Normalize
+from yt8m_exp.models.requirements import require_positive
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -76,7 +75,7 @@ def build(
         gate=gate,
     )
     is_frame = frames.Mask(name="mask")(x, count)
-    x = with_padding(named, x, is_frame, normalize) if count_padding else x
+    x = unwhitened_padding.fill(named, x, is_frame, normalize) if count_padding else x
     x = branch(named, x, is_frame)
     return keras.Model(named, head(x, classes), name="nextvlad")
 
@@ -102,8 +101,7 @@ class Branch:
     gate: Gate
 
     def __post_init__(self) -> None:
-        if self.units < 1:
-            raise InputError(f"`units >= 1` must hold, but got units={self.units}.")
+        require_positive(units=self.units)
 
     def __call__(
         self,
@@ -136,40 +134,6 @@ class Branch:
         )
 
 
-def with_padding(
-    named: Mapping[str, keras.KerasTensor],
-    x: keras.KerasTensor,
-    is_frame: keras.KerasTensor,
-    normalize: Normalize,
-) -> keras.KerasTensor:
-    """Returns frames (B, T, D) whose padding is as in the source's code: un-whitened zeros."""
-    if frames.require_fit(named, normalize).factors is None:
-        return x
-    return UnwhitenedPadding(normalize, dtype="float32", name="padding")(x, is_frame)
-
-
-@keras.saving.register_keras_serializable("yt8m_exp")
-class UnwhitenedPadding(keras.layers.Layer):
-    """Gives the padding of frames (B, T, D), by their mask (B, T), the value of un-whitened zeros.
-
-    Args:
-        normalize: what un-whitens rgb, which is first; see `normalization.of`.
-    """
-
-    def __init__(self, normalize: Normalize, **layer) -> None:
-        super().__init__(**layer)
-        self.normalize = normalize
-
-    def call(self, x, is_frame):
-        found = normalization.of(self.normalize)
-        padding = np.zeros(x.shape[-1], np.float32)
-        padding[: spec.RGB] = -found.shift * found.rgb_factors
-        return ops.where(is_frame[:, :, None], x, padding)
-
-    def get_config(self):
-        return super().get_config() | {"normalize": self.normalize}
-
-
 @keras.saving.register_keras_serializable("yt8m_exp")
 class NeXtVLAD(keras.layers.Layer):
     """Sums up groups of values for each cluster: (B, T, D) and a mask (B, T) to (B, F * K).
@@ -184,7 +148,7 @@ class NeXtVLAD(keras.layers.Layer):
         groups: G.
         expansion: lambda.
         count_padding: whether padding counts in the statistics of a batch in training, as in the
-            source's code (`with_padding` says with which value); it never counts otherwise.
+            source's code (`unwhitened_padding` says with which value); it never counts otherwise.
         cluster_dropout: share of whole clusters that is dropped in training.
 
     Raises:
@@ -202,11 +166,7 @@ class NeXtVLAD(keras.layers.Layer):
         **layer,
     ) -> None:
         super().__init__(**layer)
-        if groups < 1 or expansion < 1:
-            raise InputError(
-                "`groups >= 1` and `expansion >= 1` must hold, but got "
-                f"groups={groups}, expansion={expansion}."
-            )
+        require_positive(groups=groups, expansion=expansion)
         self.clusters = require_clusters(clusters)
         self.groups = groups
         self.expansion = expansion

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yt8m_exp.jobs.steps import study_file
+from yt8m_exp.jobs.steps.studies import study_file
 from yt8m_exp.spec import InputError
 
 GOOD = {
