@@ -247,9 +247,10 @@ def test_a_resumed_run_honours_what_its_command_line_changes(store):
     result = store.done("train", f"resume={run_id}", "epochs=2", "learning_rate=0.5")
     assert result["examples"] == 512
     assert store.curve(run_id, "learning_rate") == [(256, 0.02), (512, 0.5)]
-    params = store.get(run_id).data.params
+    params, tags = store.get(run_id).data.params, store.get(run_id).data.tags
     assert (params["cfg.epochs"], params["cfg.epochs.resume-1"]) == ("1", "2")
-    note = store.get(run_id).data.tags["mlflow.note.content"]
+    assert tags["resume.1.command"] == f"yt8m train epochs=2 learning_rate=0.5 resume={run_id}"
+    note = tags["mlflow.note.content"]
     assert "Changed when it was resumed: epochs: 1, now 2; learning_rate: 0.02, now 0.5" in note
     assert "Resumed at 256 examples." in note
     assert "epochs `2`" in note

@@ -136,6 +136,11 @@ def test_other_files_are_refused_with_their_line(tmp_path, line):
         list(read_segments(tmp_path / "in.csv"))
     with pytest.raises(ValueError, match=r"in.csv, line 1: expected `video:start,class,score`"):
         read_ratings(tmp_path / "in.csv")
+    (tmp_path / "in.csv").write_text("Class,Segments\n1,a:0\n1,a:5\n")
+    with pytest.raises(
+        ValueError, match=r"in.csv, line 3: a class must have one list, but class 1"
+    ):
+        list(read_segments(tmp_path / "in.csv"))
     (tmp_path / "in.csv").write_text("VideoId,LabelConfidencePairs\n")
     with pytest.raises(ValueError, match="expected the header"):
         list(read_segments(tmp_path / "in.csv"))
@@ -147,6 +152,7 @@ def test_other_files_are_refused_with_their_line(tmp_path, line):
         ("Class\n3\n", r"a column `Index`, but got \['Class'\]"),
         ("Index\n3\n8\n", r"row 2 .* \[0, 8\), but got '8'"),
         ("Index\nx\n", "row 1 .* got 'x'"),
+        ("Index\n", "at least one class must be listed"),
     ],
 )
 def test_other_class_ids_are_refused(tmp_path, text, sentence):

@@ -86,6 +86,8 @@ def test_top_k_is_a_parameter(tagger, videos):
     assert len(everything["class_ids"][0]) == spec.CLASSES
     with pytest.raises(ValueError, match="`top_k >= 1` must hold, but got top_k=0"):
         tagger.predict(videos, params={"top_k": 0})
+    as_usual = tagger.predict(videos, params={"top_k": None, "threshold": None})
+    pd.testing.assert_frame_equal(as_usual, tagger.predict(videos))
 
 
 def test_rows_without_ids_are_numbered(tagger, videos):

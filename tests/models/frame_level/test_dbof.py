@@ -86,6 +86,16 @@ def test_frames_are_pooled_as_by_the_starter_code():
         np.testing.assert_allclose(bag(x, count), expected, atol=1e-5)
 
 
+def test_a_frozen_bag_keeps_to_its_averages():
+    rng = np.random.default_rng(0)
+    bag = dbof.Bag(9, "sigmoid", "max", batch_norm=True, padded=False)
+    x, count = rng.normal(size=(4, 5, 6)).astype("f"), np.array([5, 3, 1, 0], np.int32)
+    inferred = np.array(bag(x, count))
+    bag.trainable = False
+    np.testing.assert_array_equal(bag(x, count, training=True), inferred)
+    assert not bag.input_norm.moving_mean.numpy().any()
+
+
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("activation", ["sigmoid", "relu6", "relu"])
 @pytest.mark.parametrize("batch_norm", [True, False])
