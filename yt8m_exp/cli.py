@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from types import ModuleType
 from typing import NoReturn
 
@@ -172,8 +172,9 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
         print(str(interrupt) or "Stopped by Ctrl-C.", file=sys.stderr)
         return 128 + signal.SIGINT
     except SystemExit as ending:  # of a signal; see `tracking.endings`
-        if isinstance(ending.code, int) and ending.code > 128:
-            print(f"Stopped by {signal.Signals(ending.code - 128).name}.", file=sys.stderr)
+        if ending.code in (128 + signal.SIGTERM, 128 + signal.SIGHUP):
+            with suppress(OSError):  # the terminal may be gone
+                print(f"Stopped by {signal.Signals(ending.code - 128).name}.", file=sys.stderr)
         raise
     except Exception as raised:
         if os.environ.get(FULL_ERROR) == "1":

@@ -134,7 +134,7 @@ def _remedy(model_uri: str, reason: str) -> str:
         return f"The best model of a training run is runs:/{model_uri}/best"
     if re.fullmatch(r"[^/:]+(/\d+|@\w+)", model_uri):
         return f"A version of a registered model is models:/{model_uri}"
-    if found := re.fullmatch(f"(runs:/{spec.RUN_ID})/.*", model_uri):
+    if found := re.fullmatch(f"(runs:/{spec.RUN_ID})/(?!best$).*", model_uri):
         return f"The best model of a training run is {found[1]}/best"
     if "has no alias champion" in reason:
         return f"Promote a version: yt8m promote name={path.rpartition('@')[0]}"

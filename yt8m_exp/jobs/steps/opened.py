@@ -41,7 +41,9 @@ def opened(
         OutsideError: the disk of the tracking database is full.
     """
     remedy = "Then start the same command again."
-    command = compose.command(verb, words) + (f" resume={resume}" if resume else "")
+    command = compose.command(verb, words) + (
+        f" resume={resume}" if resume and "resume" in cfg else ""
+    )
     opening = open_run(
         verb,
         experiment=cfg.tracking.experiment,
