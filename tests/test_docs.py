@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from yt8m_exp.config import compose, overrides
+from yt8m_exp.config import compose, overrides, schema
 from yt8m_exp.config.doors import verbs
 from yt8m_exp.tuning.definition import Definition
 
@@ -106,8 +106,7 @@ def composed(verb, given):
     command = shlex.split(ENTRIES[verb]["command"])
     assert command[:3] == ["python", "-m", f"yt8m_exp.{verb}"]
     words = [*command[3:], *(word for key, value in given.items() for word in (f"--{key}", value))]
-    names = overrides.SHORT.get(verb, {})
-    return compose.compose(verb, overrides.from_mlproject(words, names=names))
+    return compose.compose(verb, schema.words_of(verb, words))
 
 
 @pytest.mark.parametrize("verb", ENTRIES)

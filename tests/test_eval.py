@@ -1,7 +1,9 @@
 import json
 import re
+import shlex
 
 import pytest
+import yaml
 
 from tests.data.examples import integers
 from tests.verbs import PROJECT, SCORED, SHARD, SMALL, record, shard
@@ -279,7 +281,9 @@ def test_an_entry_point_scores_a_file_whatever_its_default_model(store):
     files = ("--segment_predictions", f"{folder / 'segment_submission.csv'}")
     labels = ("--labels", f"{folder / 'segment_labels.csv'}")
     free = ("--overrides", f"{QUICK} tracking.runs={store.runs}")
-    result = store.done("eval", "--parameters", *files, *labels, *free)
+    entries = yaml.safe_load((PROJECT / "MLproject").read_text())["entry_points"]
+    words = shlex.split(entries["eval"]["command"])[3:]
+    result = store.done("eval", *words, *files, *labels, *free)
     assert result["classes_rated"] == 128
 
 

@@ -137,11 +137,7 @@ def _words(verb: str, argv: list[str]) -> list[str]:
     """Returns the overrides of the command line, or of an MLproject command, in Hydra's grammar."""
     _require_one_run(verb, argv)
     if overrides.MARK in argv:
-        schema = _load("config.schema")
-        text, lists = schema.keys_of_text(verb), schema.keys_of_patterns(verb)
-        argv = overrides.from_mlproject(
-            argv, text=text, lists=lists, names=overrides.SHORT.get(verb, {}), free=verb != "submit"
-        )
+        return _load("config.schema").words_of(verb, argv)
     return overrides.in_full(argv, verb)
 
 

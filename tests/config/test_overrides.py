@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from yt8m_exp.config import compose
 from yt8m_exp.config.overrides import MARK, SHORT, from_mlproject, in_full, override
+from yt8m_exp.spec import InputError
 
 AWKWARD = [
     "a b.tfrecord",
@@ -123,6 +124,12 @@ def test_an_empty_pattern_is_kept_to_be_refused():
     assert from_mlproject(words, lists=["data.train"], names=SHORT["train"]) == ["data.train=''"]
 
 
+@pytest.mark.parametrize("words", [["train=data.train", "--train", "a"], ["a=1", "b"], ["--a"]])
+def test_words_that_are_no_parameters_are_refused(words):
+    with pytest.raises(InputError, match="MLflow adds `--key value`, but got"):
+        from_mlproject(["--parameters", *words])
+
+
 def test_a_word_without_a_value_is_no_short_name():
     assert in_full(["train", "model=moe", "train=a"], "train") == [
         "train",
@@ -132,7 +139,7 @@ def test_a_word_without_a_value_is_no_short_name():
     assert in_full(["model=moe"], "import_checkpoint") == ["kind=moe"]
 
 
-@pytest.mark.parametrize("given", ["model=moe epochs=2", '["model=moe","epochs=2"]'])
+@pytest.mark.parametrize("given", ["model=moe epochs=2", ' ["model=moe","epochs=2"]'])
 def test_overrides_of_another_verb_are_a_list(given):
     words = from_mlproject(["--parameters", "--overrides", given], free=False)
     assert compose.compose("submit", words).overrides == ["model=moe", "epochs=2"]

@@ -47,6 +47,8 @@ def test_shards_of_2018_are_not_read_for_the_labels_of_2017(tmp_path):
     peek.require_release(of_2018, spec.CLASSES)
     with pytest.raises(InputError, match="must be of the 4,716 classes of 2017, but its first"):
         peek.require_release(of_2018, spec.CLASSES_2017)
+    mine = shard(tmp_path / "mine.tfrecord", record("my clip"))
+    peek.require_release(shards.find(str(mine)), spec.CLASSES_2017)
     of_2017 = shard(tmp_path / "a.tfrecord", record("a", id=None, video_id=text(b"a")))
     peek.require_release(shards.find(str(of_2017)), spec.CLASSES_2017)
     predicted = Schema({"mean_rgb": spec.RGB}, spec.CLASSES_2017)

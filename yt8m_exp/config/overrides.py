@@ -105,15 +105,17 @@ def from_mlproject(
         free: whether `overrides` are of this verb; otherwise they are a list, of another verb.
 
     Raises:
-        InputError: the free overrides hold an option.
+        InputError: the free overrides hold an option, or a word is no parameter.
     """
     if MARK not in words:
         return list(words)
     place = list(words).index(MARK)
     added = words[place + 1 :]
+    if odd := [word for word in added[::2] if word[:2] != "--"] or added[len(added) & ~1 :]:
+        raise InputError(f"After {MARK}, MLflow adds `--key value`, but got {odd[0]!r}.")
     options = (word.removeprefix("--") for word in added[::2])
     pairs = dict(zip(options, added[1::2], strict=True))
-    given = pairs.pop("overrides", "")
+    given = pairs.pop("overrides", "").strip()
     more = shlex.split(given)
     if more and not free:
         more = [f"overrides={given}" if given[0] == "[" else override("overrides", more)]

@@ -1,10 +1,11 @@
 """Checks every key that a command line can set before anything starts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from yt8m_exp.config import compose, kinds, parts, targets
 from yt8m_exp.config.key_types import TYPES, ModelName, Patterns
+from yt8m_exp.config.overrides import SHORT, from_mlproject, in_full
 from yt8m_exp.config.parts import Text
 from yt8m_exp.spec import InputError
 from yt8m_exp.terminal.suggestions import did_you_mean
@@ -57,6 +58,18 @@ def check_value(verb: str, key: str, value: Any) -> None:
     kind = TYPES[verb].get(key, parts.TYPES.get(key.rpartition(".")[2] if "." in key else ""))
     if kind is not None:
         kinds.require(key, value, kind)
+
+
+def words_of(verb: str, words: Sequence[str]) -> list[str]:
+    """Returns the words of an entry point's command as overrides; see `from_mlproject`."""
+    found = from_mlproject(
+        words,
+        text=keys_of_text(verb),
+        lists=keys_of_patterns(verb),
+        names=SHORT.get(verb, {}),
+        free="overrides" not in TYPES[verb],
+    )
+    return in_full(found, verb)
 
 
 def keys_of_text(verb: str) -> set[str]:

@@ -14,6 +14,7 @@ from yt8m_exp.stores.objects import Object
 from yt8m_exp.stores.uris import is_local
 
 HEAD_BYTES = 12  # of a record: its length and its checksum
+ID_BYTES_2018 = 4
 LABELS = {"labels", "segment_labels"}
 
 
@@ -62,17 +63,21 @@ def require_features(
 def require_release(found: Iterable[Object], classes: int) -> None:
     """Refuses shards of 2018 for the classes of 2017, whose numbers mean something else.
 
-    Both hold labels below 3,862; the ids of their videos have other keys. What `require_labels`
-    lets pass, passes here.
+    Both hold labels below 3,862. In 2018, ids have another key and four characters; own videos have
+    that key, and longer ids. What `require_labels` lets pass, passes here.
 
     Raises:
         InputError: the shards are of 2018.
     """
-    uri, keys, _ = _first(found)
-    if classes == spec.CLASSES_2017 and ids.ID_KEYS[0] in keys:
+    if classes != spec.CLASSES_2017:
+        return
+    uri = next(iter(found)).uri
+    record = _record(Path(uri)) if is_local(uri) else None
+    names = record.context.feature[ids.ID_KEYS[0]].bytes_list.value if record else ()
+    if [len(name) for name in names] == [ID_BYTES_2018]:
         raise InputError(
             f"{uri}: labels must be of the {classes:,} classes of 2017, but its first record has "
-            f"an `{ids.ID_KEYS[0]}`, as those of 2018 have, where each label has another number. "
+            f"the `{ids.ID_KEYS[0]}` of one of 2018, where each label has another number. "
             f"Name shards of 2017, whose records have a `{ids.ID_KEYS[1]}`."
         )
 

@@ -112,7 +112,7 @@ def scan(
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
         named = f"the {len(shards)} shards of {remedy.shards}, {', '.join(source)}"
-        if schema.level == "segment":
+        if schema.level == "segment" and not manifest.skipped:
             raise InputError(
                 f"No record of {named} has rated segments (`segment_labels`), as the validation "
                 "shards of 2019 have. Read others as whole videos: data=frame, segments=false."

@@ -27,8 +27,9 @@ def test_a_run_of_today_is_resumed_with_any_head(name):
 
 
 def test_the_keys_of_a_model_of_ones_own_are_known_to_its_builder_alone():
-    mine = OmegaConf.create({"_target_": "my_package.models.wide.build", "width": 3})
-    resume.require_known_keys("abc", mine)
+    for name in ("wide", "moe"):
+        mine = OmegaConf.create({"_target_": f"my_package.models.{name}.build", "width": 3})
+        resume.require_known_keys("abc", mine)
 
 
 def test_what_a_run_of_before_does_not_say_is_the_default(monkeypatch):

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from yt8m_exp import spec
 from yt8m_exp.config import compose, schema
+from yt8m_exp.config.overrides import in_full
 from yt8m_exp.spec import InputError, MissingInputError, OutsideError
 from yt8m_exp.tracking import store
 
@@ -93,7 +94,7 @@ def page(job: str) -> str:
 def _require_fit(verb: str, overrides: list[str]) -> None:
     """Refuses overrides that the verb would refuse."""
     try:
-        cfg = compose.compose(verb, overrides)
+        cfg = compose.compose(verb, in_full(overrides, verb))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"`overrides` do not fit {verb}: {' '.join(str(error).split())}") from None
     compose.require_complete(cfg)

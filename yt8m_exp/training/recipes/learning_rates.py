@@ -35,6 +35,8 @@ def scale(
             )
     by_place = [_factor(variable.path, factors) for variable in variables]
     update, decay = optimizer.update_step, optimizer.weight_decay
+    if getattr(optimizer, "adam_weight_decay", decay) != decay:
+        raise InputError("`learning_rate_factors` need one weight_decay, but Muon's are two.")
 
     def scaled(gradient, variable, learning_rate):
         factor = by_place[optimizer._get_variable_index(variable)]
