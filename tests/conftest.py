@@ -1,5 +1,6 @@
 """What all tests share: a quiet TensorFlow, a cache of their own, and the sample's manifest."""
 
+import gc
 import os
 import tempfile
 import threading
@@ -68,8 +69,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Exempts from the collection of garbage what tests import: each took a second.
 
-    `keras.backend.clear_session` collects garbage, and some tests do.
+    `keras.backend.clear_session` collects garbage, and some tests do. Of the garbage that tests
+    make, cycles are looked for more seldom: graphs of models, which stay, make Python look often.
     """
+    gc.set_threshold(20_000, 20, 50)
     with quiet.uncollected():
         return (yield)
 

@@ -70,6 +70,11 @@ def test_the_command_of_a_job_trains(store):
     assert json.loads(ended.stdout.splitlines()[-1])["examples"] == 256
 
 
+def test_a_job_knows_the_short_names_of_its_verb():
+    (pool,) = request('overrides=["train=sample/video/train"]')["job_spec"]["worker_pool_specs"]
+    assert pool["container_spec"]["args"][-1] == "train=sample/video/train"
+
+
 @pytest.mark.parametrize(
     ("words", "uri", "sentence"),
     [

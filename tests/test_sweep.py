@@ -69,6 +69,13 @@ def test_a_study_that_was_disturbed_ends_at_its_total(disturbed):
     assert disturbed["result"]["counts"]["complete"] == 2
 
 
+def test_the_same_command_goes_on_with_it(store, disturbed):
+    tags = store.get(disturbed["result"]["run_id"]).data.tags
+    assert tags["resumes"] == "1"
+    assert tags["command"].startswith("yt8m sweep ")
+    assert "resume.1.command" not in tags  # there if it had another
+
+
 def test_its_trials_are_runs_below_the_studys(store, disturbed):
     parent = disturbed["result"]["run_id"]
     assert store.status(parent) == "FINISHED"

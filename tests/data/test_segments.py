@@ -43,6 +43,15 @@ def test_each_rated_segment_is_an_example():
     assert np.array_equal(batch["rgb"], pixels(1, 18, 6)[[range(5), range(10, 15)]])
 
 
+def test_shards_are_without_ratings_only_if_all_records_were_read(tmp_path):
+    tfrecord.write(tmp_path / "a.tfrecord", [frame_video(1, 8)])
+    with pytest.raises(ValueError, match=f"No record of shards={tmp_path} has rated segments"):
+        shards.scan(str(tmp_path), SCHEMA)
+    (tmp_path / "b.tfrecord").touch()
+    with pytest.raises(ValueError, match=f"No usable record is left in shards={tmp_path}"):
+        shards.scan(str(tmp_path), SCHEMA, on_bad_record="skip")
+
+
 def test_a_segment_ends_with_its_video():
     videos, _ = decoded([frame_video(1, 8, **ratings([5], [3], [1]))], SCHEMA)
     batch = videos.batch(np.array([0]))

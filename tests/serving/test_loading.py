@@ -100,6 +100,7 @@ def test_a_model_that_does_not_exist_is_refused_with_its_uri_and_the_store(store
         ("models:/tagger", "name a version or an alias: models:/tagger/1"),
         ("tagger/1", "A version of a registered model is models:/tagger/1"),
         ("0123456789abcdef" * 2, f"is runs:/{'0123456789abcdef' * 2}/best"),
+        (f"runs:/{'0123456789abcdef' * 2}/model", f"is runs:/{'0123456789abcdef' * 2}/best"),
         ("models:/crownless@champion", "Promote a version: yt8m promote name=crownless"),
         ("models:/nobody@champion", "Train and register one: yt8m train register=yt8m"),
     ],

@@ -98,8 +98,9 @@ def test_a_stream_writes_no_secrets():
     assert not stream.isatty()
 
 
-def test_a_stream_that_nobody_reads_any_more_lets_the_work_go_on():
-    reading, writing = os.pipe()
+@pytest.mark.parametrize("opened", [os.pipe, os.openpty])
+def test_a_stream_that_nobody_reads_any_more_lets_the_work_go_on(opened):
+    reading, writing = opened()
     os.close(reading)
     with os.fdopen(writing, "w", buffering=1) as pipe:
         stream = RedactedStream(pipe)

@@ -111,7 +111,7 @@ def scan(
     _report_copies(shards)
     manifest = replace(manifest, began_unread=not manifest.is_read)
     if not manifest.records:
-        named = f"the {len(shards)} shards of {remedy.shards}, {', '.join(source)}"
+        named = f"{remedy.shards}={','.join(source)}"
         if schema.level == "segment" and not manifest.skipped:
             raise InputError(
                 f"No record of {named} has rated segments (`segment_labels`), as the validation "

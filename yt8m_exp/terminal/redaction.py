@@ -5,10 +5,12 @@ name such as `password`, `api_token` or `CLIENT_SECRET`, and the value of an env
 such a name, wherever it occurs.
 """
 
+import errno
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote, unquote
@@ -17,6 +19,8 @@ MASK = "***"
 NAME = re.compile(r"passw(?:or)?d|token|secret|(?:api|access|private)[_-]?key", re.IGNORECASE)
 PLACES = ("_FILE", "_PATH", "_DIR")
 """Ends of names of variables that hold where a secret lies."""
+NOBODY_READS = (errno.EPIPE, errno.EIO)
+"""Errors of a write into a closed pipe, and to a terminal that is gone."""
 KNOWN_CHARACTERS = 6
 """A shorter value of a variable is not looked for: it would be found in other words."""
 
@@ -75,7 +79,8 @@ def redacted(value: Any) -> Any:
 class RedactedStream:
     """A text stream that writes no secrets.
 
-    Once nobody reads it (`| head -1`), it writes nothing more, and the work goes on.
+    Once nobody reads it (`| head -1`, a closed terminal), it writes nothing more, and the work goes
+    on.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -83,18 +88,14 @@ class RedactedStream:
 
     def write(self, text: str) -> int:
         """Writes a text without its secrets."""
-        try:
+        with self._as_long_as_somebody_reads():
             self._stream.write(redact(text))
-        except BrokenPipeError:
-            self._write_nowhere()
         return len(text)
 
     def flush(self) -> None:
         """Writes what is held back."""
-        try:
+        with self._as_long_as_somebody_reads():
             self._stream.flush()
-        except BrokenPipeError:
-            self._write_nowhere()
 
     def writelines(self, lines: Any) -> None:
         """Writes lines without their secrets."""
@@ -104,10 +105,16 @@ class RedactedStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _write_nowhere(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())  # what is held back goes there, too
-        os.close(nowhere)
+    @contextmanager
+    def _as_long_as_somebody_reads(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NOBODY_READS:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # what is held back goes there, too
+            os.close(nowhere)
 
 
 def redact_output() -> None:

@@ -96,7 +96,8 @@ def test_losses_and_gradients_are_the_winners(fed):
     ("kind", "word", "sentence"),
     [
         ("gru", "states=memory", "`states=memory` needs the cells of an LSTM"),
-        ("lstm", "states=first", "`states` must be last, all or memory, but got 'first'"),
+        ("lstm", "states=first", "must be last, all, memory or attention, but got 'first'"),
+        ("bilstm", "states=attention", "must be last, all or memory, but got 'attention'"),
         ("bigru", "units=7", "`units` must be even"),
         ("lstm", "heads=0", "`heads >= 1` and `position_units >= 0` must hold"),
     ],

@@ -61,6 +61,12 @@ def test_the_decay_of_weights_follows_the_rate(kind):
         np.testing.assert_allclose(kernel, was * (1 - 0.5 * 0.1 * factor), rtol=1e-6)
 
 
+def test_two_decays_cannot_follow_one_rate():
+    muon = keras.optimizers.Muon(0.5, weight_decay=0.1, adam_weight_decay=0.2)
+    with pytest.raises(InputError, match="need one weight_decay, but Muon's are two"):
+        learning_rates.scale(muon, model(), {"stem": 0.25})
+
+
 def test_a_beginning_of_no_variable_is_refused():
     sentence = "must name variables of the model, but none of stem/kernel, .* begins with 'stm'"
     with pytest.raises(InputError, match=sentence):

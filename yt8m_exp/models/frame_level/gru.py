@@ -6,7 +6,6 @@ recipe is `states=all` and `reset_after=false`.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
 
 import keras
 
@@ -15,6 +14,7 @@ from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.recurrent import stacks
 from yt8m_exp.models.recurrent.layers import GRU
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.models.sampling import Sampling
 
 
@@ -29,7 +29,7 @@ def build(
     layers: int,
     reset_after: bool,
     backwards: bool,
-    states: stacks.States | Literal["attention"],
+    states: stacks.StatesOrAttention,
     heads: int,
     position_units: int,
     dropout: float,
@@ -56,6 +56,7 @@ def build(
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
     """
+    require_choice(stacks.StatesOrAttention, states=states)
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     x = stacks.Reversed(name="reversed")(x, count) if backwards else x

@@ -8,7 +8,6 @@ its LstmMemoryDeepChainModel (`memory`, `chained`).
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from yt8m_exp.models.heads import Head
 from yt8m_exp.models.inputs import Normalize
 from yt8m_exp.models.recurrent import stacks
 from yt8m_exp.models.recurrent.layers import LSTM
+from yt8m_exp.models.requirements import require_choice
 from yt8m_exp.models.sampling import Sampling
 from yt8m_exp.spec import InputError
 
@@ -33,7 +33,7 @@ def build(
     units: int,
     layers: int,
     backwards: bool,
-    states: stacks.States | Literal["attention"],
+    states: stacks.StatesOrAttention,
     chained: bool,
     heads: int,
     position_units: int,
@@ -64,6 +64,7 @@ def build(
     Raises:
         InputError: an argument is out of its range, or `chained` has no chain.
     """
+    require_choice(stacks.StatesOrAttention, states=states)
     named = frames.named(features)
     x, count = frames.joined(named, sampling, normalize)
     x = stacks.Reversed(name="reversed")(x, count) if backwards else x

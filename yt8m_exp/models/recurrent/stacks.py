@@ -20,6 +20,7 @@ from yt8m_exp.spec import InputError
 
 Layer = Callable[..., LSTM | GRU]
 States = Literal["last", "all", "memory"]
+StatesOrAttention = Literal[States, "attention"]
 L2 = 1e-8
 """Weight of the regulariser of attention, as in its source."""
 
