@@ -180,6 +180,18 @@ def test_whoever_stops_reading_stops_no_work(store, trained, closed):
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
 
 
+def test_a_terminal_that_is_gone_stops_no_work(store, trained):
+    master, terminal = os.openpty()
+    os.close(master)
+    command = [sys.executable, "-m", "yt8m_exp.history", "name=tagger"]
+    environment = os.environ | store.environment
+    ended = subprocess.run(
+        command, cwd=PROJECT, env=environment, stdout=terminal, stderr=terminal, check=False
+    )
+    os.close(terminal)
+    assert ended.returncode == 0
+
+
 def test_the_line_of_json_can_be_asked_of_an_entry_point(store, trained):
     for words in (("--json", "true"), ("--overrides", "json=true")):
         assert store.done("history", "--parameters", "--name", "tagger", *words)["name"] == "tagger"

@@ -64,13 +64,14 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_loaded(
     assert "No model" not in outcome.err
 
 
-def test_an_interrupted_inference_leaves_no_file(store, trained, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_inference_leaves_no_file(store, trained, tmp_path, number):
     words = (f"model_uri={trained['model_uri']}", f"output={tmp_path}/out.csv", "batch_size=1")
     running, run_id = store.start_run("inference", *words, QUICK)
     running.until(lambda: list(tmp_path.iterdir()))
-    running.send(signal.SIGTERM)
-    assert running.wait().status == 128 + signal.SIGTERM
-    assert running.read("err").splitlines()[-1] == "Stopped by SIGTERM."
+    running.send(number)
+    assert running.wait().status == 128 + number
+    assert running.read("err").splitlines()[-1] == f"Stopped by {number.name}."
     assert not list(tmp_path.iterdir())
     assert store.status(run_id) == "KILLED"
 

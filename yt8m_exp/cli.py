@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from types import ModuleType
 from typing import NoReturn
 
@@ -169,8 +169,7 @@ def _status(verb: str, cfg: DictConfig, *, tensorflow: bool, wants_json: bool) -
         return 128 + signal.SIGINT
     except SystemExit as ending:  # of a signal; see `tracking.endings`
         if ending.code in (128 + signal.SIGTERM, 128 + signal.SIGHUP):
-            with suppress(OSError):  # the terminal may be gone
-                print(f"Stopped by {signal.Signals(ending.code - 128).name}.", file=sys.stderr)
+            print(f"Stopped by {signal.Signals(ending.code - 128).name}.", file=sys.stderr)
         raise
     except Exception as raised:
         if os.environ.get(FULL_ERROR) == "1":

@@ -55,6 +55,9 @@ def build(
     Returns:
         A model from the named features, uint8 (B, T, D), and `frames`, int32 (B,), to
         probabilities, float32 (B, C).
+
+    Raises:
+        InputError: an argument is out of its range.
     """
     require_choice(stacks.StatesOrAttention, states=states)
     named = frames.named(features)
