@@ -6,7 +6,6 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Generator, Iterator
-from copy import deepcopy
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import once
 from tests.buckets import bucket, proxy, storage_server  # noqa: F401 (fixtures of all tests)
 from tests.faults import behind, tracking_proxy, tracking_server  # noqa: F401
 from yt8m_exp.terminal import quiet
@@ -87,22 +87,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def files_read_once() -> Iterator[None]:
-    """Lets Hydra read a file once while it stays as it is: tests compose 1,500 times."""
-    from hydra._internal.config_repository import ConfigRepository
-
-    load, known = ConfigRepository.load_config, {}
-
-    def loaded(repository, config_path):
-        places = [Path(source.path, f"{config_path}.yaml") for source in repository.sources]
-        files = tuple((str(p), p.stat().st_mtime_ns if p.exists() else None) for p in places)
-        if files not in known:
-            known[files] = load(repository, config_path)
-        return deepcopy(known[files])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConfigRepository, "load_config", loaded)
-        yield
+def files_read_once() -> None:
+    once.read_configurations()
 
 
 @pytest.fixture(scope="session")

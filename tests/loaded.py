@@ -12,13 +12,14 @@ from yt8m_exp.terminal import quiet
 
 quiet.load_tensorflow()
 
+import tensorflow  # noqa: E402
 from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
 from mlflow.utils import requirements_utils  # noqa: E402  it loads TensorFlow, not as quietly
 from mlflow.utils.search_utils import SearchUtils  # noqa: E402
 from PIL import Image  # noqa: E402
 
 import yt8m_exp  # noqa: E402
-from tests import verbs  # noqa: E402
+from tests import once  # noqa: E402
 from yt8m_exp.config import compose, doors, schema  # noqa: E402
 from yt8m_exp.data.tfrecords import compiled, warming  # noqa: E402
 from yt8m_exp.evaluation import top_k  # noqa: E402
@@ -34,6 +35,7 @@ with quiet.uncollected():
         if module.name.count(".") > 1 or module.name == "yt8m_exp.cli":  # other files are doors
             importlib.import_module(module.name)
     for name in (
+        "tests.verbs",
         "mlflow.cli",
         "git",  # which MLflow imports when it opens a run
         "mlflow.models.display_utils",
@@ -52,6 +54,7 @@ with quiet.uncollected():
         importlib.import_module(name)
     Image.preinit()
 
+once.read_configurations()
 for verb in doors.verbs():
     with suppress(InputError):  # some have keys that must be given
         schema.check(verb, compose.plain(compose.compose(verb)))
@@ -61,4 +64,7 @@ warming.warm([*compiled.calls("video"), *compiled.calls("frame")])
 warming.warm([*top_k.calls(), *loss_values.calls(), *lines.calls()])
 # MLflow 3.17 reads the metadata of all packages when it first logs or loads a model, for 0.7 s.
 requirements_utils._init_modules_to_packages_map()
-verbs.read_schema_once()
+once.read_schema()
+# Rewriting graphs costs more than the few steps that are then faster. Verbs that tests start as
+# commands rewrite them, and so does the README's training.
+tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

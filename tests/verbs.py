@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import cache, partial
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from tests import mlflow_command
+from tests import mlflow_command, once
 from tests.data.examples import example, floats, integers, text
 from yt8m_exp import spec
 from yt8m_exp.config import key_types
@@ -268,19 +268,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def read_schema_once() -> None:
-    """Lets this process, and those forked from it, look up the newest schema of databases once.
-
-    MLflow 3.17 reads 68 files for it whenever a database is opened.
-    """
-    from mlflow.store.db import utils
-
-    find = utils._get_latest_schema_revision
-    if not hasattr(find, "cache_info"):
-        utils._get_latest_schema_revision = cache(find)
-    utils._get_latest_schema_revision()
-
-
 def copy_database(database: Path, folder: Path) -> None:
     """Gives a folder a tracking database, whose artifacts go to that folder too."""
     copied = shutil.copy(database, folder / "mlflow.db")
@@ -293,7 +280,7 @@ def copy_database(database: Path, folder: Path) -> None:
 def store(tmp_path_factory: pytest.TempPathFactory, process_server: None, database: Path) -> Store:
     """A store of its own for the tests of verbs, with all their runs."""
     forkserver.ensure_running()
-    read_schema_once()
+    once.read_schema()
     made = Store(tmp_path_factory.mktemp("store"))
     copy_database(database, made.folder)
     return made
