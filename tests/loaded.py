@@ -12,7 +12,6 @@ from yt8m_exp.terminal import quiet
 
 quiet.load_tensorflow()
 
-import tensorflow  # noqa: E402
 from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
 from mlflow.utils import requirements_utils  # noqa: E402  it loads TensorFlow, not as quietly
 from mlflow.utils.search_utils import SearchUtils  # noqa: E402
@@ -65,6 +64,3 @@ warming.warm([*top_k.calls(), *loss_values.calls(), *lines.calls()])
 # MLflow 3.17 reads the metadata of all packages when it first logs or loads a model, for 0.7 s.
 requirements_utils._init_modules_to_packages_map()
 once.read_schema()
-# Rewriting graphs costs more than the few steps that are then faster. Verbs that tests start as
-# commands rewrite them, and so does the README's training.
-tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

@@ -3,6 +3,7 @@ import logging
 import keras
 import pytest
 from omegaconf import OmegaConf
+from tensorflow.python.framework.ops import gradient_registry
 
 from tests.models.configured import shrink
 from yt8m_exp.config import compose, groups
@@ -29,8 +30,14 @@ def configured(*overrides, small=False):
 
 @pytest.fixture(autouse=True)
 def freed(request):
-    """Frees the models that a test has traced, of which a graph would keep the weights."""
+    """Frees the models that a test has traced, of which a graph would keep the weights.
+
+    TensorFlow 2.21 keeps the gradients of `tf.custom_gradient` for good, and they their graph.
+    """
+    before = set(gradient_registry._registry)
     yield
+    for name in set(gradient_registry._registry) - before:
+        del gradient_registry._registry[name]
     is_small = "name" in request.fixturenames
     keras.backend.clear_session(free_memory=not is_small)  # which takes a fifth of a second
 
