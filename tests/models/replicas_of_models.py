@@ -9,7 +9,7 @@ import numpy as np
 from tests.models import configured
 from tests.models.configured import MODELS
 
-VIDEOS, LENGTH, CLASSES, STEPS = 12, 6, 20, 3
+VIDEOS, LENGTH, CLASSES, STEPS = 12, 6, 20, 2
 
 
 def train(strategy, name: str, *, chance: bool = False) -> list[np.ndarray]:

@@ -32,7 +32,8 @@ def configured(*overrides, small=False):
 def freed(request):
     """Frees the models that a test has traced, of which a graph would keep the weights.
 
-    TensorFlow 2.21 keeps the gradients of `tf.custom_gradient` for good, and they their graph.
+    TensorFlow 2.21 keeps the gradients of `tf.custom_gradient` for good, and they their graph
+    (tensorflow/tensorflow#97697, mended for later releases).
     """
     before = set(gradient_registry._registry)
     yield
