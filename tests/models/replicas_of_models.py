@@ -84,7 +84,7 @@ def run_here(output: Path, environment: dict[str, str]) -> None:
         from tests.training.several import two_devices
 
         strategy = two_devices()
-        # Rewriting graphs costs more than the three steps that are then faster.
+        # Rewriting graphs costs more than the two steps that are then faster.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         found = all_models(strategy)
         tf.config.run_functions_eagerly(True)  # the same replicas without the time to trace again
